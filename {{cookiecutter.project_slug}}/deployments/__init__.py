@@ -1,0 +1,1 @@
+"""What is deployed (catalog.py) and where to (environments.toml)."""

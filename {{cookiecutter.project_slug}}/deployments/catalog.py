@@ -1,0 +1,31 @@
+"""What is deployed: one entry a deployment.
+
+An entry is a flow and the options of `Flow.deploy`, under their own names:
+https://docs.prefect.io/v3/how-to-guides/deployments/create-deployments
+`smoke` are the parameters of one run after each deploy, which has to complete.
+"""
+
+from prefect.schedules import Cron, Interval
+
+from deployer.catalog import Deployment
+from flows.advanced_flow import advanced_flow
+from flows.basic_flow import basic_data_flow
+
+CATALOG = [
+    Deployment(
+        basic_data_flow,
+        name="hourly",
+        schedules=[Interval(3600)],
+        parameters={"rows": 500},
+        tags=["demo", "basic"],
+        smoke={"rows": 20},
+    ),
+    Deployment(
+        advanced_flow,
+        name="nightly",
+        schedules=[Cron("0 3 * * *", timezone="UTC")],
+        tags=["demo", "advanced"],
+        smoke={},
+    ),
+    Deployment(advanced_flow, name="manual", tags=["demo", "advanced"]),
+]
