@@ -5,7 +5,7 @@ import io
 from collections import defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import httpx
 from prefect import flow, get_run_logger, task
@@ -14,7 +14,7 @@ from prefect.blocks.system import Secret
 from prefect.tasks import exponential_backoff
 
 PROJECT = Path(__file__).resolve().parent.parent
-# Daily weather of Seattle, 2012 to 2015: data of NOAA, in the public domain, as vega-datasets carries it.
+# Daily weather of Seattle, 2012 to 2015: NOAA's data, in the public domain, from vega-datasets.
 SAMPLE = "flows/data/seattle-weather.csv"
 BATCH = 500
 
@@ -45,7 +45,7 @@ def read(source: str, token_block: str | None = None) -> str:
         return (PROJECT / source).read_text(encoding="utf-8")
     headers = {}
     if token_block:
-        secret = Secret.load(token_block, _sync=True)  # type: ignore[call-arg]
+        secret = cast(Secret[str], Secret.load(token_block))
         headers["Authorization"] = f"Bearer {secret.get()}"
     return httpx.get(source, headers=headers, follow_redirects=True).raise_for_status().text
 
@@ -105,7 +105,10 @@ def process_partition(partition: str, path: Path, column: str) -> Summary:
 
 def table(summaries: list[Summary]) -> str:
     """Return the summaries as a Markdown table."""
-    lines = ["| partition | rows | mean | lowest | highest |", "| --- | ---: | ---: | ---: | ---: |"]
+    lines = [
+        "| partition | rows | mean | lowest | highest |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
     for row in summaries:
         name = row["partition"].replace("|", "\\|")
         figures = f"{row['mean']:.2f} | {row['lowest']:g} | {row['highest']:g}"
