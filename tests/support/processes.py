@@ -1,0 +1,127 @@
+"""Start a program, wait until it is ready, end it with everything it started."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+READY_WITHIN = 120.0
+ENDS_WITHIN = 15.0
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port of this address that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Process:
+    """A program in a process group of its own, with its output in a file.
+
+    A subclass says what to run (`command`), in which environment (`environment`) and when it is
+    ready (`is_ready`).
+    """
+
+    name = "process"
+
+    def __init__(self, folder: Path) -> None:
+        """Keep the output in this folder, which is also where the program runs."""
+        self.folder = Path(folder)
+        self.log = self.folder / f"{self.name}.log"
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> Sequence[str | Path]:
+        """Return the command line."""
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment, by default this process's own."""
+        return dict(os.environ)
+
+    def is_ready(self) -> bool:
+        """Return whether the program can be used now."""
+        raise NotImplementedError
+
+    @property
+    def output(self) -> str:
+        """What the program wrote so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def start(self) -> Self:
+        """Start the program and wait until it is ready."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._popen = subprocess.Popen(
+                [os.fspath(part) for part in self.command()],
+                cwd=self.folder,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait(self.is_ready)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End the program and its children: asked first, killed when it does not listen."""
+        popen, self._popen = self._popen, None
+        if popen is None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(popen.pid, number)
+            except ProcessLookupError:
+                break
+            try:
+                popen.wait(ENDS_WITHIN)
+            except subprocess.TimeoutExpired:
+                continue
+            # The leader is gone: what is left of its group gets no second chance.
+            try:
+                os.killpg(popen.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                break
+        popen.wait()
+
+    def restart(self) -> None:
+        """End the program and start it again in the same place."""
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + READY_WITHIN
+        while not condition():
+            assert self._popen is not None
+            code = self._popen.poll()
+            if code is not None:
+                raise RuntimeError(
+                    f"{self.name} ended with {code}:\n{self.output[-4000:]}"
+                )
+            if time.monotonic() > end:
+                raise TimeoutError(
+                    f"{self.name} was not ready in {READY_WITHIN:.0f} s:\n{self.output[-4000:]}"
+                )
+            time.sleep(0.05)

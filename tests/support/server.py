@@ -1,0 +1,103 @@
+"""A Prefect server process, and the environment in which clients speak to it alone."""
+
+import base64
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.support.processes import Process, free_port
+
+
+def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without what would steer Prefect from outside."""
+    return {
+        key: value
+        for key, value in environment.items()
+        if not key.startswith("PREFECT_")
+    }
+
+
+class PrefectServer(Process):
+    """`prefect server start` with its database in `home`, so that a restart keeps the data.
+
+    Attributes:
+        api_url: where clients reach it.
+        env: a whole environment for clients; no file of the person's is read or written.
+    """
+
+    name = "prefect-server"
+
+    def __init__(
+        self,
+        python: Path | str,
+        home: Path | str,
+        *,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare a server; nothing runs before `start` or `with`.
+
+        Args:
+            python: an interpreter that has Prefect.
+            home: a folder for the database, the log and the clients' settings.
+            host: the address to listen on.
+            port: a free one when it is not given; a restart keeps it.
+            env: more environment variables, for the server and for the clients.
+        """
+        super().__init__(Path(home))
+        self.python = Path(python)
+        self.host = host
+        self.port = port or free_port(host)
+        self.api_url = f"http://{host}:{self.port}/api"
+        self.env = without_prefect(os.environ) | {
+            "HOME": str(self.folder),
+            "PREFECT_HOME": str(self.folder),
+            "PREFECT_PROFILES_PATH": str(self.folder / "profiles.toml"),
+            "PREFECT_API_URL": self.api_url,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            **(env or {}),
+        }
+
+    def command(self) -> list[str | Path]:
+        """Return the command line."""
+        where = ["--host", self.host, "--port", str(self.port)]
+        return [self.python, "-m", "prefect", "server", "start", *where]
+
+    def environment(self) -> dict[str, str]:
+        """Return the clients' environment but for the address, which is the server's own."""
+        return {
+            key: value for key, value in self.env.items() if key != "PREFECT_API_URL"
+        }
+
+    def is_ready(self) -> bool:
+        """Return whether the server answers."""
+        try:
+            self.request("GET", "/health")
+        except OSError as error:
+            # Any answer is an answer: a server with an auth string refuses this one.
+            return isinstance(error, urllib.error.HTTPError) and error.code in (
+                401,
+                403,
+            )
+        return True
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """Send one request to the API and return what the server answered."""
+        request = urllib.request.Request(
+            self.api_url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        if auth := self.env.get("PREFECT_API_AUTH_STRING"):
+            token = base64.b64encode(auth.encode()).decode()
+            request.add_header("Authorization", f"Basic {token}")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
