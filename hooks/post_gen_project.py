@@ -1,0 +1,51 @@
+"""Tidy the new project and say what to do next.
+
+Why a hook: cookiecutter copies whatever lies in the template's folder, so a working copy in which
+tools have run would hand their caches on; and it ends without a word. Local and idempotent,
+because cruft runs this with every update: no network, no git, nothing installed.
+"""
+
+# {% raw %}
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+CACHES = (".mypy_cache", ".nox", ".prefect", ".pytest_cache", ".ruff_cache", "__pycache__")
+
+
+def remove_caches(project: Path) -> None:
+    """Remove what tools left in the template's folder."""
+    for name in CACHES:
+        for folder in project.rglob(name):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def next_commands(project: Path, folder: Path) -> list[str]:
+    """Return the commands that lead from this folder to running flows."""
+    # A path on another drive of Windows has no relative form.
+    try:
+        path = os.path.relpath(project, folder)
+    except ValueError:
+        path = str(project)
+    return [
+        f"cd {shlex.quote(path)}",
+        "git init --initial-branch=main && git add . && git commit --message='First commit'",
+        "uvx nox -s up",
+    ]
+
+
+def main(project: Path, folder: Path) -> None:
+    """Tidy the project; tell a person in this folder the next commands."""
+    remove_caches(project)
+    # In a project that is being updated cruft makes two more, in temporary folders.
+    if not (folder / ".cruft.json").exists():
+        print("\nNext:\n")
+        for command in next_commands(project, folder):
+            print(f"  {command}")
+
+
+# {% endraw %}
+if __name__ == "__main__":
+    # Cookiecutter runs this in the project; the shell's PWD still says where the person is.
+    main(Path.cwd(), Path(os.environ.get("PWD") or Path.cwd().parent))
