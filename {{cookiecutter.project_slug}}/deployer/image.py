@@ -1,0 +1,105 @@
+"""Builds the image and names it by what is in it: `python -m deployer.image`.
+
+The tag is made of git's own ids of the files that go into the image. As long as none of them
+changes, neither does the name, and nothing is built. Standard library only.
+"""
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from deployer.environment import ROOT, load
+from deployer.errors import DeployerError
+
+# The Dockerfile, and whatever .dockerignore lets in.
+CONTENT = ("Dockerfile", ".dockerignore", "requirements.txt", "flows", "deployments", "deployer")
+
+
+def call(*command: str, env: dict[str, str] | None = None, stdin: str | None = None) -> str:
+    """Run a command in the project's folder and return its output.
+
+    Raises:
+        DeployerError: it failed; the error is the command's own.
+    """
+    answer = subprocess.run(  # noqa: S603
+        command, cwd=ROOT, env=env, input=stdin, capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
+        lines = (answer.stderr or answer.stdout).strip().splitlines() or ["no message"]
+        raise DeployerError(f"`{' '.join(command[:2])}` failed: {lines[-1]}")
+    return answer.stdout.strip()
+
+
+def tag() -> str:
+    """Return the tag of the image that the files as they are now would make, committed or not."""
+    try:
+        index = Path(call("git", "rev-parse", "--path-format=absolute", "--git-path", "index"))
+    except (DeployerError, FileNotFoundError):
+        raise DeployerError(
+            "The image is named by git's ids of what is in it, and this folder is not in a git "
+            "repository: run `git init` first."
+        ) from None
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "index"
+        if index.exists():
+            shutil.copy(index, copy)
+        env = {**os.environ, "GIT_INDEX_FILE": str(copy)}
+        call("git", "add", "--all", "--", *CONTENT, env=env)
+        files = call("git", "ls-files", "-s", "--", *CONTENT, env=env)
+    return "src-" + call("git", "hash-object", "--stdin", stdin=files + "\n")[:40]
+
+
+def is_engine_running() -> bool:
+    """Tell whether there is a Docker engine to talk to."""
+    try:
+        call("docker", "version", "--format", "{{.Server.Version}}")
+    except (DeployerError, FileNotFoundError):
+        return False
+    return True
+
+
+def build(name: str) -> None:
+    """Build the image of that name, unless it is there; Docker's own progress goes to stderr.
+
+    Raises:
+        DeployerError: there is no engine, or the build failed.
+    """
+    if not is_engine_running():
+        raise DeployerError("There is no Docker engine to talk to: start Docker and try again.")
+    if call("docker", "images", "--quiet", name):
+        print(f"{name} is there already.", file=sys.stderr)
+        return
+    print(f"Building {name}", file=sys.stderr)
+    command = ["docker", "build", "--tag", name, "."]
+    if subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False).returncode:  # noqa: S603
+        raise DeployerError(f"`docker build` of {name} failed: its messages are above.")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Build the image and print its name."""
+    parser = argparse.ArgumentParser(prog="python -m deployer.image", description=__doc__)
+    parser.add_argument(
+        "--repository", help="what the tag is appended to, such as ghcr.io/me/flows"
+    )
+    parser.add_argument("--name-only", action="store_true", help="print the name, build nothing")
+    options = parser.parse_args(argv)
+    try:
+        name = f"{options.repository or next(iter(load().values())).project}:{tag()}"
+        if not options.name_only:
+            build(name)
+    except DeployerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""One deployer at a time for a project and environment: a Prefect Variable that all of them see.
+
+Creating a variable is atomic. Leases of concurrency limits are not used, because the server keeps
+them in memory and a restart leaves their slot taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import Any
+
+import httpx
+from prefect.exceptions import ObjectAlreadyExists, PrefectHTTPStatusError
+
+from deployer.environment import Environment
+from deployer.errors import DeployerError
+from deployer.server import Server
+
+EXPIRY = 60  # seconds without a renewal after which the holder counts as dead
+RENEWAL = 15
+
+
+@asynccontextmanager
+async def held(
+    server: Server, environment: Environment, holder: str, patience: float, say: Callable[[str], None]
+) -> AsyncIterator[None]:
+    """Hold the environment's lock while the body runs.
+
+    Args:
+        server: where the lock is.
+        environment: what is locked.
+        holder: who holds it, for others to read.
+        patience: seconds to wait for another holder.
+        say: told when there is somebody to wait for.
+
+    Raises:
+        DeployerError: another deployer held it all the time.
+    """
+    name = f"deployer-lock-{environment.key}"
+    identity = await _take(server, name, holder, patience, say)
+    renewal = asyncio.create_task(_renew(server, identity, asyncio.current_task()))
+    try:
+        yield
+    finally:
+        renewal.cancel()
+        with suppress(Exception):  # what cannot be given back expires
+            await server.request("DELETE", f"/variables/{identity}")
+
+
+async def _take(
+    server: Server, name: str, holder: str, patience: float, say: Callable[[str], None]
+) -> str:
+    deadline = time.monotonic() + patience
+    told = False
+    while True:
+        with suppress(ObjectAlreadyExists):
+            return await _create(server, name, holder)
+        lock = await _read(server, name)
+        if lock is None:
+            continue
+        other = lock["value"].get("holder") if isinstance(lock["value"], dict) else lock["value"]
+        updated = datetime.fromisoformat(lock["updated"].replace("Z", "+00:00"))
+        if (await server.now() - updated).total_seconds() > EXPIRY:
+            say(f"the lock of {other} has expired: taking over")
+            with suppress(PrefectHTTPStatusError):  # somebody else was faster
+                await server.request("DELETE", f"/variables/{lock['id']}")
+            continue
+        if time.monotonic() > deadline:
+            raise DeployerError(
+                f"{other} is deploying here: wait for it, or allow more with --lock-timeout. "
+                f"A deployer that died loses its lock after {EXPIRY} seconds."
+            )
+        if not told:
+            say(f"waiting for {other}, who is deploying here")
+            told = True
+        await asyncio.sleep(1)
+
+
+async def _create(server: Server, name: str, holder: str) -> str:
+    body = {"name": name, "value": {"holder": holder}, "tags": ["deployer"]}
+    try:
+        return str((await server.request("POST", "/variables/", json=body))["id"])
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code == httpx.codes.CONFLICT:
+            raise ObjectAlreadyExists(error) from error
+        raise
+
+
+async def _read(server: Server, name: str) -> dict[str, Any] | None:
+    rows = await server.pages("/variables/filter", {"variables": {"name": {"any_": [name]}}})
+    return rows[0] if rows else None
+
+
+async def _renew(server: Server, identity: str, holder: asyncio.Task[Any] | None) -> None:
+    renewed = time.monotonic()
+    while True:
+        await asyncio.sleep(RENEWAL)
+        try:
+            await server.request("PATCH", f"/variables/{identity}", json={"tags": ["deployer"]})
+            renewed = time.monotonic()
+        except Exception:
+            if time.monotonic() - renewed > EXPIRY and holder:
+                holder.cancel()  # others may hold it now: stop, and restore
+                return

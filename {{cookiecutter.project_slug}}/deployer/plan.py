@@ -1,0 +1,116 @@
+"""What a deploy would change. Pure: states in, a plan out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.state import ANCHOR, State
+
+SYMBOLS = {"create": "+", "update": "~", "delete": "-", "unchanged": "="}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one deployment.
+
+    Attributes:
+        key: `FLOW/NAME`.
+        action: `create`, `update`, `delete` or `unchanged`.
+        before: the live state; None for a new deployment.
+        after: the state to reach; None for one that is deleted.
+        fields: the values that differ, by dotted path: (old, new).
+    """
+
+    key: str
+    action: str
+    before: State | None
+    after: State | None
+    fields: dict[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All changes, in the catalog's order; what left the catalog comes last."""
+
+    changes: tuple[Change, ...]
+
+    def of(self, *actions: str) -> list[Change]:
+        """Return the changes with one of these actions."""
+        return [change for change in self.changes if change.action in actions]
+
+    @property
+    def empty(self) -> bool:
+        """Whether the server already holds what is declared."""
+        return not self.of("create", "update", "delete")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many deployments there are of each action."""
+        return {action: len(self.of(action)) for action in SYMBOLS}
+
+
+def make(
+    declared: dict[str, State],
+    live: dict[str, State],
+    recorded: dict[str, State] | None = None,
+) -> Plan:
+    """Compare what is declared with what the server holds.
+
+    Args:
+        declared: the catalog's states by key.
+        live: the states of all deployments of this project and environment by key.
+        recorded: the states as they were declared at the last release by key.
+
+    Returns:
+        The plan. Pause and schedule switches in it are the operator's, as the server has them,
+        but for those whose declared value is another one than at the last release.
+    """
+    changes = []
+    for key, wanted in declared.items():
+        before = live.get(key)
+        after = settle(wanted, before, (recorded or {}).get(key))
+        fields = difference(before, after) if before else {}
+        action = "update" if fields else "unchanged" if before else "create"
+        changes.append(Change(key, action, before, after, fields))
+    for key, before in live.items():
+        if key not in declared:
+            changes.append(Change(key, "delete", before, None, {}))
+    return Plan(tuple(changes))
+
+
+def settle(wanted: State, before: State | None, recorded: State | None) -> State:
+    """Fill in what the declaration leaves to the server: switches and anchors.
+
+    Args:
+        wanted: the declared state.
+        before: the live state; None for a new deployment.
+        recorded: the declared state of the last release; None where there is none.
+    """
+    settled = {**wanted, "schedules": {}}
+    if before and (recorded is None or recorded["paused"] == wanted["paused"]):
+        settled["paused"] = before["paused"]
+    for slug, schedule in wanted["schedules"].items():
+        old = (before or {}).get("schedules", {}).get(slug)
+        last = (recorded or {}).get("schedules", {}).get(slug)
+        new = dict(schedule)
+        if old and (last is None or last["active"] == schedule["active"]):
+            new["active"] = old["active"]
+        if "anchor_date" in new and new["anchor_date"] is None:
+            new["anchor_date"] = (old or {}).get("anchor_date", ANCHOR)
+        settled["schedules"][slug] = new
+    return settled
+
+
+def difference(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
+    """Return every value that differs between two JSON values, by dotted path: (old, new).
+
+    A key that one side does not have counts as None.
+    """
+    if isinstance(before, dict) and isinstance(after, dict):
+        found: dict[str, tuple[Any, Any]] = {}
+        for key in sorted(before.keys() | after.keys()):
+            inner = f"{path}.{key}" if path else key
+            found |= difference(before.get(key), after.get(key), inner)
+        return found
+    return {} if before == after else {path: (before, after)}

@@ -1,0 +1,142 @@
+"""What was deployed: one artifact a release on the server, readable in the UI."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from deployer.environment import Environment
+from deployer.errors import DeployerError
+from deployer.plan import Plan
+from deployer.server import Server
+from deployer.state import State
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of a project in an environment.
+
+    Attributes:
+        number: 1, 2, 3 …
+        at: when it was recorded, by the server's clock (ISO 8601).
+        who: the person or the pipeline.
+        commit: of the source; None where nobody said.
+        image: reference with digest; None for a working tree.
+        order: the pipeline's run id; None for a deploy by hand.
+        highest_order: of this release and all before it: an older run may not come after it.
+        run_url: of the pipeline's run.
+        verified: whether worker and smoke runs were waited for.
+        summary: what changed.
+        states: what the server held after it, by `FLOW/NAME`.
+        switches: what was declared of pause and schedules, by `FLOW/NAME`.
+        smoke: the parameters of the smoke runs, by `FLOW/NAME`.
+    """
+
+    number: int
+    at: str
+    who: str
+    commit: str | None
+    image: str | None
+    order: int | None
+    highest_order: int | None
+    run_url: str | None
+    verified: bool
+    summary: str
+    states: dict[str, State]
+    switches: dict[str, Any]
+    smoke: dict[str, dict[str, Any]]
+
+
+def switches(declared: dict[str, State]) -> dict[str, Any]:
+    """Return what declared states say of what operators own."""
+    return {
+        key: {
+            "paused": state["paused"],
+            "schedules": {s: {"active": v["active"]} for s, v in state["schedules"].items()},
+        }
+        for key, state in declared.items()
+    }
+
+
+async def recent(server: Server, environment: Environment, limit: int = 1) -> list[Release]:
+    """Return the latest releases, newest first.
+
+    Raises:
+        DeployerError: a record was made by a newer deployer or changed by hand.
+    """
+    body = {
+        "artifacts": {"key": {"any_": [_key(environment)]}},
+        "sort": "CREATED_DESC",
+        "limit": limit,
+    }
+    rows = await server.request("POST", "/artifacts/filter", json=body)
+    return [_parse(row) for row in rows]
+
+
+async def find(server: Server, environment: Environment, number: int | None) -> Release:
+    """Return one release, or the last verified one before the latest.
+
+    Raises:
+        DeployerError: there is none.
+    """
+    releases = await recent(server, environment, 200)
+    if number is None:
+        chosen = [each for each in releases[1:] if each.verified][:1]
+        missing = "There is no verified release before the latest one"
+    else:
+        chosen = [each for each in releases if each.number == number]
+        missing = f"There is no release {number}"
+    if not chosen:
+        raise DeployerError(f"{missing} in {environment.name}: `deployer releases` lists all.")
+    return chosen[0]
+
+
+async def record(server: Server, environment: Environment, release: Release) -> None:
+    """Write a release to the server."""
+    body = {
+        "key": _key(environment),
+        "type": "markdown",
+        "description": f"Release {release.number} of {environment.project} in {environment.name}",
+        "data": _markdown(environment, release),
+        "metadata_": {"release": json.dumps(asdict(release), ensure_ascii=False)},
+    }
+    await server.request("POST", "/artifacts/", json=body)
+
+
+def summarise(plan: Plan) -> str:
+    """Return what a plan changed, in words."""
+    counts = plan.counts
+    return f"{counts['create']} added, {counts['update']} changed, {counts['delete']} deleted"
+
+
+def _key(environment: Environment) -> str:
+    return f"release-{environment.key}"
+
+
+def _parse(row: dict[str, Any]) -> Release:
+    try:
+        return Release(**json.loads(row["metadata_"]["release"]))
+    except (KeyError, TypeError, ValueError):
+        raise DeployerError(
+            f"The release record {row['key']} ({row['id']}) cannot be read: "
+            "it was changed by hand, or made by a newer deployer; delete it in the UI."
+        ) from None
+
+
+def _markdown(environment: Environment, release: Release) -> str:
+    rows = {
+        "when": release.at,
+        "who": release.who,
+        "commit": release.commit,
+        "image": release.image,
+        "run": release.run_url,
+        "verified": "yes" if release.verified else "no",
+        "changes": release.summary,
+    }
+    lines = [f"# {environment.project} in {environment.name}: release {release.number}", ""]
+    lines += ["| | |", "| --- | --- |"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items() if value]
+    lines += ["", "| deployment | version |", "| --- | --- |"]
+    lines += [f"| {key} | {state['version']} |" for key, state in sorted(release.states.items())]
+    return "\n".join(lines) + "\n"

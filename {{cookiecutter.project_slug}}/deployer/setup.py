@@ -1,0 +1,110 @@
+"""Creates what an environment needs before the first deploy, and keeps it as declared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from prefect.blocks.system import Secret
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.exceptions import ObjectNotFound
+from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
+
+from deployer.environment import ROOT, Environment
+from deployer.errors import DeployerError
+from deployer.server import Server
+
+
+async def setup(server: Server, environment: Environment, values: Mapping[str, str]) -> list[str]:
+    """Create or update work pool, work queue and Secret blocks.
+
+    Args:
+        server: where to.
+        environment: what is declared.
+        values: the environment variables that the secrets' values come from; never shown.
+
+    Returns:
+        One sentence for each thing that was created or updated.
+
+    Raises:
+        DeployerError: a value is missing, or the pool exists with another type.
+    """
+    missing = [v for v in environment.secrets.values() if not values.get(v)]
+    if missing:
+        raise DeployerError(*(f"The environment variable {v} is not set: set it." for v in missing))
+    done = [*await _pool(server, environment), *await _queue(server, environment)]
+    for block, variable in environment.secrets.items():
+        await Secret(value=values[variable]).save(block, overwrite=True)  # type: ignore[arg-type]
+        done.append(f"secret block {block} holds the value of {variable}")
+    return done
+
+
+async def _pool(server: Server, environment: Environment) -> list[str]:
+    name, kind = environment.work_pool, environment.work_pool_type
+    template = await _template(environment)
+    limit = environment.work_pool_concurrency_limit
+    try:
+        pool = await server.client.read_work_pool(name)
+    except ObjectNotFound:
+        if kind is None:
+            raise DeployerError(
+                f"There is no work pool {name!r} and no work_pool_type to create it with: "
+                f'add work_pool_type = "docker" to [{environment.name}].'
+            ) from None
+        create = WorkPoolCreate(
+            name=name, type=kind, base_job_template=template or {}, concurrency_limit=limit
+        )
+        await server.client.create_work_pool(create)
+        return [f"work pool {name} created ({kind})"]
+    if kind and pool.type != kind:
+        raise DeployerError(
+            f"The work pool {name!r} is of type {pool.type}, not {kind}: "
+            "choose another name, or delete the pool."
+        )
+    changes: dict[str, Any] = {}
+    if environment.base_job_template and template != pool.base_job_template:
+        changes["base_job_template"] = template
+    if limit is not None and limit != pool.concurrency_limit:
+        changes["concurrency_limit"] = limit
+    if not changes:
+        return [f"work pool {name} is there ({pool.type})"]
+    await server.client.update_work_pool(name, WorkPoolUpdate(**changes))
+    return [f"work pool {name} updated: {', '.join(changes)}"]
+
+
+async def _template(environment: Environment) -> dict[str, Any] | None:
+    if environment.base_job_template:
+        path = ROOT / environment.base_job_template
+        try:
+            template: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DeployerError(f"{environment.base_job_template} is not JSON: {error}.") from None
+        return template
+    if environment.work_pool_type is None:
+        return None
+    found = await get_default_base_job_template_for_infrastructure_type(environment.work_pool_type)
+    if found is None:
+        raise DeployerError(
+            f"Prefect knows no work pool of type {environment.work_pool_type!r}: "
+            "is it spelt right, and is its package installed (prefect-docker, prefect-kubernetes)?"
+        )
+    return found
+
+
+async def _queue(server: Server, environment: Environment) -> list[str]:
+    pool, name = environment.work_pool, environment.work_queue
+    if name is None:
+        return []
+    changes = {
+        "priority": environment.work_queue_priority,
+        "concurrency_limit": environment.work_queue_concurrency_limit,
+    }
+    changes = {key: value for key, value in changes.items() if value is not None}
+    try:
+        queue = await server.client.read_work_queue_by_name(name, pool)
+    except ObjectNotFound:
+        queue = await server.client.create_work_queue(name, work_pool_name=pool)
+    if any(getattr(queue, key) != value for key, value in changes.items()):
+        await server.client.update_work_queue(queue.id, **changes)
+    return [f"work queue {pool}/{name} is there"]

@@ -1,0 +1,179 @@
+"""One normalised form of a deployment, made from its declaration or from the server's answer.
+
+A state is plain JSON: what a person sees in a plan, what a release records, what a restore writes.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.deployments.schedules import create_deployment_schedule_create
+from prefect.schedules import Schedule
+from prefect.utilities.callables import parameter_schema
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from deployer.catalog import STARTED, Deployment
+from deployer.environment import ROOT, Environment
+
+State = dict[str, Any]
+# Prefect's default anchor is the moment of the deploy, which would make every plan differ
+# and can keep an hourly schedule from ever firing; Prefect's own default for rrules is this one.
+ANCHOR = "2020-01-01T00:00:00+00:00"
+
+
+def declared(entry: Deployment, environment: Environment, image: str | None = None) -> State:
+    """Return the state that an entry asks for in an environment.
+
+    Args:
+        entry: a checked entry of the catalog.
+        environment: where it goes.
+        image: the image its runs use; None runs from the working tree.
+    """
+    options = entry.options
+    flow = entry.flow
+    limit = options.get("concurrency_limit")
+    config = limit if isinstance(limit, ConcurrencyLimitConfig) else None
+    variables: dict[str, Any] = {**environment.job_variables, **(options.get("job_variables") or {})}
+    if image:
+        variables["image"] = image
+    elif environment.work_pool_type == "process":
+        # A process worker does not start in the project's folder, so it could not import the flows.
+        variables.setdefault("working_dir", str(ROOT))
+    off = environment.schedules == "off"
+    return {
+        "flow": flow.name,
+        "name": entry.name + environment.name_suffix,
+        "entrypoint": f"{flow.fn.__module__}.{flow.fn.__name__}",
+        "work_pool": environment.work_pool,
+        "work_queue": options.get("work_queue_name") or environment.work_queue or "default",
+        "job_variables": to_jsonable_python(variables),
+        "parameters": to_jsonable_python(options.get("parameters") or {}),
+        "parameter_schema": parameter_schema(flow).model_dump(mode="json", exclude_unset=True),
+        "enforce_parameter_schema": options.get("enforce_parameter_schema", True),
+        "tags": sorted({*(options.get("tags") or ()), *environment.tags}),
+        "description": options.get("description") or flow.description,
+        "version": options.get("version") or flow.version,
+        "concurrency_limit": config.limit if config else limit,
+        "collision_strategy": str(config.collision_strategy.value) if config else None,
+        "grace_period_seconds": getattr(config, "grace_period_seconds", None),
+        "paused": bool(options.get("paused")),
+        "schedules": {
+            slug: _declared_schedule(schedule, off) for slug, schedule in entry.schedules.items()
+        },
+        "triggers": {t.name: _trigger(t.as_automation()) for t in options.get("triggers") or ()},
+        "pull_steps": [],
+    }
+
+
+def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | None = None) -> State:
+    """Return the state of a deployment on the server.
+
+    Args:
+        row: the server's answer for one deployment.
+        flow: the name of its flow.
+        automations: the automations that belong to it, as the server answers.
+    """
+    limit = row.get("global_concurrency_limit") or {}
+    options = row.get("concurrency_options") or {}
+    return {
+        "flow": flow,
+        "name": row["name"],
+        "entrypoint": row["entrypoint"],
+        "work_pool": row["work_pool_name"],
+        "work_queue": row["work_queue_name"],
+        "job_variables": row["job_variables"] or {},
+        "parameters": row["parameters"] or {},
+        "parameter_schema": row["parameter_openapi_schema"] or {},
+        "enforce_parameter_schema": row["enforce_parameter_schema"],
+        "tags": sorted(row["tags"]),
+        "description": row["description"],
+        "version": row["version"],
+        "concurrency_limit": limit.get("limit"),
+        "collision_strategy": options.get("collision_strategy"),
+        "grace_period_seconds": options.get("grace_period_seconds"),
+        "paused": row["paused"],
+        "schedules": {each["slug"] or each["id"]: _live_schedule(each) for each in row["schedules"]},
+        "triggers": {each["name"]: _trigger(each) for each in automations or ()},
+        "pull_steps": row.get("pull_steps") or [],
+    }
+
+
+def key(state: State) -> str:
+    """`FLOW/NAME`, as Prefect writes it."""
+    return f"{state['flow']}/{state['name']}"
+
+
+def nameless(slug: str) -> bool:
+    """Whether this stands for a schedule without a slug, which is known by its id."""
+    return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", slug) is not None
+
+
+def schedule_create(slug: str | None, schedule: dict[str, Any]) -> dict[str, Any]:
+    """Return what the server takes to create a schedule with this slug."""
+    timing = {k: v for k, v in schedule.items() if k not in ("active", "parameters")}
+    body = {"schedule": timing, "active": schedule["active"], "parameters": schedule["parameters"]}
+    return body if slug is None else {**body, "slug": slug}
+
+
+def to_schedule(slug: str, schedule: dict[str, Any]) -> Schedule:
+    """Return the schedule as `Flow.deploy` takes it."""
+    given = {k: v for k, v in schedule.items() if v is not None}
+    if "interval" in given:
+        given["interval"] = timedelta(seconds=given["interval"])
+        given["anchor_date"] = datetime.fromisoformat(given["anchor_date"])
+    return Schedule(slug=slug, **given)
+
+
+def _declared_schedule(schedule: Schedule, off: bool) -> dict[str, Any]:
+    created: DeploymentScheduleCreate = create_deployment_schedule_create(schedule)
+    timing = _timing(created.schedule.model_dump(mode="json"))
+    if schedule.interval is not None and schedule.anchor_date >= STARTED:
+        timing["anchor_date"] = None  # none was given: the live one stays
+    return {
+        **timing,
+        "active": schedule.active and not off,
+        "parameters": to_jsonable_python(schedule.parameters),
+    }
+
+
+def _live_schedule(row: dict[str, Any]) -> dict[str, Any]:
+    return {**_timing(row["schedule"]), "active": row["active"], "parameters": row["parameters"] or {}}
+
+
+def _timing(schedule: dict[str, Any]) -> dict[str, Any]:
+    """Absorb what the server makes of a schedule: seconds, UTC, the start of a rule."""
+    zone = schedule.get("timezone")
+    if "interval" in schedule:
+        anchor = datetime.fromisoformat(schedule["anchor_date"].replace("Z", "+00:00"))
+        return {
+            "interval": _seconds(schedule["interval"]),
+            "anchor_date": anchor.astimezone(timezone.utc).isoformat(),
+            "timezone": zone or "UTC",
+        }
+    if "rrule" in schedule:
+        return {"rrule": schedule["rrule"], "timezone": zone or "UTC"}
+    return {"cron": schedule["cron"], "timezone": zone, "day_or": schedule.get("day_or", True)}
+
+
+def _seconds(interval: Any) -> float:
+    if isinstance(interval, int | float):
+        return float(interval)
+    return TypeAdapter(timedelta).validate_python(interval).total_seconds()
+
+
+def _trigger(automation: Any) -> dict[str, Any]:
+    """An automation without what differs from one server to the next: its ids."""
+    body = automation if isinstance(automation, dict) else automation.model_dump(mode="json")
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            ids = ("id", "created", "updated", "deployment_id", "owner_resource", "enabled")
+            return {k: strip(v) for k, v in value.items() if k not in ids}
+        return [strip(v) for v in value] if isinstance(value, list) else value
+
+    return strip(body)

@@ -1,0 +1,125 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["nox>=2025.10.14"]
+# ///
+"""Every step of this project's life as one command: `uvx nox -s SESSION -- OPTIONS`.
+
+All sessions share the environment `.nox/project`, which holds the very versions of poetry.lock.
+Nothing but git, uv and a Python from 3.10 on has to be there.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import nox
+
+PROJECT = Path(__file__).resolve().parent
+ENVIRONMENT = PROJECT / ".nox" / "project"
+PROGRAMS = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+SETTINGS = {
+    "PREFECT_HOME": str(PROJECT / ".prefect"),
+    "PREFECT_API_URL": os.environ.get("PREFECT_API_URL") or "http://127.0.0.1:4200/api",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    # Importing Prefect takes twice as long without .pyc files.
+    "UV_COMPILE_BYTECODE": "1",
+    "PYTHONDONTWRITEBYTECODE": "",
+}
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "tests"]
+
+
+def run(session: nox.Session, *command: str, interrupt_timeout: float = 60) -> None:
+    """Run a command of the shared environment, which is brought up to date first.
+
+    Ctrl-C reaches the command as well. It gets the time to put things back before nox ends it.
+    """
+    uv = shutil.which("uv")
+    if uv is None:
+        session.error("uv is not on PATH: https://docs.astral.sh/uv/getting-started/installation/")
+    session.env.update(SETTINGS)
+    session.env["VIRTUAL_ENV"] = str(ENVIRONMENT)
+    session.env["PATH"] = os.pathsep.join([str(PROGRAMS), session.env["PATH"] or ""])
+    if not (ENVIRONMENT / "pyvenv.cfg").exists():
+        session.run(uv, "venv", "--quiet", "--python=>=3.10,<3.14", str(ENVIRONMENT))
+    session.run(uv, "pip", "install", "--quiet", "--require-hashes", "-r", "requirements-dev.txt")
+    session.run(*command, interrupt_timeout=interrupt_timeout, terminate_timeout=60)
+
+
+def git(*arguments: str) -> str:
+    """Return what git answers, nothing where it fails."""
+    answer = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=PROJECT)
+    return answer.stdout.strip()
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Run every pre-commit hook over all files, and mypy."""
+    if not git("ls-files"):
+        session.error(
+            "pre-commit checks the files that git knows, and there are none: "
+            "run `git init` and `git add --all` first."
+        )
+    run(session, "pre-commit", "run", "--all-files", *session.posargs)
+    run(session, "mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run pytest."""
+    run(session, "pytest", *session.posargs)
+
+
+@nox.session
+def check(session: nox.Session) -> None:
+    """Check the catalog, without a server."""
+    run(session, "python", "-m", "deployer", "check", *session.posargs)
+
+
+@nox.session
+def plan(session: nox.Session) -> None:
+    """Show what a deploy would change: `-- production`; without a name, local."""
+    run(session, "python", "-m", "deployer", "plan", *(session.posargs or ["local"]))
+
+
+@nox.session
+def deploy(session: nox.Session) -> None:
+    """Deploy the catalog: `-- production --image REF`; without a name, local."""
+    run(session, "python", "-m", "deployer", "deploy", *(session.posargs or ["local"]))
+
+
+@nox.session
+def serve(session: nox.Session) -> None:
+    """Serve the catalog with flow.serve(), until Ctrl-C."""
+    run(session, "python", "-m", "deployer", "serve", *session.posargs)
+
+
+@nox.session
+def image(session: nox.Session) -> None:
+    """Build the image, unless it is there, and print its name, which says what is in it."""
+    run(session, "python", "-m", "deployer.image", *session.posargs)
+
+
+@nox.session
+def server(session: nox.Session) -> None:
+    """Run a Prefect server on this machine, until Ctrl-C."""
+    run(session, "prefect", "server", "start", *session.posargs)
+
+
+@nox.session
+def worker(session: nox.Session) -> None:
+    """Run a worker, until Ctrl-C: `-- --pool NAME`; without a name, local."""
+    default = ["--pool=local", "--type=process"]
+    run(session, "prefect", "worker", "start", *(session.posargs or default))
+
+
+@nox.session
+def up(session: nox.Session) -> None:
+    """Server, work pool, deployments and worker at once: `-- [--once] [--docker] [--port N]`."""
+    # Whoever ends nox ends everything that `up` started: SIGTERM is passed on at once.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    run(session, "python", "-m", "deployer.up", *session.posargs, interrupt_timeout=0)

@@ -1,0 +1,111 @@
+"""The advanced flow on real data; its figures are computed here a second time, in another way."""
+
+import csv
+import statistics
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from prefect.artifacts import Artifact
+from prefect.blocks.system import Secret
+
+from flows import advanced_flow as module
+from flows.advanced_flow import PROJECT, SAMPLE, advanced_flow, read
+
+SMALL = "city,degrees\nOslo,3\nRome,20\nOslo,5\n"
+
+
+@contextmanager
+def http_server(failures: int = 0) -> Iterator[tuple[str, list[str | None]]]:
+    """Serve SMALL after so many answers of 503; yields the URL and the tokens that were sent."""
+    tokens: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            tokens.append(self.headers["Authorization"])
+            self.send_response(503 if len(tokens) <= failures else 200)
+            self.end_headers()
+            self.wfile.write(SMALL.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/weather.csv", tokens
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def small(working_directory):
+    """A CSV file with two cities."""
+    path = working_directory / "small.csv"
+    path.write_text(SMALL)
+    return str(path)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Retry without the seconds of waiting between."""
+    monkeypatch.setattr(module, "read", read.with_options(retry_delay_seconds=0))
+
+
+def test_the_figures_of_every_partition_are_right():
+    with (PROJECT / SAMPLE).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    counts = Counter(row["weather"] for row in rows)
+
+    summaries = advanced_flow()
+
+    assert [summary["partition"] for summary in summaries] == sorted(counts)
+    assert sum(summary["rows"] for summary in summaries) == len(rows) == 1461
+    assert max(counts.values()) > module.BATCH, "no partition needs more than one batch"
+    for summary in summaries:
+        values = [float(row["temp_max"]) for row in rows if row["weather"] == summary["partition"]]
+        assert summary["rows"] == len(values)
+        assert summary["mean"] == pytest.approx(statistics.fmean(values))
+        assert (summary["lowest"], summary["highest"]) == (min(values), max(values))
+
+
+def test_the_result_is_published_as_a_table(small):
+    advanced_flow(small, partition_by="city", column="degrees")
+
+    artifact = Artifact.get("advanced-flow-summary")
+    assert artifact is not None
+    assert "| Oslo | 2 | 4.00 | 3 | 5 |" in str(artifact.data)
+    assert "| Rome | 1 | 20.00 | 20 | 20 |" in str(artifact.data)
+
+
+def test_a_missing_column_is_named_together_with_those_that_are_there(small):
+    with pytest.raises(ValueError, match="no column 'town': choose one of city, degrees"):
+        advanced_flow(small, partition_by="town", column="degrees")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_source_that_fails_twice_is_read_at_the_third_attempt():
+    with http_server(failures=2) as (url, requests):
+        summaries = advanced_flow(url, partition_by="city", column="degrees")
+
+    assert len(requests) == 3
+    assert [summary["rows"] for summary in summaries] == [2, 1]
+
+
+def test_the_delays_between_attempts_grow():
+    delays = read.retry_delay_seconds
+
+    assert read.retries == 3
+    assert delays == sorted(set(delays))
+
+
+def test_the_token_of_a_secret_block_is_sent():
+    Secret(value="s3cret").save("weather-token", overwrite=True)
+    with http_server() as (url, tokens):
+        advanced_flow(url, partition_by="city", column="degrees", token_block="weather-token")
+
+    assert tokens == ["Bearer s3cret"]
