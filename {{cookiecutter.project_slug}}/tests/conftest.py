@@ -9,7 +9,9 @@ import pytest
 
 # Set before Prefect is imported: it then neither reads nor writes the person's own ~/.prefect.
 HOME = TemporaryDirectory(prefix="prefect-home-")
-os.environ.update(PREFECT_HOME=HOME.name, PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1")
+os.environ.update(
+    PREFECT_HOME=HOME.name, PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1"
+)
 
 from prefect.testing.utilities import prefect_test_harness  # noqa: E402
 
