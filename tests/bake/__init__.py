@@ -1,0 +1,1 @@
+"""Tests of what the template generates: no server, no container, seconds."""
