@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from prefect import Flow
-from prefect.schedules import Schedule
+from prefect.schedules import Cron, Interval, RRule, Schedule
 
 from deployer.environment import ROOT
 from deployer.errors import DeployerError
@@ -32,7 +32,12 @@ class Deployment:
     """
 
     def __init__(
-        self, flow: Flow[..., Any], name: str, *, smoke: dict[str, Any] | None = None, **options: Any
+        self,
+        flow: Flow[..., Any],
+        name: str,
+        *,
+        smoke: dict[str, Any] | None = None,
+        **options: Any,
     ) -> None:
         self.flow = flow
         self.name = name
@@ -62,11 +67,12 @@ class Deployment:
 
 
 def _schedule(option: str, value: Any) -> Schedule:
-    from prefect import schedules
-
-    builders = {"interval": schedules.Interval, "cron": schedules.Cron, "rrule": schedules.RRule}
+    builders: dict[str, Callable[[Any], Schedule]]
+    builders = {"interval": Interval, "cron": Cron, "rrule": RRule}
     if option not in builders:
-        raise ValueError(f"{value!r} is not a schedule: use Cron, Interval or RRule of prefect.schedules")
+        raise ValueError(
+            f"{value!r} is not a schedule: use Cron, Interval or RRule of prefect.schedules"
+        )
     return builders[option](value)
 
 
@@ -93,7 +99,11 @@ def _import_problem(error: Exception, root: Path) -> str:
         file, line = error.filename, error.lineno
     else:
         frames = traceback.extract_tb(error.__traceback__)
-        own = [f for f in frames if Path(f.filename).is_relative_to(root) and "catalog.load" not in f.name]
+        own = [
+            f
+            for f in frames
+            if Path(f.filename).is_relative_to(root) and "catalog.load" not in f.name
+        ]
         own = [f for f in own if "site-packages" not in f.filename and f.filename != __file__]
         file, line = (own[-1].filename, own[-1].lineno) if own else (FILE, None)
     path = Path(file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections import Counter
 from difflib import get_close_matches
 from pathlib import Path
@@ -74,9 +73,13 @@ def _name_problems(what: str, name: Any) -> list[str]:
     if not isinstance(name, str) or not name.strip():
         return [f"the {what}'s name is {name!r}, but it has to be text, such as 'hourly'."]
     if BANNED.search(name):
-        return [f"the {what}'s name {name!r} has one of / % & < > ? # or a line break: leave it out."]
+        return [
+            f"the {what}'s name {name!r} has one of / % & < > ? # or a line break: leave it out."
+        ]
     if name != name.strip() or name.endswith(".py"):
-        return [f"the {what}'s name {name!r} starts or ends with a space, or with .py: leave it out."]
+        return [
+            f"the {what}'s name {name!r} starts or ends with a space, or with .py: leave it out."
+        ]
     return []
 
 
@@ -113,7 +116,9 @@ def _type_problems(options: dict[str, Any]) -> list[str]:
         problems.append(f"concurrency_limit is {limit!r}, but it has to be a number from 1.")
     for trigger in options.get("triggers") or ():
         if not getattr(trigger, "name", None):
-            problems.append(f"a trigger has no name: give it one, so that it is known again ({trigger!r}).")
+            problems.append(
+                f"a trigger has no name: give it one, so that it is known again ({trigger!r})."
+            )
     return problems
 
 
@@ -129,7 +134,8 @@ def _schedule_problems(entry: Deployment, schedules: dict[str, Schedule]) -> lis
             problems.append(f"schedule {slug}: it has neither an interval, a cron nor an rrule.")
         if schedule.timezone and schedule.timezone not in available_timezones():
             problems.append(
-                f"schedule {slug}: there is no time zone {schedule.timezone!r}: use one like Europe/Berlin."
+                f"schedule {slug}: there is no time zone {schedule.timezone!r}: "
+                "use one like Europe/Berlin."
             )
     return problems
 
@@ -144,7 +150,9 @@ def _parameter_problems(entry: Deployment, schedules: dict[str, Schedule]) -> li
         if not isinstance(entry.smoke, dict):
             return [f"smoke is {entry.smoke!r}, but it has to be a dict of parameters."]
         sets["smoke"] = {**base, **entry.smoke}
-    any_name = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(entry.flow.fn).parameters.values())
+    any_name = any(
+        p.kind is p.VAR_KEYWORD for p in inspect.signature(entry.flow.fn).parameters.values()
+    )
     problems = []
     for where, values in sets.items():
         for name in values.keys() - known.keys() if not any_name else ():

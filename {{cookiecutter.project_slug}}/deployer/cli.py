@@ -70,7 +70,9 @@ def _environment(args: argparse.Namespace) -> environment.Environment:
     for pair in getattr(args, "job_variable", None) or ():
         name, _, value = pair.partition("=")
         if not name or "=" not in pair:
-            raise DeployerError(f"--job-variable {pair!r} is not KEY=VALUE, as in network_mode=host.")
+            raise DeployerError(
+                f"--job-variable {pair!r} is not KEY=VALUE, as in network_mode=host."
+            )
         variables[name] = value
     kind = getattr(args, "work_pool_type", None)
     if args.work_pool:
@@ -80,7 +82,9 @@ def _environment(args: argparse.Namespace) -> environment.Environment:
     return replace(chosen, job_variables=variables)
 
 
-async def _target(server: Server, args: argparse.Namespace) -> tuple[environment.Environment, Target]:
+async def _target(
+    server: Server, args: argparse.Namespace
+) -> tuple[environment.Environment, Target]:
     """Check the catalog, then ask the server what kind of pool it goes to."""
     from dataclasses import replace
 
@@ -104,7 +108,8 @@ async def _target(server: Server, args: argparse.Namespace) -> tuple[environment
         )
     if pool.type == "process" and args.image:
         raise DeployerError(
-            f"The work pool {pool.name!r} is of type process, which runs no images: leave --image out."
+            f"The work pool {pool.name!r} is of type process, which runs no images: "
+            "leave --image out."
         )
     if pool.type != "process" and not args.image:
         raise DeployerError(
@@ -231,7 +236,9 @@ def _rollback(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace) -> int:
     from deployer import check, serve
 
-    serve.serve(_environment(args), check.require())
+    chosen, catalog = _environment(args), check.require()
+    _act(lambda server: serve.refuse_deployed(server, chosen))
+    serve.serve(chosen, catalog)
     return 0
 
 
@@ -266,9 +273,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--order", type=int, help="the pipeline's run id: older than the last one is refused"
     )
-    made.add_argument(
-        "--adopt", action="store_true", help="take over deployments of the same name"
-    )
+    made.add_argument("--adopt", action="store_true", help="take over deployments of the same name")
     made = _wanted(_where(command(_verify, "check that a worker polls and run the smoke runs")))
     made.add_argument("--timeout", type=float, default=600, help="seconds for the smoke runs")
 

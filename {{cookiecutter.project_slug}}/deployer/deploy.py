@@ -103,7 +103,10 @@ class Survey:
 
 
 def from_catalog(
-    catalog: list[Deployment], environment: Environment, image: str | None, commit: str | None = None
+    catalog: list[Deployment],
+    environment: Environment,
+    image: str | None,
+    commit: str | None = None,
 ) -> Target:
     """Return what a checked catalog asks for in an environment."""
     entries, states, smoke = {}, {}, {}
@@ -147,7 +150,9 @@ async def survey(
         wanted = {key: each for key, each in wanted.items() if fnmatchcase(key, only)}
         found = {key: each for key, each in found.items() if fnmatchcase(key, only)}
         if not wanted and not found:
-            raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
+            raise DeployerError(
+                f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME."
+            )
     return Survey(plan.make(wanted, found, latest.switches if latest else None), live, latest)
 
 
@@ -276,7 +281,8 @@ async def _foreign(server: Server, look: Survey, adopt: bool) -> dict[str, Live]
     if found and not adopt:
         raise DeployerError(
             *(
-                f"{key} exists already and is not ours: rename the entry, or take it over with --adopt."
+                f"{key} exists already and is not ours: rename the entry, "
+                "or take it over with --adopt."
                 for key in found
             )
         )
@@ -327,9 +333,10 @@ def _brake(wanted: Plan, limit: int) -> None:
 
 def _converged(final: Plan) -> None:
     if not final.empty:
-        left = [f"{change.key}: {', '.join(change.fields) or change.action}" for change in final.of(
-            "create", "update", "delete"
-        )]
+        left = [
+            f"{change.key}: {', '.join(change.fields) or change.action}"
+            for change in final.of("create", "update", "delete")
+        ]
         raise DeployerError(f"The server does not hold what was deployed: {'; '.join(left)}.")
 
 
@@ -344,5 +351,3 @@ class _Clock:
         now = time.monotonic()
         self.seconds[step] = round(now - self._last, 2)
         self._last = now
-
-

@@ -19,7 +19,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 FILE = "deployments/environments.toml"
 LABEL = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-# Prefect 3 refuses these in a name (prefect.types.names); with ? or # it cannot be read back by name.
+# Prefect refuses / % & < > in a name (prefect.types.names), and cannot read back one with ? or #.
 BANNED = re.compile(r"[/%&<>?#\x00-\x1f\x7f]")
 
 # Names in job variables whose values must not be readable.
@@ -149,7 +149,9 @@ def _problems(name: str, table: Any, root: Path) -> list[str]:
         return [f"{FILE}: {name} is {table!r}, but it has to be a table: write [{name}]."]
     problems = []
     if not LABEL.fullmatch(name):
-        problems.append(f"{where}: use lower-case letters, digits and - in the name, as in [production].")
+        problems.append(
+            f"{where}: use lower-case letters, digits and - in the name, as in [production]."
+        )
     for key in table.keys() - KEYS:
         near = get_close_matches(key, KEYS, 1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(KEYS))}."
@@ -174,7 +176,9 @@ def _problems(name: str, table: Any, root: Path) -> list[str]:
     secrets = table.get("secrets")
     for block, variable in secrets.items() if isinstance(secrets, dict) else ():
         if not LABEL.fullmatch(block):
-            problems.append(f"{where}: secret block {block!r}: use a-z, 0-9 and -, as in api-token.")
+            problems.append(
+                f"{where}: secret block {block!r}: use a-z, 0-9 and -, as in api-token."
+            )
         if not isinstance(variable, str) or not re.fullmatch(r"[A-Za-z_]\w*", variable):
             problems.append(
                 f"{where}: secret {block!r} is {variable!r}, but it has to be "

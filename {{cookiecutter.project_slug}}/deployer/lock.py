@@ -26,7 +26,11 @@ RENEWAL = 15
 
 @asynccontextmanager
 async def held(
-    server: Server, environment: Environment, holder: str, patience: float, say: Callable[[str], None]
+    server: Server,
+    environment: Environment,
+    holder: str,
+    patience: float,
+    say: Callable[[str], None],
 ) -> AsyncIterator[None]:
     """Hold the environment's lock while the body runs.
 

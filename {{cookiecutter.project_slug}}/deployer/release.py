@@ -12,6 +12,8 @@ from deployer.plan import Plan
 from deployer.server import Server
 from deployer.state import State
 
+FENCE = "\n\n```json\n"
+
 
 @dataclass(frozen=True)
 class Release:
@@ -99,7 +101,6 @@ async def record(server: Server, environment: Environment, release: Release) -> 
         "type": "markdown",
         "description": f"Release {release.number} of {environment.project} in {environment.name}",
         "data": _markdown(environment, release),
-        "metadata_": {"release": json.dumps(asdict(release), ensure_ascii=False)},
     }
     await server.request("POST", "/artifacts/", json=body)
 
@@ -116,8 +117,8 @@ def _key(environment: Environment) -> str:
 
 def _parse(row: dict[str, Any]) -> Release:
     try:
-        return Release(**json.loads(row["metadata_"]["release"]))
-    except (KeyError, TypeError, ValueError):
+        return Release(**json.loads(row["data"].split(FENCE, 1)[1].split("\n", 1)[0]))
+    except (IndexError, TypeError, ValueError):
         raise DeployerError(
             f"The release record {row['key']} ({row['id']}) cannot be read: "
             "it was changed by hand, or made by a newer deployer; delete it in the UI."
@@ -139,4 +140,7 @@ def _markdown(environment: Environment, release: Release) -> str:
     lines += [f"| {name} | {value} |" for name, value in rows.items() if value]
     lines += ["", "| deployment | version |", "| --- | --- |"]
     lines += [f"| {key} | {state['version']} |" for key, state in sorted(release.states.items())]
+    # The record itself, on one line: metadata of artifacts ends at 500 characters.
+    body = json.dumps(asdict(release), ensure_ascii=False)
+    lines += ["", f"<details><summary>Record</summary>{FENCE}{body}", "```", "</details>"]
     return "\n".join(lines) + "\n"

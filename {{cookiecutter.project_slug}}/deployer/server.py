@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 from prefect.client.orchestration import PrefectClient
-from prefect.context import AsyncClientContext
-from prefect.deployments.runner import EntrypointType
-from prefect.exceptions import PrefectHTTPStatusError
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.context import AsyncClientContext
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.types.entrypoint import EntrypointType
 
 from deployer import state as states
 from deployer.catalog import Deployment
@@ -24,6 +24,8 @@ from deployer.errors import DeployerError
 from deployer.state import State
 
 PAGE = 200  # the most that Prefect answers at once
+# The flow's own version; by default it is the commit, and every plan would differ.
+VERSION_TYPE: Any = "prefect:simple"
 REFUSALS = {400, 404, 409, 422}
 
 
@@ -139,7 +141,7 @@ class Server:
                 description=state["description"],
                 tags=state["tags"],
                 version=state["version"],
-                version_type="prefect:simple",  # otherwise the commit, and every plan differs
+                version_type=VERSION_TYPE,
                 enforce_parameter_schema=state["enforce_parameter_schema"],
                 entrypoint_type=EntrypointType.MODULE_PATH,
                 print_next_steps=False,

@@ -38,7 +38,10 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
     flow = entry.flow
     limit = options.get("concurrency_limit")
     config = limit if isinstance(limit, ConcurrencyLimitConfig) else None
-    variables: dict[str, Any] = {**environment.job_variables, **(options.get("job_variables") or {})}
+    variables: dict[str, Any] = {
+        **environment.job_variables,
+        **(options.get("job_variables") or {}),
+    }
     if image:
         variables["image"] = image
     elif environment.work_pool_type == "process":
@@ -97,7 +100,9 @@ def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | Non
         "collision_strategy": options.get("collision_strategy"),
         "grace_period_seconds": options.get("grace_period_seconds"),
         "paused": row["paused"],
-        "schedules": {each["slug"] or each["id"]: _live_schedule(each) for each in row["schedules"]},
+        "schedules": {
+            each["slug"] or each["id"]: _live_schedule(each) for each in row["schedules"]
+        },
         "triggers": {each["name"]: _trigger(each) for each in automations or ()},
         "pull_steps": row.get("pull_steps") or [],
     }
@@ -142,7 +147,11 @@ def _declared_schedule(schedule: Schedule, off: bool) -> dict[str, Any]:
 
 
 def _live_schedule(row: dict[str, Any]) -> dict[str, Any]:
-    return {**_timing(row["schedule"]), "active": row["active"], "parameters": row["parameters"] or {}}
+    return {
+        **_timing(row["schedule"]),
+        "active": row["active"],
+        "parameters": row["parameters"] or {},
+    }
 
 
 def _timing(schedule: dict[str, Any]) -> dict[str, Any]:
@@ -176,4 +185,5 @@ def _trigger(automation: Any) -> dict[str, Any]:
             return {k: strip(v) for k, v in value.items() if k not in ids}
         return [strip(v) for v in value] if isinstance(value, list) else value
 
-    return strip(body)
+    stripped: dict[str, Any] = strip(body)
+    return stripped

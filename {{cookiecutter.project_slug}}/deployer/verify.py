@@ -122,7 +122,9 @@ async def _wait(
 ) -> list[dict[str, Any]]:
     seen: dict[str, str] = {}
     while True:
-        rows = await server.pages("/flow_runs/filter", {"flow_runs": {"id": {"any_": list(created)}}})
+        rows = await server.pages(
+            "/flow_runs/filter", {"flow_runs": {"id": {"any_": list(created)}}}
+        )
         for row in rows:
             if seen.get(row["id"]) != row["state_name"]:
                 seen[row["id"]] = row["state_name"]
