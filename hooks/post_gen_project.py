@@ -23,13 +23,9 @@ def remove_caches(project: Path) -> None:
 
 def next_commands(project: Path, folder: Path) -> list[str]:
     """Return the commands that lead from this folder to running flows."""
-    # A path on another drive of Windows has no relative form.
-    try:
-        path = os.path.relpath(project, folder)
-    except ValueError:
-        path = str(project)
+    path = project.relative_to(folder) if project.is_relative_to(folder) else project
     return [
-        f"cd {shlex.quote(path)}",
+        f"cd {shlex.quote(str(path))}",
         "git init --initial-branch=main && git add . && git commit --message='First commit'",
         "uvx nox -s up",
     ]

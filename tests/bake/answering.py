@@ -48,7 +48,8 @@ def type_answers(template: Path, folder: Path, answers: Mapping[str, str]) -> Pr
 
 def parse_toml(text: str) -> dict[str, Any]:
     """Return what a TOML file says."""
-    return tomllib.loads(text)
+    document: dict[str, Any] = tomllib.loads(text)
+    return document
 
 
 def plain_text(token: Token) -> str:

@@ -162,11 +162,14 @@ printable = st.one_of(
     st.sampled_from(string.punctuation + " 1a"),
     st.characters(codec="utf-8", exclude_categories=("C", "Z")),
 )
-sound_line = (
-    st.text(printable, min_size=1, max_size=40)
-    .filter(lambda text: text == text.strip())
-    .filter(lambda text: not any(a + b in text for a, b in ["{{", "}}", "{%", "%}", "{#", "#}"]))
-)
+
+
+def is_sound(text: str) -> bool:
+    jinja = ("{{", "}}", "{%", "%}", "{#", "#}")
+    return text == text.strip() and not any(mark in text for mark in jinja)
+
+
+sound_line = st.text(printable, min_size=1, max_size=40).filter(is_sound)
 sound_slug = st.from_regex(r"\Ax[a-z0-9]{1,6}([-_][a-z0-9]{1,6}){0,3}\Z")
 sound_pool = st.from_regex(r"\A[^\W_]([\w .-]{0,20}[^\W_])?\Z").filter(
     lambda name: not name.lower().startswith("prefect") and name.lower() != "local"

@@ -174,6 +174,7 @@ def test_the_next_commands_fit_the_shell_and_the_folder(tmp_path: Path) -> None:
         ["bash", "-c", f"{change} && pwd"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert Path(done.stdout.strip()) == project
+    assert post_gen_project.next_commands(project, tmp_path / "elsewhere")[0].startswith("cd '/")
     assert up == "uvx nox -s up"
 
 

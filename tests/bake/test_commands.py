@@ -1,0 +1,176 @@
+"""The commands a person types: cookiecutter, and cruft from the first commit to an update."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.bake.answering import DEFAULTS, assert_says
+from tests.baking import Project, run
+
+# Loaded by every Python that is started with its folder on PYTHONPATH, hooks included.
+NO_NETWORK = """
+import socket
+
+def refuse(*_):
+    raise OSError("there is no network in this test")
+
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+"""
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """Return variables under which no Python reaches a network."""
+    folder = tmp_path_factory.mktemp("offline")
+    (folder / "sitecustomize.py").write_text(NO_NETWORK)
+    return {"PYTHONPATH": str(folder)}
+
+
+def commit(repository: Path, message: str) -> None:
+    run("git", "add", "--all", folder=repository)
+    run("git", "commit", "--quiet", f"--message={message}", folder=repository)
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+@pytest.fixture
+def repository(template: Path, tmp_path: Path) -> Path:
+    """The template in a git repository of its own, at a path with a space."""
+    path = shutil.copytree(template, tmp_path / "a template")
+    run("git", "init", "--quiet", folder=path)
+    commit(path, "The template")
+    return Path(path)
+
+
+def test_nothing_reaches_the_network_under_the_offline_settings(
+    offline: Mapping[str, str], tmp_path: Path
+) -> None:
+    attempt = "import socket; socket.create_connection(('127.0.0.1', 1))"
+    done = run(sys.executable, "-c", attempt, folder=tmp_path, env=offline, exit_code=1)
+    assert "there is no network in this test" in done.stderr
+
+
+def test_cookiecutter_makes_a_project_offline_and_says_what_to_do_next(
+    template: Path, tmp_path: Path, offline: Mapping[str, str]
+) -> None:
+    done = run(
+        "cookiecutter",
+        template,
+        "--no-input",
+        "--output-dir=some projects",
+        folder=tmp_path,
+        env={**offline, "PWD": str(tmp_path)},
+    )
+    assert_says(Project(tmp_path / "some projects/my-prefect-flows"), DEFAULTS)
+    assert [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")] == [
+        "cd 'some projects/my-prefect-flows'",
+        "git init --initial-branch=main && git add . && git commit --message='First commit'",
+        "uvx nox -s up",
+    ]
+
+
+def test_the_first_two_commands_it_says_work_as_they_are(template: Path, tmp_path: Path) -> None:
+    environment = {"PWD": str(tmp_path)}
+    done = run("cookiecutter", template, "--no-input", folder=tmp_path, env=environment)
+    first_two = [line for line in done.stdout.splitlines() if line.startswith("  ")][:2]
+    script = " && ".join([*first_two, "git status --porcelain && git log --format=%s"])
+    assert run("bash", "-c", script, folder=tmp_path).stdout.endswith("\nFirst commit\n")
+
+
+def test_answers_can_be_typed(template: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cookiecutter", str(template)],
+        cwd=tmp_path,
+        input='It\'s "mine"\nmine\nOne \\ two\n2\n\n',
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_says(
+        Project(tmp_path / "mine"),
+        {
+            "project_name": 'It\'s "mine"',
+            "project_slug": "mine",
+            "description": "One \\ two",
+            "work_pool_type": "kubernetes",
+            "work_pool_name": "kubernetes-pool",
+        },
+    )
+
+
+def test_bad_answers_end_the_command_with_an_error(template: Path, tmp_path: Path) -> None:
+    answers = ["project_slug=../Flows", "work_pool_name=prefect-x"]
+    done = run("cookiecutter", template, "--no-input", *answers, folder=tmp_path, exit_code=1)
+    assert "project_slug is '../Flows': it must" in done.stderr
+    assert "work_pool_name is 'prefect-x': it must" in done.stderr
+    # Cookiecutter prints a traceback of its own; the hook adds none to it.
+    assert 'pre_gen_project.py"' not in done.stderr
+    assert done.stderr.count("Traceback") <= 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cruft_makes_the_same_project_offline(
+    repository: Path, tmp_path: Path, default_project: Project, offline: Mapping[str, str]
+) -> None:
+    run("cruft", "create", repository, "--no-input", folder=tmp_path, env=offline)
+    made = Project(tmp_path / "my-prefect-flows")
+    assert made.files() == sorted([*default_project.files(), ".cruft.json"])
+    for path in default_project.files():
+        assert made.read(path) == default_project.read(path), path
+
+
+def test_an_update_brings_the_machinery_and_keeps_what_is_the_persons(
+    repository: Path, tmp_path: Path
+) -> None:
+    answers = {**DEFAULTS, "project_name": 'It\'s "1" & \\ 😀', "project_slug": "mine"}
+    context = ['{"project_name": "It\'s \\"1\\" & \\\\ 😀", "project_slug": "mine"}']
+    run("cruft", "create", repository, "--no-input", "--extra-context", *context, folder=tmp_path)
+    project = Project(tmp_path / "mine")
+    assert_says(project, answers)
+    files = project.files()
+    run("git", "init", "--quiet", folder=project.path)
+    commit(project.path, "First commit")
+
+    # The person works on a flow, adds one and removes a file that the template brought.
+    append(project.path / "flows/basic_flow.py", "\n# A person's line.\n")
+    (project.path / "flows/mine.py").write_text("# A person's flow.\n")
+    (project.path / "flows/advanced_flow.py").unlink()
+    commit(project.path, "Work")
+
+    # The template goes on, in its own part and in the person's.
+    inside = repository / "{{cookiecutter.project_slug}}"
+    append(inside / "deployer/__init__.py", "\n# A line of the template.\n")
+    (inside / "deployer/new.py").write_text("# A file of the template.\n")
+    append(inside / "flows/basic_flow.py", "\n# A change that is not wanted.\n")
+    append(inside / "flows/advanced_flow.py", "\n# Nor this one.\n")
+    append(inside / "poetry.lock", "\n# Nor a lock that fits other dependencies.\n")
+    commit(repository, "The template goes on")
+
+    done = project.run("cruft", "update", "--skip-apply-ask")
+    assert "uvx nox" not in done.stdout
+
+    changed = project.run("git", "status", "--porcelain", "--untracked-files=all").stdout
+    assert [line.split()[-1] for line in changed.splitlines()] == [
+        ".cruft.json",
+        "deployer/__init__.py",
+        "deployer/new.py",
+    ]
+    assert project.read("deployer/__init__.py").endswith("# A line of the template.\n")
+    assert project.read("flows/basic_flow.py").endswith("# A person's line.\n")
+    assert set(project.files()) == {*files, "deployer/new.py", "flows/mine.py"} - {
+        "flows/advanced_flow.py"
+    }
+    assert_says(project, answers)
+
+    commit(project.path, "Update")
+    project.run("cruft", "check")
+    again = project.run("cruft", "update", "--skip-apply-ask")
+    assert "already up to date" in again.stdout
+    assert project.run("git", "status", "--porcelain").stdout == ""

@@ -1,0 +1,130 @@
+"""What a project consists of, for every choice."""
+
+import ast
+import fnmatch
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.bake.answering import parse_toml
+from tests.baking import Project, bake_into, copy_template
+
+# Every file of a new project, whatever the answers are.
+FILES = [".activate-hooks/"]
+
+# What the files that carry an answer would show of a template.
+JINJA = re.compile(r"(?<!\$)\{\{|\{%|\{#")
+
+
+@pytest.fixture(scope="module", params=["docker", "kubernetes"])
+def project(
+    request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    return bake_into(
+        tmp_path_factory.mktemp("files"),
+        template,
+        project_name="Sales Reports",
+        work_pool_type=request.param,
+    )
+
+
+def is_rendered(path: str, template: Path) -> bool:
+    settings = json.loads((template / "cookiecutter.json").read_text())
+    # Cookiecutter matches folders too, and copies all that is in them.
+    paths = [path, *(parent.as_posix() for parent in Path(path).parents)]
+    patterns = settings["_copy_without_render"]
+    return not any(fnmatch.fnmatch(name, pattern) for name in paths for pattern in patterns)
+
+
+def test_a_project_has_exactly_these_files(project: Project) -> None:
+    assert project.files() == sorted(FILES)
+
+
+def test_only_files_that_carry_an_answer_are_rendered(project: Project, template: Path) -> None:
+    rendered = [path for path in project.files() if is_rendered(path, template)]
+    assert rendered == ["README.md", "deployments/environments.toml", "pyproject.toml"]
+
+
+def test_no_trace_of_the_template_is_left(project: Project, template: Path) -> None:
+    left = {
+        path: found
+        for path in project.files()
+        if (found := re.findall(r"cookiecutter\s*\.\s*_*[a-z]\w+", project.read(path)))
+        or (is_rendered(path, template) and (found := JINJA.findall(project.read(path))))
+    }
+    assert left == {}
+
+
+def test_files_are_text_that_ends_in_one_newline(project: Project) -> None:
+    texts = {path: (project.path / path).read_bytes() for path in project.files()}
+    wrong = [
+        path
+        for path, text in texts.items()
+        if b"\r" in text or (text and not text.endswith(b"\n")) or text.endswith(b"\n\n")
+    ]
+    assert wrong == []
+
+
+PARSERS: dict[str, Callable[[str], object]] = {
+    ".json": json.loads,
+    ".lock": parse_toml,
+    ".py": ast.parse,
+    ".toml": parse_toml,
+    ".yaml": lambda text: list(yaml.safe_load_all(text)),
+    ".yml": lambda text: list(yaml.safe_load_all(text)),
+}
+
+
+def test_every_file_of_a_known_format_parses(project: Project) -> None:
+    parsed = set()
+    for path in project.files():
+        if parse := PARSERS.get(Path(path).suffix):
+            assert parse(project.read(path)) is not None, path
+            parsed.add(Path(path).suffix)
+    assert parsed >= {".lock", ".py", ".toml", ".yaml", ".yml"}
+
+
+def test_the_lock_fits_the_project(project: Project) -> None:
+    project.run("poetry", "check", "--lock")
+
+
+def export_commands(project: Project) -> Iterator[list[str]]:
+    """Yield the commands by which the project's own pre-commit writes its requirements."""
+    settings = yaml.safe_load(project.read(".pre-commit-config.yaml"))
+    for hook in settings["repos"][0]["hooks"]:
+        command = shlex.split(hook["entry"])
+        if command[:2] == ["poetry", "export"]:
+            yield command
+
+
+def test_the_requirements_are_what_the_lock_says(project: Project) -> None:
+    commands = list(export_commands(project))
+    written = [command[-1].removeprefix("--output=") for command in commands]
+    assert written == ["requirements.txt", "requirements-dev.txt"]
+    for command, path in zip(commands, written, strict=True):
+        exported = project.run(*command[:-1]).stdout
+        assert exported == project.read(path)
+        assert "--hash=sha256:" in exported
+
+
+def test_a_project_is_made_of_nothing_that_tools_left_behind(
+    template: Path, tmp_path: Path
+) -> None:
+    """The copy that the tests bake from leaves caches out; a working copy has some."""
+    assert not [path for path in template.rglob("*") if path.name.endswith("_cache")]
+    used = copy_template(tmp_path / "used")
+    for folder in ("", "flows", "deployer"):
+        for cache in (".ruff_cache", ".mypy_cache/3.13", "__pycache__"):
+            left = used / "{{cookiecutter.project_slug}}" / folder / cache
+            left.mkdir(parents=True)
+            (left / "left.json").write_text("{}")
+    assert bake_into(tmp_path / "project", used).files() == sorted(FILES)
+
+
+def test_the_tests_run_on_edits_that_are_not_committed(template: Path) -> None:
+    assert (template / "tests/bake" / Path(__file__).name).read_text() == Path(__file__).read_text()
