@@ -33,21 +33,26 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "tests"]
 
 
-def run(session: nox.Session, *command: str, interrupt_timeout: float = 60) -> None:
-    """Run a command of the shared environment, which is brought up to date first.
+def run(session: nox.Session, program: str, *arguments: str, interrupt_timeout: float = 60) -> None:
+    """Run a program of the shared environment, which is brought up to date first.
 
-    Ctrl-C reaches the command as well. It gets the time to put things back before nox ends it.
+    Ctrl-C reaches the program as well. It gets the time to put things back before nox ends it.
     """
     uv = shutil.which("uv")
     if uv is None:
         session.error("uv is not on PATH: https://docs.astral.sh/uv/getting-started/installation/")
     session.env.update(SETTINGS)
     session.env["VIRTUAL_ENV"] = str(ENVIRONMENT)
-    session.env["PATH"] = os.pathsep.join([str(PROGRAMS), session.env["PATH"] or ""])
+    session.env["PATH"] = os.pathsep.join([str(PROGRAMS), os.environ["PATH"]])
     if not (ENVIRONMENT / "pyvenv.cfg").exists():
         session.run(uv, "venv", "--quiet", "--python=>=3.10,<3.14", str(ENVIRONMENT))
     session.run(uv, "pip", "install", "--quiet", "--require-hashes", "-r", "requirements-dev.txt")
-    session.run(*command, interrupt_timeout=interrupt_timeout, terminate_timeout=60)
+    session.run(
+        str(PROGRAMS / program),
+        *arguments,
+        interrupt_timeout=interrupt_timeout,
+        terminate_timeout=60,
+    )
 
 
 def git(*arguments: str) -> str:

@@ -20,11 +20,6 @@ READY_WITHIN = 90.0
 ENDS_WITHIN = 10.0
 
 
-def interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Handle a signal as Python handles Ctrl-C."""
-    raise KeyboardInterrupt
-
-
 @contextmanager
 def deferred_signals() -> Iterator[None]:
     """Let a signal wait until what was begun in here is finished."""

@@ -14,11 +14,13 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
+from importlib import import_module
 from typing import Any
 
 from deployer import image, processes
@@ -73,9 +75,8 @@ class Up:
             with self.step("registry and push"):
                 name = self.push(name)
             options += ["--image", name, *self.container_variables()]
-        with self.step("worker"):
+        with self.step("worker and deploy"):
             self.worker()
-        with self.step("deploy"):
             self.deployer("deploy", *options, "--no-verify")
         with self.step("smoke runs"):
             self.deployer("verify", "--work-pool", self.pool)
@@ -95,7 +96,9 @@ class Up:
         self.programs[name] = program
 
     def server(self) -> None:
-        """Start the Prefect server; while it starts, this process imports Prefect."""
+        """Start the Prefect server."""
+        # It takes seconds to start, and so does the import of Prefect here: both at once.
+        threading.Thread(target=import_module, args=["deployer.deploy"], daemon=True).start()
         where = ["--host", HOST, "--port", self.url.rpartition(":")[2]]
         command = [sys.executable, "-m", "prefect", "server", "start", *where]
         self.run("server", command, lambda: answers(f"{self.url}/api/ready"))
@@ -149,9 +152,13 @@ class Up:
         Raises:
             DeployerError: it failed, and has said why.
         """
-        from deployer.cli import main
+        from deployer.cli import INTERRUPTED, main
 
-        if main([command, "local", *options]):
+        code = main([command, "local", *options])
+        catch_signals()  # asyncio leaves SIGTERM to the system
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        if code:
             raise DeployerError(f"`deployer {command}` failed; logs are in {HOME}.")
 
     def ask(self, path: str, filters: dict[str, Any] | None = None) -> Any:
@@ -174,19 +181,23 @@ class Up:
         since = {"flow_runs": {"start_time": {"after_": self.began.isoformat()}}}
         runs = self.ask("/flow_runs/filter", since)
         flows = {flow["id"]: flow["name"] for flow in self.ask("/flows/filter", {})}
+        deployments = self.ask("/deployments/filter", {"sort": "NAME_ASC"})
         rows = [("deployment", "run", "state", "seconds")]
-        for deployment in self.ask("/deployments/filter", {"sort": "NAME_ASC"}):
+        completed = 0
+        for deployment in deployments:
             name = f"{flows[deployment['flow_id']]}/{deployment['name']}"
+            # Subflow runs belong to no deployment, and what is still scheduled did not run.
             own = [run for run in runs if run["deployment_id"] == deployment["id"]]
+            own = [run for run in own if run["state_type"] not in ("SCHEDULED", "PENDING")]
+            completed += sum(run["state_type"] == "COMPLETED" for run in own)
             rows += [
                 (name, run["name"], run["state_name"], f"{run['total_run_time']:.1f}")
                 for run in own
             ] or [(name, "-", "-", "-")]
-        completed = sum(run["state_type"] == "COMPLETED" for run in runs)
         took = [(name, f"{seconds:.1f}") for name, seconds in self.steps]
         total = sum(seconds for _, seconds in self.steps)
         steps = [("step", "seconds"), *took, ("in all", f"{total:.1f}")]
-        summary = f"{len(rows) - 1} deployments, {completed} completed runs"
+        summary = f"{len(deployments)} deployments, {completed} completed runs"
         return "\n".join([columns(rows), "", columns(steps), "", summary])
 
 
@@ -236,6 +247,12 @@ def remove_containers(label: str) -> None:
             attempt("docker", "rm", "--force", "--volumes", *found.split())
 
 
+def catch_signals() -> None:
+    """Turn SIGTERM into what Ctrl-C is to Python, an exception that lets everything be ended."""
+    for number in processes.SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+
+
 def isolate(url: str) -> None:
     """Point this process and its children at this server; their home is the project's own.
 
@@ -263,8 +280,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--docker", action="store_true", help="run the flows in containers")
     parser.add_argument("--port", type=int, help="of the server; a free one when not given")
     options = parser.parse_args(argv)
-    for number in processes.SIGNALS:
-        signal.signal(number, processes.interrupt)
+    catch_signals()
     processes.end_with_parent()
     is_up = False
     try:

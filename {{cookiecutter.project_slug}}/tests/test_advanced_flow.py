@@ -104,8 +104,9 @@ def test_the_delays_between_attempts_grow():
 
 
 def test_the_token_of_a_secret_block_is_sent():
-    Secret(value="s3cret").save("weather-token", overwrite=True)
+    block = "weather-token"
+    Secret(value="s3cret").save(block, overwrite=True)
     with http_server() as (url, tokens):
-        advanced_flow(url, partition_by="city", column="degrees", token_block="weather-token")
+        advanced_flow(url, partition_by="city", column="degrees", token_block=block)
 
     assert tokens == ["Bearer s3cret"]
