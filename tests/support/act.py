@@ -1,7 +1,7 @@
-"""Run a generated project's workflows, unmodified, on this machine: https://nektosact.com
+"""Run a generated project's workflows, unmodified, on this machine.
 
-Steps run on the host itself. `actions/checkout` becomes a copy of the working tree, other actions
-become the stand-ins of tests/e2e/stand-ins, and the rest is real.
+Act (https://nektosact.com) runs the steps on the host itself. `actions/checkout` becomes a copy of
+the working tree, other actions become the stand-ins of tests/e2e/stand-ins, and the rest is real.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ class Act:
         """Make the project a repository with one commit, as after the first `git push`."""
         self.project = project
         self.folder = folder
-        self.repository = "Acme/Weather-Flows"  # image names are lower case, names on GitHub are not
+        self.repository = (
+            "Acme/Weather-Flows"  # image names are lower case, names on GitHub are not
+        )
         self.variables = dict(variables or {})
         self.secrets = {"GITHUB_TOKEN": "canary-github-token"} | dict(secrets or {})
         self.records = folder / "records"

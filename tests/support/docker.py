@@ -140,7 +140,7 @@ class Registry(Process):
 
 
 class Worker(Process):
-    """`prefect worker start`, which creates its pool if it is new; it asks for work every second."""
+    """`prefect worker start`, which creates its pool if it is new, asking for work each second."""
 
     def __init__(
         self, server: PrefectServer, pool: str, folder: Path, *, type: str = "docker"

@@ -122,9 +122,7 @@ class Process:
             assert self._popen is not None
             code = self._popen.poll()
             if code is not None:
-                raise RuntimeError(
-                    f"{self.name} ended with {code}:\n{self.output[-4000:]}"
-                )
+                raise RuntimeError(f"{self.name} ended with {code}:\n{self.output[-4000:]}")
             if time.monotonic() > end:
                 raise TimeoutError(
                     f"{self.name} was not ready in {READY_WITHIN:.0f} s:\n{self.output[-4000:]}"

@@ -14,11 +14,7 @@ from tests.support.processes import Process, free_port
 
 def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without what would steer Prefect from outside."""
-    return {
-        key: value
-        for key, value in environment.items()
-        if not key.startswith("PREFECT_")
-    }
+    return {key: value for key, value in environment.items() if not key.startswith("PREFECT_")}
 
 
 class PrefectServer(Process):
@@ -71,9 +67,7 @@ class PrefectServer(Process):
 
     def environment(self) -> dict[str, str]:
         """Return the clients' environment but for the address, which is the server's own."""
-        return {
-            key: value for key, value in self.env.items() if key != "PREFECT_API_URL"
-        }
+        return {key: value for key, value in self.env.items() if key != "PREFECT_API_URL"}
 
     def is_ready(self) -> bool:
         """Return whether the server answers."""

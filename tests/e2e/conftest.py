@@ -1,0 +1,83 @@
+"""A server, a registry, a worker and a repository, all real and all on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.baking import Project
+from tests.support.act import Act
+from tests.support.docker import Registry, Worker, bridge_address, need_docker
+from tests.support.server import PrefectServer
+
+POOL = "docker-pool"  # the default answer
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> None:
+    """Skips the test, or fails it with CI set, where there is no Docker engine."""
+    need_docker()
+
+
+@pytest.fixture(scope="session")
+def project_python(default_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter with the very packages of the generated project's lock."""
+    folder = tmp_path_factory.mktemp("python") / "venv"
+    environment = os.environ | {"UV_COMPILE_BYTECODE": "1"}
+    requirements = default_project.path / "requirements-dev.txt"
+    uv = shutil.which("uv")
+    assert uv, "uv is not on PATH"
+    install = ["pip", "install", "--quiet", "--python", str(folder), "--require-hashes"]
+    for command in (
+        ["venv", "--quiet", "--python", sys.executable, str(folder)],
+        [*install, "-r", str(requirements)],
+    ):
+        subprocess.run([uv, *command], env=environment, check=True)
+    return folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+
+
+@pytest.fixture(scope="module")
+def server(
+    docker_engine: None, project_python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrefectServer]:
+    """A server that is reached under one address from here and from containers."""
+    home = tmp_path_factory.mktemp("server")
+    with PrefectServer(project_python, home, host=bridge_address()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def registry(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """An empty registry, which takes its images and their containers with it."""
+    with Registry(tmp_path_factory.mktemp("registry")) as registry:
+        yield registry
+
+
+@pytest.fixture(scope="module")
+def worker(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """A docker worker for the default pool."""
+    with Worker(server, POOL, tmp_path_factory.mktemp("worker")) as worker:
+        yield worker
+
+
+@pytest.fixture
+def repository(
+    bake: Callable[..., Project], server: PrefectServer, registry: Registry, tmp_path: Path
+) -> Act:
+    """A fresh project, committed, with everything set that its workflows need."""
+    return Act(
+        bake().path,
+        tmp_path,
+        variables={
+            "PREFECT_API_URL": server.api_url,
+            "REGISTRY": registry.address,
+            "REGISTRY_USERNAME": "canary-username",
+        },
+        secrets={"REGISTRY_PASSWORD": "canary-registry-password"},
+    )

@@ -1,0 +1,188 @@
+"""The workflows as text: linters find nothing, everything is pinned, and the guards bite."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.baking import ROOT, Project, run
+from tests.support.act import STAND_INS
+
+PINNED = re.compile(
+    r"(?P<action>[\w.-]+/[\w./-]+)@(?P<commit>[0-9a-f]{40}) # (?P<tag>v\d+\.\d+\.\d+)"
+)
+
+
+@pytest.fixture(params=["template", "project"])
+def folder(request: pytest.FixtureRequest, template: Path, default_project: Project) -> Path:
+    """The template's own folder, then the generated project's."""
+    return template if request.param == "template" else default_project.path
+
+
+@pytest.fixture
+def copy(default_project: Project, tmp_path: Path) -> Path:
+    """The generated project's workflows, to be spoilt."""
+    shutil.copytree(default_project.path / ".github", tmp_path / ".github")
+    return tmp_path
+
+
+def workflows(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return each workflow's name and content."""
+    for path in sorted((folder / ".github" / "workflows").glob("*.yml")):
+        yield path.name, yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def steps(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return each step, and where it stands."""
+    for name, workflow in workflows(folder):
+        for job, content in workflow["jobs"].items():
+            for number, step in enumerate(content["steps"], start=1):
+                yield f"{name}: {job}, step {number}", step
+
+
+def zizmor(folder: Path, exit_code: int | None = 0) -> str:
+    """Return what zizmor prints over the workflows at its strictest, without the network."""
+    done = run(
+        "zizmor", "--offline", "--persona=pedantic", "--no-progress", ".github",
+        folder=folder, exit_code=exit_code,
+    )  # fmt: skip
+    return done.stdout
+
+
+def actionlint(folder: Path, exit_code: int | None = 0) -> str:
+    """Return what actionlint prints, with shellcheck over every `run:`."""
+    files = sorted((folder / ".github" / "workflows").glob("*.yml"))
+    return run("actionlint", *files, folder=folder, exit_code=exit_code).stdout
+
+
+def test_actionlint_finds_nothing(folder: Path) -> None:
+    assert shutil.which("shellcheck", path=run("printenv", "PATH", folder=folder).stdout.strip())
+    assert actionlint(folder) == ""
+
+
+def test_zizmor_finds_nothing_at_its_strictest(folder: Path) -> None:
+    assert "No findings to report" in zizmor(folder)
+
+
+def test_workflows_and_dependabot_fit_their_schemas(folder: Path) -> None:
+    for schema, files in (
+        ("vendor.github-workflows", sorted((folder / ".github" / "workflows").glob("*.yml"))),
+        ("vendor.dependabot", [folder / ".github" / "dependabot.yml"]),
+    ):
+        run("check-jsonschema", "--builtin-schema", schema, *files, folder=folder)
+
+
+def test_every_action_is_pinned_to_a_commit_with_its_exact_tag(folder: Path) -> None:
+    for path in (folder / ".github" / "workflows").glob("*.yml"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            key, _, value = line.strip().removeprefix("- ").partition(": ")
+            if key == "uses":
+                assert PINNED.fullmatch(value), f"{path.name}: {line.strip()}"
+
+
+def test_one_action_has_one_version_everywhere(default_project: Project) -> None:
+    pins: dict[str, set[str]] = {}
+    for folder in (ROOT, default_project.path):
+        for path in (folder / ".github" / "workflows").glob("*.yml"):
+            for pin in PINNED.finditer(path.read_text(encoding="utf-8")):
+                pins.setdefault(pin["action"], set()).add(f"{pin['commit']} {pin['tag']}")
+    assert pins
+    assert {action: versions for action, versions in pins.items() if len(versions) > 1} == {}
+
+
+def test_jobs_get_no_permission_by_default_and_end_in_time(folder: Path) -> None:
+    for name, workflow in workflows(folder):
+        assert workflow["permissions"] == {}, name
+        assert workflow["defaults"] == {"run": {"shell": "bash"}}, name
+        for job, content in workflow["jobs"].items():
+            assert "permissions" in content, f"{name}: {job}"
+            assert content["timeout-minutes"] <= 60, f"{name}: {job}"
+
+
+def test_no_expression_is_expanded_in_a_shell(folder: Path) -> None:
+    for where, step in steps(folder):
+        assert "${{" not in step.get("run", ""), where
+
+
+def test_nothing_that_can_turn_a_failure_green_stands_in_a_deploy(default_project: Project) -> None:
+    for where, step in steps(default_project.path):
+        script = step.get("run", "")
+        assert "| tee" not in script, where
+        assert not re.search(r'echo "[^"]*\$\(', script), f"{where}: echo hides the exit code"
+        assert "continue-on-error" not in step, where
+
+
+def test_a_deploy_is_never_cancelled_by_another(default_project: Project) -> None:
+    deploy = dict(workflows(default_project.path))["deploy.yml"]
+    assert deploy["concurrency"]["cancel-in-progress"] is False
+
+
+def test_code_of_a_fork_never_reaches_a_runner_of_ones_own(default_project: Project) -> None:
+    ci = default_project.read(".github/workflows/ci.yml")
+    assert "vars.RUNNER" not in ci
+    assert "secrets." not in ci
+
+
+def test_only_jobs_that_reach_the_server_run_on_ones_own_runner(default_project: Project) -> None:
+    jobs = dict(workflows(default_project.path))["deploy.yml"]["jobs"]
+    own = [name for name, job in jobs.items() if "vars.RUNNER" in job["runs-on"]]
+    assert own == ["staging", "production"]
+    assert own == [name for name, job in jobs.items() if "environment" in job]
+
+
+def test_every_third_party_action_has_a_stand_in_that_records_all_it_is_given(
+    default_project: Project,
+) -> None:
+    for where, step in steps(default_project.path):
+        action = step.get("uses", "").partition("@")[0]
+        if not action or action == "actions/checkout":
+            continue
+        stand_in = yaml.safe_load((STAND_INS / action.split("/")[1] / "action.yml").read_text())
+        assert set(step.get("with", {})) <= set(stand_in.get("inputs", {})), where
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rule"),
+    [
+        (
+            "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
+            "actions/checkout@v7",
+            "unpinned-uses",
+        ),
+        ("run: uvx nox -s lint tests", "run: echo ${{ github.head_ref }}", "template-injection"),
+        ("permissions: {}\n", "", "excessive-permissions"),
+        ("packages: write # pushes the image", "packages: write", "undocumented-permissions"),
+        ("          persist-credentials: false\n", "          fetch-depth: 1\n", "artipacked"),
+    ],
+)
+def test_zizmor_catches_what_is_planted(copy: Path, before: str, after: str, rule: str) -> None:
+    spoil(copy / ".github" / "workflows" / "deploy.yml", before, after)
+    assert f"[{rule}]" in zizmor(copy, exit_code=None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("needs: tests", "needs: test", 'needs job "test" which does not exist'),
+        ("steps.name.outputs.image", "steps.nome.outputs.image", '"nome" is not defined'),
+        ('"$IMAGE" python', "$IMAGE python", "SC2086"),
+    ],
+)
+def test_actionlint_catches_what_is_planted(
+    copy: Path, before: str, after: str, message: str
+) -> None:
+    spoil(copy / ".github" / "workflows" / "deploy.yml", before, after)
+    assert message in actionlint(copy, exit_code=1)
+
+
+def spoil(path: Path, before: str, after: str) -> None:
+    """Replace a text once; it has to be there."""
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after, 1), encoding="utf-8")
