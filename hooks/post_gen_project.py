@@ -1,8 +1,9 @@
 """Tidy the new project and say what to do next.
 
 Why a hook: cookiecutter copies whatever lies in the template's folder, so a working copy in which
-tools have run would hand their caches on; and it ends without a word. Local and idempotent,
-because cruft runs this with every update: no network, no git, nothing installed.
+tools have run would hand their caches on (all that cookiecutter.json can do is not to render
+them); and it ends without a word. Local and idempotent, because cruft runs this with every update:
+no network, no git, nothing installed.
 """
 
 # {% raw %}
@@ -11,14 +12,17 @@ import shlex
 import shutil
 from pathlib import Path
 
-CACHES = (".mypy_cache", ".nox", ".prefect", ".pytest_cache", ".ruff_cache", "__pycache__")
+# Only what its tool makes again: `cookiecutter --overwrite-if-exists` runs this in a project that
+# somebody works in, where .prefect and .env hold things of their own.
+CACHES = {".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", "__pycache__"}
 
 
 def remove_caches(project: Path) -> None:
     """Remove what tools left in the template's folder."""
-    for name in CACHES:
-        for folder in project.rglob(name):
-            shutil.rmtree(folder, ignore_errors=True)
+    for parent, folders, _ in os.walk(project):
+        for name in CACHES.intersection(folders):
+            folders.remove(name)
+            shutil.rmtree(Path(parent, name), ignore_errors=True)
 
 
 def next_commands(project: Path, folder: Path) -> list[str]:
@@ -26,7 +30,7 @@ def next_commands(project: Path, folder: Path) -> list[str]:
     path = project.relative_to(folder) if project.is_relative_to(folder) else project
     return [
         f"cd {shlex.quote(str(path))}",
-        "git init --initial-branch=main && git add . && git commit --message='First commit'",
+        'git init -b main && git add . && git commit -m "First commit"',
         "uvx nox -s up",
     ]
 

@@ -72,7 +72,8 @@ def run(
     about: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder as `Project.run` does; `about` goes into the error's text."""
-    environment = {**os.environ, "PATH": path_with_tools(), **(env or {})}
+    # PWD as a shell would set it.
+    environment = {**os.environ, "PATH": path_with_tools(), "PWD": str(folder), **(env or {})}
     program = shutil.which(str(command[0]), path=environment["PATH"])
     if program is None:
         raise AssertionError(f"{command[0]} is not installed: looked in {environment['PATH']}")

@@ -177,7 +177,7 @@ sound_pool = st.from_regex(r"\A[^\W_]([\w .-]{0,20}[^\W_])?\Z").filter(
 pool_types = st.sampled_from(["docker", "kubernetes"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     answers=st.fixed_dictionaries(
         {
@@ -196,7 +196,7 @@ def test_whatever_is_typed_is_refused_or_comes_back_unchanged(
     assert_refused_or_right(lambda: type_answers(template, folder, answers), folder, answers)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     answers=st.fixed_dictionaries(
         {
@@ -214,7 +214,7 @@ def test_whatever_follows_the_rules_is_accepted_and_comes_back_unchanged(
     assert_says(type_answers(template, new_folder(), answers), answers)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     name=st.one_of(sound_line, st.text("{}%# '\"7*/\n", max_size=12)),
     description=st.one_of(sound_line, st.text("{}%# '\"7*/\n", max_size=12)),

@@ -65,19 +65,18 @@ def test_cookiecutter_makes_a_project_offline_and_says_what_to_do_next(
         "--no-input",
         "--output-dir=some projects",
         folder=tmp_path,
-        env={**offline, "PWD": str(tmp_path)},
+        env=offline,
     )
     assert_says(Project(tmp_path / "some projects/my-prefect-flows"), DEFAULTS)
     assert [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")] == [
         "cd 'some projects/my-prefect-flows'",
-        "git init --initial-branch=main && git add . && git commit --message='First commit'",
+        'git init -b main && git add . && git commit -m "First commit"',
         "uvx nox -s up",
     ]
 
 
 def test_the_first_two_commands_it_says_work_as_they_are(template: Path, tmp_path: Path) -> None:
-    environment = {"PWD": str(tmp_path)}
-    done = run("cookiecutter", template, "--no-input", folder=tmp_path, env=environment)
+    done = run("cookiecutter", template, "--no-input", folder=tmp_path)
     first_two = [line for line in done.stdout.splitlines() if line.startswith("  ")][:2]
     script = " && ".join([*first_two, "git status --porcelain && git log --format=%s"])
     assert run("bash", "-c", script, folder=tmp_path).stdout.endswith("\nFirst commit\n")

@@ -11,11 +11,59 @@ from pathlib import Path
 import pytest
 import yaml
 
+import post_gen_project
 from tests.bake.answering import parse_toml
-from tests.baking import Project, bake_into, copy_template
+from tests.baking import TEMPLATE_FOLDER, Project, bake_into, copy_template
 
 # Every file of a new project, whatever the answers are.
-FILES = [".activate-hooks/"]
+FILES = [
+    ".dockerignore",
+    ".github/dependabot.yml",
+    ".github/workflows/ci.yml",
+    ".github/workflows/deploy.yml",
+    ".gitignore",
+    ".pre-commit-config.yaml",
+    "Dockerfile",
+    "README.md",
+    "deployer/__init__.py",
+    "deployer/__main__.py",
+    "deployer/apply.py",
+    "deployer/catalog.py",
+    "deployer/check.py",
+    "deployer/cli.py",
+    "deployer/deploy.py",
+    "deployer/environment.py",
+    "deployer/errors.py",
+    "deployer/image.py",
+    "deployer/lock.py",
+    "deployer/plan.py",
+    "deployer/processes.py",
+    "deployer/release.py",
+    "deployer/render.py",
+    "deployer/serve.py",
+    "deployer/server.py",
+    "deployer/setup.py",
+    "deployer/state.py",
+    "deployer/up.py",
+    "deployer/verify.py",
+    "deployments/__init__.py",
+    "deployments/catalog.py",
+    "deployments/environments.toml",
+    "flows/__init__.py",
+    "flows/advanced_flow.py",
+    "flows/basic_flow.py",
+    "flows/data/seattle-weather.csv",
+    "noxfile.py",
+    "poetry.lock",
+    "pyproject.toml",
+    "requirements-dev.txt",
+    "requirements.txt",
+    "tests/__init__.py",
+    "tests/conftest.py",
+    "tests/test_advanced_flow.py",
+    "tests/test_basic_flow.py",
+    "tests/test_catalog.py",
+]
 
 # What the files that carry an answer would show of a template.
 JINJA = re.compile(r"(?<!\$)\{\{|\{%|\{#")
@@ -119,10 +167,11 @@ def test_a_project_is_made_of_nothing_that_tools_left_behind(
     assert not [path for path in template.rglob("*") if path.name.endswith("_cache")]
     used = copy_template(tmp_path / "used")
     for folder in ("", "flows", "deployer"):
-        for cache in (".ruff_cache", ".mypy_cache/3.13", "__pycache__"):
-            left = used / "{{cookiecutter.project_slug}}" / folder / cache
+        for cache in post_gen_project.CACHES:
+            left = used / TEMPLATE_FOLDER / folder / cache / "3.13"
             left.mkdir(parents=True)
-            (left / "left.json").write_text("{}")
+            # Neither UTF-8 nor a template: what stops cookiecutter where it renders it.
+            (left / "left.txt").write_bytes(b"{% left \x8a")
     assert bake_into(tmp_path / "project", used).files() == sorted(FILES)
 
 

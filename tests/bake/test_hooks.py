@@ -179,11 +179,11 @@ def test_the_next_commands_fit_the_shell_and_the_folder(tmp_path: Path) -> None:
 
 
 def test_caches_of_tools_do_not_stay_in_a_new_project(tmp_path: Path) -> None:
-    for folder in (".ruff_cache/x", "flows/__pycache__", "flows/data"):
+    for folder in (".ruff_cache/x", "flows/__pycache__", "flows/data", ".prefect"):
         (tmp_path / folder).mkdir(parents=True)
     post_gen_project.main(tmp_path, tmp_path)
     post_gen_project.main(tmp_path, tmp_path)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["data", "flows"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".prefect", "data", "flows"]
 
 
 def test_an_update_does_not_name_the_folders_it_makes(
