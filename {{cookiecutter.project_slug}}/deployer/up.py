@@ -74,12 +74,15 @@ class Up:
                 image.build(name)
             with self.step("registry and push"):
                 name = self.push(name)
-            options += ["--image", name, *self.container_variables()]
+            options += ["--image", name]
+            if sys.platform == "linux":
+                # Elsewhere Docker Desktop provides host.docker.internal, which the worker uses.
+                options += ["--job-variable", "network_mode=host"]
         with self.step("worker and deploy"):
             self.worker()
             self.deployer("deploy", *options, "--no-verify")
         with self.step("smoke runs"):
-            self.deployer("verify", "--work-pool", self.pool)
+            self.deployer("verify", *options)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -107,7 +110,7 @@ class Up:
         """Start the worker, in the project's folder."""
         if self.docker:
             identity = self.ask(f"/work_pools/{self.pool}")["id"]
-            self.stack.callback(remove_containers, f"prefect.io/work-pool-id={identity}")
+            self.stack.callback(remove_containers, f"io.prefect.work-pool-id={identity}")
         kind = "docker" if self.docker else "process"
         command = [sys.executable, "-m", "prefect", "worker", "start"]
         self.run("worker", [*command, "--pool", self.pool, "--type", kind], lambda: True)
@@ -120,7 +123,9 @@ class Up:
         address = f"{HOST}:{free_port()}"
         if program := shutil.which("docker-registry"):
             settings = HOME / "registry.json"
-            content = {"version": 0.1, "storage": {"inmemory": {}}, "http": {"addr": address}}
+            # On disk, because the layers of Prefect then are pushed only once.
+            storage = {"filesystem": {"rootdirectory": str(HOME / "registry")}}
+            content = {"version": 0.1, "storage": storage, "http": {"addr": address}}
             settings.write_text(json.dumps(content), encoding="utf-8")
             command = [program, "serve", str(settings)]
         elif image.call("docker", "images", "--quiet", REGISTRY):
@@ -136,15 +141,6 @@ class Up:
         found = image.call("docker", "inspect", "--format", "{{json .RepoDigests}}", there)
         digest: str = next(name for name in json.loads(found) if name.startswith(f"{address}/"))
         return digest
-
-    def container_variables(self) -> list[str]:
-        """Return the job variables that let a container reach the server and leave no trace."""
-        # The worker hands its own PREFECT_HOME on, a folder that is not in the image.
-        variables = {"auto_remove": "true", "env": '{"PREFECT_HOME": "/work/.prefect"}'}
-        if sys.platform == "linux":
-            # Elsewhere Docker Desktop provides host.docker.internal, which the worker uses.
-            variables["network_mode"] = "host"
-        return [f"--job-variable={name}={value}" for name, value in variables.items()]
 
     def deployer(self, command: str, *options: str) -> None:
         """Run a command of the deployer here, where the import of Prefect is paid once.
