@@ -104,8 +104,8 @@ def _type_problems(options: dict[str, Any]) -> list[str]:
     ]
     tags = options.get("tags")
     for tag in tags if isinstance(tags, (list, tuple, set)) else ():
-        if not isinstance(tag, str):
-            problems.append(f"the tag {tag!r} has to be text.")
+        if not isinstance(tag, str) or not tag.strip():
+            problems.append(f"the tag {tag!r} has to be text that is not blank.")
         elif tag.startswith(("project:", "environment:")):
             problems.append(f"the tag {tag!r} marks what is ours: choose one without that prefix.")
     if sum(options.get(option) is not None for option in SCHEDULES) > 1:

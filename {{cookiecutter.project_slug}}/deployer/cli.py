@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from deployer import environment
 from deployer.errors import DeployerError
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from deployer.server import Server
 
 FAILED, CHANGES, INTERRUPTED = 1, 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Exit with 1: argparse's own 2 would read as "the plan found changes"."""
+        self.exit(FAILED, f"error: {message}. See `{self.prog} --help`.\n")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -177,7 +183,7 @@ def _options(args: argparse.Namespace) -> Any:
 
     return Options(
         only=getattr(args, "only", None),
-        who=os.environ.get("GITHUB_ACTOR") or getpass.getuser(),
+        who=_who(),
         commit=getattr(args, "commit", None),
         order=getattr(args, "order", None),
         run_url=args.run_url,
@@ -187,6 +193,13 @@ def _options(args: argparse.Namespace) -> Any:
         prune_limit=args.prune_limit,
         adopt=getattr(args, "adopt", False),
     )
+
+
+def _who() -> str:
+    try:
+        return os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):  # an image runs under users that have no name
+        return f"user {os.getuid()}"
 
 
 def _report(args: argparse.Namespace, outcome: Outcome) -> int:
@@ -233,6 +246,37 @@ def _rollback(args: argparse.Namespace) -> int:
     return _report(args, _act(work))
 
 
+def _destroy(args: argparse.Namespace) -> int:
+    from deployer import destroy
+
+    chosen = _environment(args)
+    if not args.yes and args.name is None:
+        raise DeployerError(
+            f"This deletes every deployment of {chosen.project} in {chosen.name}, and its "
+            "releases: if that is meant, add --yes."
+        )
+    for sentence in _act(
+        lambda server: destroy.destroy(server, chosen, _who(), args.lock_timeout, _say)
+    ):
+        print(sentence)
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from deployer import doctor
+
+    findings = asyncio.run(doctor.examine(_environment(args), args.image, os.environ))
+    print(doctor.text(findings))
+    return FAILED if any(finding.fatal for finding in findings) else 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from deployer import check, export
+
+    print(export.to_yaml(_environment(args), check.require(), args.image), end="")
+    return 0
+
+
 def _serve(args: argparse.Namespace) -> int:
     from deployer import check, serve
 
@@ -243,7 +287,7 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m deployer",
         description="Deploy the catalog (deployments/catalog.py) to a Prefect server.",
         epilog="Start with: check, setup ENV, plan ENV, deploy ENV. "
@@ -284,6 +328,15 @@ def _parser() -> argparse.ArgumentParser:
     made = _acting(_where(command(_rollback, "deploy a recorded release, without image or build")))
     made.add_argument("--to", type=int, help="the release; default the last verified one before")
 
+    made = _where(command(_destroy, "delete what this project owns in an environment"))
+    made.add_argument("--yes", action="store_true", help="needed but for one preview")
+    made.add_argument(
+        "--lock-timeout", type=float, default=600, help="seconds to wait for another deployer"
+    )
+    made = _where(command(_doctor, "say what is wrong, why it matters and how to mend it"))
+    made.add_argument("--image", help="reference of the image to look for")
+    made = _where(command(_export, "print the catalog as a prefect.yaml"))
+    made.add_argument("--image", help="reference of the image that the runs use")
     _where(command(_serve, "serve the catalog from this process, for development"), "local")
     return parser
 

@@ -44,6 +44,7 @@ class Environment:
         schedules: `on`, or `off` to deploy every schedule switched off.
         job_variables: given to every deployment; an entry's own win.
         secrets: Secret block to the environment variable that `setup` fills it from.
+        label: what stands for `{name}`; None in an environment that there is one of.
     """
 
     project: str
@@ -59,6 +60,7 @@ class Environment:
     schedules: str = "on"
     job_variables: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    label: str | None = None
 
     @property
     def tags(self) -> list[str]:
@@ -140,7 +142,7 @@ def select(environments: dict[str, Environment], name: str, label: str | None) -
         if (value := getattr(chosen, key)) is not None
     }
     values = {f.name: getattr(chosen, f.name) for f in fields(chosen)}
-    return Environment(**{**values, **filled, "name": f"{name}-{label}"})
+    return Environment(**{**values, **filled, "name": f"{name}-{label}", "label": label})
 
 
 def _problems(name: str, table: Any, root: Path) -> list[str]:

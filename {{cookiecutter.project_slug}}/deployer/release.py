@@ -67,11 +67,7 @@ async def recent(server: Server, environment: Environment, limit: int = 1) -> li
     Raises:
         DeployerError: a record was made by a newer deployer or changed by hand.
     """
-    body = {
-        "artifacts": {"key": {"any_": [_key(environment)]}},
-        "sort": "CREATED_DESC",
-        "limit": limit,
-    }
+    body = {**_where(environment), "sort": "CREATED_DESC", "limit": limit}
     rows = await server.request("POST", "/artifacts/filter", json=body)
     return [_parse(row) for row in rows]
 
@@ -105,6 +101,14 @@ async def record(server: Server, environment: Environment, release: Release) -> 
     await server.request("POST", "/artifacts/", json=body)
 
 
+async def delete_all(server: Server, environment: Environment) -> int:
+    """Delete all records of an environment; return how many there were."""
+    rows = await server.pages("/artifacts/filter", _where(environment))
+    for row in rows:
+        await server.request("DELETE", f"/artifacts/{row['id']}")
+    return len(rows)
+
+
 def summarise(plan: Plan) -> str:
     """Return what a plan changed, in words."""
     counts = plan.counts
@@ -113,6 +117,10 @@ def summarise(plan: Plan) -> str:
 
 def _key(environment: Environment) -> str:
     return f"release-{environment.key}"
+
+
+def _where(environment: Environment) -> dict[str, Any]:
+    return {"artifacts": {"key": {"any_": [_key(environment)]}}}
 
 
 def _parse(row: dict[str, Any]) -> Release:

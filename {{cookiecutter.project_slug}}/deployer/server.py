@@ -14,7 +14,7 @@ import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.context import AsyncClientContext
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.types.entrypoint import EntrypointType
 
 from deployer import state as states
@@ -212,14 +212,20 @@ class Server:
         """Delete one schedule of a deployment; one that is gone already is fine."""
         await self._delete(f"/deployments/{live.id}/schedules/{schedule_id}")
 
+    async def delete_queue(self, pool: str, name: str) -> bool:
+        """Delete a work queue; return whether it was there."""
+        try:
+            queue = await self.client.read_work_queue_by_name(name, pool)
+            await self.client.delete_work_queue_by_id(queue.id)
+        except ObjectNotFound:
+            return False
+        return True
+
     async def _delete(self, path: str) -> None:
         try:
             await self.request("DELETE", path)
         except PrefectHTTPStatusError as error:
             if error.response.status_code != httpx.codes.NOT_FOUND:
-                raise
-        except Exception as error:
-            if type(error).__name__ != "ObjectNotFound":
                 raise
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from uuid import UUID
 
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
@@ -68,7 +69,7 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
         "schedules": {
             slug: _declared_schedule(schedule, off) for slug, schedule in entry.schedules.items()
         },
-        "triggers": {t.name: _trigger(t.as_automation()) for t in options.get("triggers") or ()},
+        "triggers": {each.name: _declared_trigger(each) for each in options.get("triggers") or ()},
         "pull_steps": [],
     }
 
@@ -175,9 +176,14 @@ def _seconds(interval: Any) -> float:
     return TypeAdapter(timedelta).validate_python(interval).total_seconds()
 
 
-def _trigger(automation: Any) -> dict[str, Any]:
+def _declared_trigger(trigger: Any) -> dict[str, Any]:
+    copy = trigger.model_copy()
+    copy.set_deployment_id(UUID(int=0))  # it wants one, and ids are left out again
+    return _trigger(copy.as_automation().model_dump(mode="json"))
+
+
+def _trigger(automation: dict[str, Any]) -> dict[str, Any]:
     """An automation without what differs from one server to the next: its ids."""
-    body = automation if isinstance(automation, dict) else automation.model_dump(mode="json")
 
     def strip(value: Any) -> Any:
         if isinstance(value, dict):
@@ -185,5 +191,5 @@ def _trigger(automation: Any) -> dict[str, Any]:
             return {k: strip(v) for k, v in value.items() if k not in ids}
         return [strip(v) for v in value] if isinstance(value, list) else value
 
-    stripped: dict[str, Any] = strip(body)
+    stripped: dict[str, Any] = strip(automation)
     return stripped

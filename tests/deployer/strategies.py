@@ -1,0 +1,115 @@
+"""Arbitrary catalogs and arbitrary hands on the server."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from deployer.catalog import Deployment
+from hypothesis import strategies as st
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.events import DeploymentEventTrigger
+from prefect.schedules import Cron, Interval, RRule, Schedule
+
+from tests.deployer.sample_flows import FLOWS, anywhere, typed
+
+NAMES = st.sampled_from(["hourly", "每小时", "two words", "rocket 🚀", "dash-ed", "a.b"])
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12)
+TAGS = st.lists(
+    st.text("abc 标🚀", min_size=1, max_size=4).filter(str.strip), max_size=3, unique=True
+)
+ZONES = st.sampled_from([None, "UTC", "Europe/Berlin", "America/New_York", "Asia/Shanghai"])
+ANCHORS = st.sampled_from([None, datetime(2024, 2, 29, 12, tzinfo=timezone.utc)])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text("ab"), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> Schedule:
+    """Any kind of schedule."""
+    active, zone = draw(st.booleans()), draw(ZONES)
+    slug = draw(st.none() | st.sampled_from(["morning", "夜"]))
+    kind = draw(st.sampled_from(["cron", "interval", "rrule"]))
+    if kind == "cron":
+        text = draw(st.sampled_from(["0 3 * * *", "*/5 * * * 1-5", "@daily"]))
+        return Cron(text, timezone=zone, active=active, slug=slug, day_or=draw(st.booleans()))
+    if kind == "rrule":
+        text = draw(st.sampled_from(["FREQ=DAILY", "FREQ=WEEKLY;BYDAY=MO,FR"]))
+        return RRule(text, timezone=zone, active=active, slug=slug)
+    every = draw(st.sampled_from([60, 3600.5, timedelta(days=1)]))
+    return Interval(every, timezone=zone, active=active, slug=slug, anchor_date=draw(ANCHORS))
+
+
+@st.composite
+def entries(draw: st.DrawFn, flow: Any, name: str) -> Deployment:
+    """An entry that passes the check."""
+    options: dict[str, Any] = {}
+    found = draw(st.lists(schedules(), max_size=3))
+    slugs = [each.slug or f"schedule-{n}" for n, each in enumerate(found, 1)]
+    if len(set(slugs)) == len(slugs) and found:
+        options["schedules"] = found
+    if flow is anywhere:
+        options["parameters"] = draw(st.fixed_dictionaries({}, optional={"rows": st.integers(0, 9)}))
+    if flow is typed:
+        options["parameters"] = {"items": draw(st.lists(st.integers(0, 9), max_size=3))}
+    for option, values in {
+        "tags": TAGS,
+        "description": TEXT,
+        "version": st.text("0123.", min_size=1, max_size=4),
+        "paused": st.booleans(),
+        "enforce_parameter_schema": st.booleans(),
+        "work_queue_name": st.sampled_from(["fast", "慢"]),
+        "job_variables": st.dictionaries(
+            st.just("env"), st.dictionaries(st.text("AB", min_size=1), TEXT, max_size=2)
+        ),
+        "concurrency_limit": st.integers(1, 3)
+        | st.builds(
+            ConcurrencyLimitConfig,
+            limit=st.integers(1, 3),
+            collision_strategy=st.sampled_from(["ENQUEUE", "CANCEL_NEW"]),
+        ),
+        "triggers": st.builds(
+            lambda event: [
+                DeploymentEventTrigger(name="a trigger", expect={event}, parameters={"rows": 2})
+            ],
+            st.sampled_from(["file.arrived", "table.updated"]),
+        ),
+    }.items():
+        if draw(st.integers(0, 3)) == 0:
+            options[option] = draw(values)
+    return Deployment(flow, name, **options)
+
+
+@st.composite
+def catalogs(draw: st.DrawFn, max_size: int = 4) -> list[Deployment]:
+    """A catalog without two entries of one name."""
+    pairs = st.tuples(st.integers(0, len(FLOWS) - 1), NAMES)
+    chosen = draw(st.lists(pairs, max_size=max_size, unique=True))
+    return [draw(entries(FLOWS[index], name)) for index, name in chosen]
+
+
+def edits() -> st.SearchStrategy[list[dict[str, Any]]]:
+    """What hands do to deployments: a body to PATCH, a schedule to add, or a deletion."""
+    patch = st.fixed_dictionaries(
+        {},
+        optional={
+            "paused": st.booleans(),
+            "description": TEXT,
+            "parameters": st.just({}),
+            "job_variables": st.just({"env": {"BY": "hand"}}),
+            "entrypoint": st.just("elsewhere.flow"),
+            "version": st.just("by hand"),
+            "concurrency_limit": st.none() | st.integers(1, 3),
+            "work_queue_name": st.just("by hand"),
+        },
+    )
+    added = st.fixed_dictionaries(
+        {"slug": st.sampled_from([None, "by-hand"]), "cron": st.just("1 1 1 1 1")}
+    )
+    toggled = st.fixed_dictionaries({"toggle": st.integers(0, 2)})
+    deleted = st.just({"delete": True})
+    one = st.builds(lambda body: {"patch": body}, patch) | added | toggled | deleted
+    return st.lists(one, max_size=3)

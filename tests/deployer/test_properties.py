@@ -1,0 +1,167 @@
+"""What holds for every catalog and whatever hands did to the server, on a real server."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from deployer.catalog import Deployment
+from deployer.check import check
+from deployer.errors import DeployerError
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
+
+from tests.deployer.sample_flows import plain
+from tests.deployer.strategies import catalogs, edits
+from tests.deployer.world import World, writes
+from tests.support.server import PrefectServer
+
+EXAMPLES = int(os.environ.get("DEPLOYER_EXAMPLES", "15"))
+slow = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    # Shrinking repeats whole deploys for minutes; the soak session, which has the time, does it.
+    phases=[Phase.generate, *([Phase.shrink] if EXAMPLES > 50 else [])],
+)
+
+
+def by_hand(world: World, changes: list[dict[str, Any]]) -> None:
+    """Carry out edits on what is deployed, as somebody in the UI would."""
+    live = list(world.live().values())
+    for number, change in enumerate(changes):
+        if not live:
+            return
+        one = live[number % len(live)]
+        path = f"/deployments/{one.id}"
+        if "patch" in change:
+            body = change["patch"]
+            world.call("PATCH", path, {"work_pool_name": "a pool", **body} if body else {})
+        elif "cron" in change:
+            body = {"schedule": {"cron": change["cron"]}, "active": True, "slug": change["slug"]}
+            world.call("POST", f"{path}/schedules", [body], tolerate=409)
+        elif "toggle" in change and one.row["schedules"]:
+            schedule = one.row["schedules"][change["toggle"] % len(one.row["schedules"])]
+            body = {"active": not schedule["active"]}
+            world.call("PATCH", f"{path}/schedules/{schedule['id']}", body)
+        elif "delete" in change:
+            world.call("DELETE", path, tolerate=404)
+            live = [each for each in live if each is not one]
+
+
+@given(catalogs())
+@slow
+def test_after_a_deploy_nothing_differs_and_nothing_is_written(
+    server: PrefectServer, catalog: list[Deployment]
+) -> None:
+    assert check(catalog) == []
+    world = World(server)
+    world.deploy(catalog)
+    assert world.states().keys() == {world.key(entry) for entry in catalog}
+
+    with writes() as written:
+        outcome = world.deploy(catalog)
+
+    assert outcome.plan.empty, outcome.plan
+    assert written == []
+
+
+@given(catalogs(), edits(), st.data())
+@slow
+def test_any_edit_by_hand_is_seen_and_undone_but_switches_stay(
+    server: PrefectServer, catalog: list[Deployment], changes: list[dict[str, Any]], data: Any
+) -> None:
+    world = World(server)
+    world.deploy(catalog)
+    by_hand(world, changes)
+    before = world.live()
+    planned = world.plan(catalog)
+    event("drift" if not planned.empty else "no drift")
+
+    world.deploy(catalog, prune_limit=100)
+
+    after = world.live()
+    assert world.plan(catalog).empty
+    assert after.keys() == {world.key(entry) for entry in catalog}
+    for key in before.keys() & after.keys():
+        old, new = before[key], after[key]
+        assert new.id == old.id
+        assert new.state["paused"] == old.state["paused"]
+        for slug in old.state["schedules"].keys() & new.state["schedules"].keys():
+            was, now = old.state["schedules"][slug], new.state["schedules"][slug]
+            assert now["active"] == was["active"]
+
+
+@given(catalogs(), catalogs())
+@slow
+def test_a_deploy_that_is_refused_leaves_exactly_what_was_there(
+    server: PrefectServer, first: list[Deployment], second: list[Deployment]
+) -> None:
+    world = World(server)
+    world.deploy(first)
+    before = world.live()
+    # The pool's schema wants a boolean here: the server refuses, after others were written.
+    refused = Deployment(plain, "refused", job_variables={"stream_output": "perhaps"})
+
+    with pytest.raises(DeployerError, match="refused"):
+        world.deploy([*second, refused], prune_limit=100)
+
+    after = world.live()
+    assert {key: each.state for key, each in after.items()} == {
+        key: each.state for key, each in before.items()
+    }
+    assert {key: each.id for key, each in after.items()} == {
+        key: each.id for key, each in before.items()
+    }
+
+
+@given(catalogs(), catalogs())
+@slow
+def test_a_rollback_brings_the_earlier_release_back(
+    server: PrefectServer, first: list[Deployment], second: list[Deployment]
+) -> None:
+    world = World(server)
+    world.deploy(first)
+    earlier = world.states()
+    changed = world.deploy(second, prune_limit=100)
+
+    if not earlier or changed.release is None:
+        return
+    world.roll_back(changed.release.number - 1, prune_limit=100)
+
+    def without_switches(states: dict[str, Any]) -> dict[str, Any]:
+        return {
+            key: {
+                **state,
+                "paused": None,
+                "schedules": {
+                    slug: {**schedule, "active": None}
+                    for slug, schedule in state["schedules"].items()
+                },
+            }
+            for key, state in states.items()
+        }
+
+    assert without_switches(world.states()) == without_switches(earlier)
+
+
+@given(catalogs(max_size=2), catalogs())
+@slow
+def test_what_is_not_ours_is_not_touched(
+    server: PrefectServer, theirs: list[Deployment], ours: list[Deployment]
+) -> None:
+    neighbour, world = World(server), World(server)
+    neighbour.deploy(theirs)
+    before = {key: each.row for key, each in neighbour.live().items()}
+
+    world.deploy(ours)
+    world.deploy([], prune_limit=100)
+
+    after = {key: each.row for key, each in neighbour.live().items()}
+    # The scheduler and the workers change these by themselves.
+    moving = ("status", "last_polled")
+    assert {k: {f: v for f, v in r.items() if f not in moving} for k, r in after.items()} == {
+        k: {f: v for f, v in r.items() if f not in moving} for k, r in before.items()
+    }

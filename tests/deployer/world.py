@@ -1,0 +1,127 @@
+"""The deployer in this process: one environment of its own for every example."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import httpx
+from deployer.catalog import Deployment
+from deployer.deploy import Options, Outcome, Target, deploy, from_catalog, from_release, survey
+from deployer.environment import Environment
+from deployer.plan import Plan
+from deployer.server import Live, Server, connect
+from deployer.setup import setup
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+from tests.support.server import PrefectServer
+
+T = TypeVar("T")
+POOL = "a pool"
+NUMBERS = itertools.count(1)
+READS = ("/filter", "/paginate", "/count")
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+class World:
+    """One environment on a server, with suffix and tags that nobody else has."""
+
+    def __init__(self, server: PrefectServer, **settings: Any) -> None:
+        self.server = server
+        self.api_url = server.api_url
+        number = next(NUMBERS)
+        self.environment = Environment(
+            **{
+                "project": f"project {os.getpid()}-{number}",
+                "name": "production",
+                "work_pool": POOL,
+                "work_pool_type": "process",
+                "name_suffix": f" {number}",
+                **settings,
+            }
+        )
+        self.run(lambda connection: setup(connection, self.environment, {}))
+
+    def call(self, method: str, path: str, body: Any = None, tolerate: int = 0) -> Any:
+        """Send one request to the server itself, whatever lies before it."""
+        answer = httpx.request(method, self.server.api_url + path, json=body, timeout=30)
+        if answer.status_code != tolerate:
+            answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def run(self, work: Callable[[Server], Awaitable[T]]) -> T:
+        """Run a coroutine with a server connection of its own, as the command line does."""
+
+        async def inside() -> T:
+            async with connect() as server:
+                return await work(server)
+
+        home = self.server.env["PREFECT_HOME"]
+        with temporary_settings({PREFECT_API_URL: self.api_url, PREFECT_HOME: home}):
+            return asyncio.run(inside())
+
+    def target(self, catalog: list[Deployment]) -> Target:
+        """Return what a catalog asks for here."""
+        return from_catalog(catalog, self.environment, None)
+
+    def deploy(self, catalog: list[Deployment], **options: Any) -> Outcome:
+        """Deploy a catalog, without verification unless asked for."""
+        chosen = Options(**{"verify": False, **options})
+        return self.run(
+            lambda server: deploy(server, self.environment, self.target(catalog), chosen, quiet)
+        )
+
+    def roll_back(self, number: int | None = None, **options: Any) -> Outcome:
+        """Roll back to a recorded release."""
+        from deployer import release
+
+        chosen = Options(**{"verify": False, **options})
+
+        async def work(server: Server) -> Outcome:
+            target = from_release(await release.find(server, self.environment, number))
+            return await deploy(server, self.environment, target, chosen, quiet)
+
+        return self.run(work)
+
+    def plan(self, catalog: list[Deployment]) -> Plan:
+        """Plan a catalog."""
+        look = self.run(lambda server: survey(server, self.environment, self.target(catalog)))
+        return look.plan
+
+    def live(self) -> dict[str, Live]:
+        """Return what is deployed."""
+        return self.run(lambda server: server.read(self.environment, {"a trigger"}))
+
+    def states(self) -> dict[str, Any]:
+        """Return the normalised states of what is deployed."""
+        return {key: each.state for key, each in self.live().items()}
+
+    def key(self, entry: Deployment) -> str:
+        """Return an entry's name on the server."""
+        return entry.key + self.environment.name_suffix
+
+
+@contextmanager
+def writes() -> Iterator[list[str]]:
+    """Record every request of this process that writes."""
+    seen: list[str] = []
+    send = httpx.AsyncClient.send
+
+    async def recording(self: httpx.AsyncClient, request: httpx.Request, **kwargs: Any) -> Any:
+        path = request.url.path
+        if request.method != "GET" and not path.endswith(READS):
+            seen.append(f"{request.method} {path}")
+        return await send(self, request, **kwargs)
+
+    httpx.AsyncClient.send = recording  # type: ignore[method-assign, assignment]
+    try:
+        yield seen
+    finally:
+        httpx.AsyncClient.send = send  # type: ignore[method-assign]

@@ -1,0 +1,43 @@
+"""Removes what a project owns in an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from deployer import lock, release
+from deployer.environment import Environment
+from deployer.server import Server
+
+
+async def destroy(
+    server: Server,
+    environment: Environment,
+    who: str,
+    lock_timeout: float,
+    say: Callable[[str], None],
+) -> list[str]:
+    """Delete deployments and release records, and the work queue of a preview.
+
+    Args:
+        server: where they are.
+        environment: whose.
+        who: for the lock.
+        lock_timeout: seconds to wait for another deployer.
+        say: told about every step.
+
+    Returns:
+        One sentence for each thing that was deleted.
+    """
+    done = []
+    async with lock.held(server, environment, who, lock_timeout, say):
+        for key, live in (await server.read(environment, set())).items():
+            await server.delete(live)
+            done.append(f"deleted {key}")
+        records = await release.delete_all(server, environment)
+        if records:
+            done.append(f"deleted {records} release records")
+        queue = environment.work_queue
+        own = environment.label is not None and queue is not None and environment.label in queue
+        if own and await server.delete_queue(environment.work_pool, str(queue)):
+            done.append(f"deleted the work queue {queue}")
+    return done or [f"{environment.project} owns nothing in {environment.name}."]
