@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.docker import Registry, Worker, bridge_address, need_docker
 from tests.support.server import PrefectServer
 
 POOL = "docker-pool"  # the default answer
+_numbers = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -52,9 +54,12 @@ def server(
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def registry(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """An empty registry, which takes its images and their containers with it."""
+    """A registry, which takes its images and their containers with it.
+
+    One for all tests, because a push of layers that a registry has takes seconds, not a minute.
+    """
     with Registry(tmp_path_factory.mktemp("registry")) as registry:
         yield registry
 
@@ -70,10 +75,14 @@ def worker(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> I
 def repository(
     bake: Callable[..., Project], server: PrefectServer, registry: Registry, tmp_path: Path
 ) -> Act:
-    """A fresh project, committed, with everything set that its workflows need."""
+    """A fresh project, committed, with everything set that its workflows need.
+
+    It has a name of its own, and with it an empty package in the registry.
+    """
     return Act(
         bake().path,
         tmp_path,
+        name=f"Acme/Weather-Flows-{next(_numbers)}",
         variables={
             "PREFECT_API_URL": server.api_url,
             "REGISTRY": registry.address,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.act import Act, WorkflowRun
-from tests.support.docker import Registry, Worker
+from tests.support.docker import Registry, Worker, docker
 from tests.support.server import PrefectServer
 
-PACKAGE = "acme/weather-flows"  # the image's name is the repository's, in lower case
+JOBS = ("tests", "image", "attest", "staging", "production")
 CANARIES = ("canary-github-token", "canary-registry-password")
 
 pytestmark = pytest.mark.timeout(1200)
@@ -48,15 +49,14 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
 ) -> None:
     first = repository.push()
 
-    expected = ["tests", "image", "attest", "staging", "production"]
-    assert sorted(first.jobs) == sorted(expected), explain(first)
+    assert sorted(first.jobs) == sorted(JOBS), explain(first)
     assert set(first.jobs.values()) == {"success"}, explain(first)
 
-    (tag,) = registry.tags(PACKAGE)
+    (tag,) = registry.tags(repository.package)
     assert tag.startswith("src-")
     assert len(tag) == len("src-") + 40
-    digest = registry.digest(PACKAGE, tag)
-    image = f"{registry.address}/{PACKAGE}@{digest}"
+    digest = registry.digest(repository.package, tag)
+    image = f"{registry.address}/{repository.package}@{digest}"
     before = deployments(server)
     assert sorted(before) == sorted(
         name + suffix for name in ("hourly", "nightly", "manual") for suffix in ("", "-staging")
@@ -66,15 +66,18 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
     for name in ("hourly", "nightly", "hourly-staging", "nightly-staging"):
         (run,) = flow_runs(server, before[name])
         assert run["state"]["type"] == "COMPLETED", run["state"]
-        assert f"Completed submission of flow run '{run['id']}'" in worker.output
+        container = run["infrastructure_pid"].rpartition(":")[2]
+        assert docker("inspect", "--format", "{{.Config.Image}}", container) == image
+    assert f"`{image}`, built now" in first.summaries["image"]
     for job in ("staging", "production"):
+        assert f"{job} is at release 1" in first.summaries[job]
         assert "hourly" in first.summaries[job]
-        assert digest in first.summaries[job]
+        assert "Completed" in first.summaries[job]
 
     build = repository.records_of("build-push-action")
     assert [(b["provenance"], b["sbom"], b["load"]) for b in build] == [("false", "false", "true")]
     assert repository.records_of("attest") == [
-        {"subject-name": f"{registry.address}/{PACKAGE}", "subject-digest": digest}
+        {"subject-name": f"{registry.address}/{repository.package}", "subject-digest": digest}
     ]
     logins = repository.records_of("login-action")
     assert {(login["registry"], login["password"]) for login in logins} == {
@@ -83,14 +86,17 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
 
     (repository.project / "README.md").write_text("# Another text\n")
     repository.commit("README only")
+    repository.skip_tests()
     second = repository.push()
 
-    assert sorted(second.jobs) == sorted(set(expected) - {"attest"}), explain(second)
+    assert sorted(second.jobs) == sorted({*JOBS} - {"attest"}), explain(second)
     assert set(second.jobs.values()) == {"success"}, explain(second)
+    assert f"`{image}`, there already" in second.summaries["image"]
+    assert "production is up to date" in second.summaries["production"]
     assert second.step("image", "Build") is None
     assert len(repository.records_of("build-push-action")) == 1
-    assert registry.tags(PACKAGE) == [tag]
-    assert registry.digest(PACKAGE, tag) == digest
+    assert registry.tags(repository.package) == [tag]
+    assert registry.digest(repository.package, tag) == digest
     assert deployments(server) == before
     for name in ("hourly", "nightly"):
         assert len(flow_runs(server, before[name])) == 1
@@ -102,6 +108,7 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
 def test_an_unset_variable_is_named_in_the_first_step_with_the_command_that_sets_it(
     repository: Act, server: PrefectServer
 ) -> None:
+    repository.skip_tests()
     del repository.variables["PREFECT_API_URL"]
     before = deployments(server)
     run = repository.push()
@@ -116,9 +123,47 @@ def test_an_unset_variable_is_named_in_the_first_step_with_the_command_that_sets
 def test_a_registry_without_its_password_is_named_before_anything_is_built(
     repository: Act, registry: Registry
 ) -> None:
-    repository.secrets.pop("REGISTRY_PASSWORD")
-    before = registry.tags(PACKAGE)
+    repository.skip_tests()
+    del repository.secrets["REGISTRY_PASSWORD"]
+    before = registry.tags(repository.package)
     run = repository.push()
     assert run.jobs == {"tests": "success", "image": "failure"}, explain(run)
+    assert repository.records_of("uvx") == ["nox -s lint tests"]
     assert "gh secret set REGISTRY_PASSWORD" in run.output
-    assert registry.tags(PACKAGE) == before
+    assert registry.tags(repository.package) == before
+
+
+def test_a_dispatch_plans_only_or_sends_a_given_image_to_another_work_pool(
+    repository: Act,
+    server: PrefectServer,
+    registry: Registry,
+    worker: Worker,
+    tmp_path: Path,
+) -> None:
+    repository.skip_tests()
+    before = deployments(server)
+
+    dry = repository.dispatch("deploy.yml", environment="production", dry_run="true")
+
+    assert dry.jobs == dict.fromkeys({*JOBS} - {"staging"}, "success"), explain(dry)
+    assert "Plan for production" in dry.summaries["production"]
+    assert deployments(server) == before
+
+    (tag,) = registry.tags(repository.package)
+    image = f"{registry.address}/{repository.package}@{registry.digest(repository.package, tag)}"
+    (repository.project / "flows" / "new.py").write_text("# Not in the image that is given.\n")
+    repository.commit("Another image")
+    with Worker(server, "another-pool", tmp_path / "worker"):
+        sent = repository.dispatch(
+            "deploy.yml", environment="staging", image=image, work_pool="another-pool"
+        )
+        assert sent.jobs == dict.fromkeys(["tests", "image", "staging"], "success"), explain(sent)
+    assert registry.tags(repository.package) == [tag]
+    after = deployments(server)
+    for name in ("hourly-staging", "nightly-staging", "manual-staging"):
+        assert after[name]["work_pool_name"] == "another-pool"
+        assert after[name]["job_variables"]["image"] == image
+
+    moving = repository.dispatch("deploy.yml", image=image.replace("@sha256:", ":"))
+    assert moving.jobs == {"tests": "success", "image": "failure"}, explain(moving)
+    assert "has no digest" in moving.output

@@ -88,6 +88,7 @@ class Act:
     """A repository on this machine whose workflows can be run as GitHub would.
 
     Attributes:
+        package: the image's name in a registry.
         variables: GitHub's configuration variables, `vars` in a workflow.
         secrets: GitHub's secrets.
         records: folder in which the stand-ins record what they were given.
@@ -100,6 +101,7 @@ class Act:
         project: Path,
         folder: Path,
         *,
+        name: str = "Acme/Weather-Flows",
         variables: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
     ) -> None:
@@ -117,6 +119,12 @@ class Act:
         self.git("remote", "add", "origin", f"https://github.com/{self.repository}.git")
         self.commit("First commit")
 
+    def skip_tests(self) -> None:
+        """Give the workflows a `uvx` that only records, where their tests are not the point."""
+        uvx = self.records / "uvx"
+        uvx.write_text('#!/bin/sh\nprintf \'"%s"\\n\' "$*" >>"$STAND_INS/uvx.jsonl"\n')
+        uvx.chmod(0o755)
+
     def git(self, *arguments: str) -> str:
         """Run git in the repository and return what it printed."""
         done = subprocess.run(
@@ -130,7 +138,7 @@ class Act:
         self.git("commit", "--quiet", "--message", message)
         return self.git("rev-parse", "HEAD")
 
-    def records_of(self, action: str) -> list[dict[str, Any]]:
+    def records_of(self, action: str) -> list[Any]:
         """Return what a stand-in was given, one entry a call."""
         file = self.records / f"{action}.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []

@@ -113,19 +113,15 @@ class Registry(Process):
         """Return the digest of the manifest that a tag names."""
         return str(self._get(f"{repository}/manifests/{tag}").headers["Docker-Content-Digest"])
 
-    def stop(self) -> None:
-        """End the registry, and remove containers and images that came from it."""
-        super().stop()
-        if shutil.which("docker") is None:
-            return
+    def __exit__(self, *error: Any) -> None:
+        """End the registry and remove the containers and images that came from it."""
+        super().__exit__(*error)
         for line in docker("ps", "--all", "--format", "{{.ID}} {{.Image}}").splitlines():
             container, image = line.split(maxsplit=1)
             if image.startswith(f"{self.address}/"):
                 docker("rm", "--force", "--volumes", container)
-        names = docker(
-            "images", "--no-trunc", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}"
-        )
-        for line in names.splitlines():
+        form = "{{.Repository}} {{.Tag}} {{.Digest}}"
+        for line in docker("images", "--digests", "--format", form).splitlines():
             repository, tag, digest = line.split()
             if repository.startswith(f"{self.address}/"):
                 for name in (f"{repository}:{tag}", f"{repository}@{digest}"):
