@@ -108,9 +108,8 @@ class Act:
         """Make the project a repository with one commit, as after the first `git push`."""
         self.project = project
         self.folder = folder
-        self.repository = (
-            "Acme/Weather-Flows"  # image names are lower case, names on GitHub are not
-        )
+        self.repository = name
+        self.package = name.lower()  # image names are lower case, names on GitHub need not be
         self.variables = dict(variables or {})
         self.secrets = {"GITHUB_TOKEN": "canary-github-token"} | dict(secrets or {})
         self.records = folder / "records"
