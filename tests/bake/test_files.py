@@ -17,6 +17,7 @@ from tests.baking import TEMPLATE_FOLDER, Project, bake_into, copy_template
 
 # Every file of a new project, whatever the answers are.
 FILES = [
+    ".activate-hooks/install.py",
     ".dockerignore",
     ".github/dependabot.yml",
     ".github/workflows/ci.yml",
@@ -32,8 +33,10 @@ FILES = [
     "deployer/check.py",
     "deployer/cli.py",
     "deployer/deploy.py",
+    "deployer/destroy.py",
     "deployer/environment.py",
     "deployer/errors.py",
+    "deployer/export.py",
     "deployer/image.py",
     "deployer/lock.py",
     "deployer/plan.py",
