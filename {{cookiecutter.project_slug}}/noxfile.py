@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from types import FrameType
 
 import nox
 
@@ -125,6 +126,14 @@ def worker(session: nox.Session) -> None:
 @nox.session
 def up(session: nox.Session) -> None:
     """Server, work pool, deployments and worker at once: `-- [--once] [--docker] [--port N]`."""
-    # Whoever ends nox ends everything that `up` started: SIGTERM is passed on at once.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        # The second signal of the same wish must not disturb the clearing up after the first.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    # Whoever ends nox ends everything that `up` started.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     run(session, "python", "-m", "deployer.up", *session.posargs, interrupt_timeout=0)

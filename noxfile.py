@@ -1,0 +1,128 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["nox>=2025.10.14"]
+# ///
+"""The template's own commands: `uvx nox -s demo` shows what it makes, `uvx nox` tests all of it.
+
+Linter and tests share the environment `.nox/template`, which also holds what a project runs with.
+"""
+
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+PROJECT = ROOT / "{{cookiecutter.project_slug}}"
+ENVIRONMENT = ROOT / ".nox" / "template"
+PROGRAMS = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+FAST = ["tests/bake", "tests/deployer", "tests/project"]
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "all"]
+
+
+def run(session: nox.Session, program: str, *arguments: str) -> None:
+    """Run a program of the shared environment, which is brought up to date first."""
+    uv = shutil.which("uv")
+    if uv is None:
+        session.error("uv is not on PATH: https://docs.astral.sh/uv/getting-started/installation/")
+    # Importing Prefect takes twice as long without .pyc files.
+    session.env.update(UV_COMPILE_BYTECODE="1", PYTHONDONTWRITEBYTECODE="")
+    session.env.update(
+        VIRTUAL_ENV=str(ENVIRONMENT), PATH=os.pathsep.join([str(PROGRAMS), os.environ["PATH"]])
+    )
+    if not (ENVIRONMENT / "pyvenv.cfg").exists():
+        session.run(uv, "venv", "--quiet", "--python=>=3.10,<3.14", str(ENVIRONMENT))
+    locked = str(PROJECT / "requirements-dev.txt")
+    group = f"{ROOT / 'pyproject.toml'}:test"
+    session.run(uv, "pip", "install", "--quiet", f"--group={group}", "-r", locked)
+    session.run(str(PROGRAMS / program), *arguments, interrupt_timeout=60, terminate_timeout=60)
+
+
+def bake(session: nox.Session, folder: Path) -> Path:
+    """Make a project with the default answers in a folder, and return where it is."""
+    settings = folder / "cookiecutter.yaml"
+    settings.write_text(f"replay_dir: '{folder}/replay'\ncookiecutters_dir: '{folder}/clones'\n")
+    options = ["--no-input", f"--config-file={settings}", f"--output-dir={folder / 'out'}"]
+    session.run("uvx", "cookiecutter==2.7.*", str(ROOT), *options, silent=True)
+    (project,) = (folder / "out").iterdir()
+    return project
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Make a project and run its flows, in processes or, with `-- --docker`, in containers."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        # The second signal of the same wish must not disturb the clearing up after the first.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    who = ["-c", "user.name=demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgSign=false"]
+    with TemporaryDirectory(prefix="prefect demo ", ignore_cleanup_errors=True) as folder:
+        project = bake(session, Path(folder))
+        with session.chdir(project):
+            session.run("git", "init", "--quiet", log=False)
+            session.run("git", "add", "--all", log=False)
+            session.run("git", *who, "commit", "--quiet", "--message=First commit", log=False)
+            command = ["uvx", "nox", "-s", "up", "--", "--once", *session.posargs]
+            session.run(*command, interrupt_timeout=0, terminate_timeout=60)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Run ruff and mypy over the template's own code, and in place over the project's."""
+    run(session, "ruff", "check", "hooks", "tests", "noxfile.py")
+    run(session, "ruff", "format", "--check", "hooks", "tests", "noxfile.py")
+    run(session, "mypy")
+    # From inside the folder, or the stricter settings there are not seen.
+    with session.chdir(PROJECT):
+        run(session, "ruff", "check")
+        run(session, "ruff", "format", "--check")
+        run(session, "mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Test the files, the deployer and the project's own commands."""
+    run(session, "pytest", *(session.posargs or FAST))
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """Test the workflows with act, a registry, a server and a worker. It needs a Docker engine."""
+    run(session, "pytest", *(session.posargs or ["tests/e2e"]))
+
+
+@nox.session(name="all")
+def everything(session: nox.Session) -> None:
+    """Run every test there is, in one run."""
+    run(session, "pytest", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Lock the newest releases that a project allows; `-- --no-update` changes only what it must."""
+    hooks = (PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    pins = dict.fromkeys(re.findall(r"poetry[a-z-]*==[0-9.]+", hooks))
+    if os.environ.get("POETRY_PYPI_MIRROR_URL"):
+        pins["poetry-plugin-pypi-mirror"] = None
+    poetry = ["uvx", *(f"--with={pin}" for pin in pins), "--from=poetry", "poetry"]
+    update = [] if "--no-update" in session.posargs else ["--regenerate"]
+    with TemporaryDirectory() as folder:
+        project = bake(session, Path(folder))
+        with session.chdir(project):
+            session.run(*poetry, "lock", *update)
+            session.run(*poetry, "export", "--output=requirements.txt")
+            session.run(*poetry, "export", "--with=worker,dev", "--output=requirements-dev.txt")
+        for name in ("poetry.lock", "requirements.txt", "requirements-dev.txt"):
+            shutil.copy(project / name, PROJECT / name)
