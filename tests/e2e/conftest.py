@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,12 @@ from tests.support.server import PrefectServer
 
 POOL = "docker-pool"  # the default answer
 _numbers = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _termination_is_an_interrupt() -> None:
+    """Make SIGTERM, as from a time-out, end all that was started, like Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -105,6 +105,21 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
         assert_no_secret_in(text)
 
 
+def test_a_broken_flow_is_found_in_the_image_before_it_is_pushed(
+    repository: Act, server: PrefectServer, registry: Registry
+) -> None:
+    repository.skip_tests()
+    flow = repository.project / "flows" / "basic_flow.py"
+    flow.write_text("import no_such_library\n" + flow.read_text())
+    repository.commit("Broken")
+    before = deployments(server)
+    run = repository.push()
+    assert run.jobs == {"tests": "success", "image": "failure"}, explain(run)
+    assert "no_such_library" in run.output
+    assert registry.tags(repository.package) == []
+    assert deployments(server) == before
+
+
 def test_an_unset_variable_is_named_in_the_first_step_with_the_command_that_sets_it(
     repository: Act, server: PrefectServer
 ) -> None:
