@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -35,20 +32,9 @@ def docker_engine() -> None:
 
 
 @pytest.fixture(scope="session")
-def project_python(default_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter with the very packages of the generated project's lock."""
-    folder = tmp_path_factory.mktemp("python") / "venv"
-    environment = os.environ | {"UV_COMPILE_BYTECODE": "1"}
-    requirements = default_project.path / "requirements-dev.txt"
-    uv = shutil.which("uv")
-    assert uv, "uv is not on PATH"
-    install = ["pip", "install", "--quiet", "--python", str(folder), "--require-hashes"]
-    for command in (
-        ["venv", "--quiet", "--python", sys.executable, str(folder)],
-        [*install, "-r", str(requirements)],
-    ):
-        subprocess.run([uv, *command], env=environment, check=True)
-    return folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+def project_python() -> Path:
+    """The interpreter of the tests, which has the very packages of the project's lock too."""
+    return Path(sys.executable)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 from collections.abc import Iterator
@@ -134,6 +135,14 @@ def test_only_jobs_that_reach_the_server_run_on_ones_own_runner(default_project:
     own = [name for name, job in jobs.items() if "vars.RUNNER" in job["runs-on"]]
     assert own == ["staging", "production"]
     assert own == [name for name, job in jobs.items() if "environment" in job]
+
+
+def test_the_name_of_the_image_covers_all_that_is_let_into_it(default_project: Project) -> None:
+    let_in = re.findall(r"^!(.+)$", default_project.read(".dockerignore"), flags=re.MULTILINE)
+    (content,) = re.findall(
+        r"^CONTENT = (\(.+\))$", default_project.read("deployer/image.py"), re.M
+    )
+    assert set(ast.literal_eval(content)) == {"Dockerfile", ".dockerignore", *let_in}
 
 
 def test_every_third_party_action_has_a_stand_in_that_records_all_it_is_given(
