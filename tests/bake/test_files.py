@@ -35,6 +35,8 @@ FILES = [
     "deployer/deploy.py",
     "deployer/destroy.py",
     "deployer/doctor.py",
+    "deployer/doctor_connection.py",
+    "deployer/doctor_image.py",
     "deployer/environment.py",
     "deployer/errors.py",
     "deployer/export.py",
