@@ -34,12 +34,23 @@ class World:
     """One environment on a server, with suffix and tags that nobody else has."""
 
     def __init__(self, server: PrefectServer, **settings: Any) -> None:
+        self._become(server, f"{os.getpid()}-{next(NUMBERS)}", settings)
+        self.run(lambda connection: setup(connection, self.environment, {}))
+
+    @classmethod
+    def of(cls, server: PrefectServer, number: str) -> World:
+        """Return the world of that number, which another process has set up."""
+        world = cls.__new__(cls)
+        world._become(server, number, {})
+        return world
+
+    def _become(self, server: PrefectServer, number: str, settings: dict[str, Any]) -> None:
         self.server = server
         self.api_url = server.api_url
-        number = next(NUMBERS)
+        self.number = number
         self.environment = Environment(
             **{
-                "project": f"project {os.getpid()}-{number}",
+                "project": f"project {number}",
                 "name": "production",
                 "work_pool": POOL,
                 "work_pool_type": "process",
@@ -47,7 +58,6 @@ class World:
                 **settings,
             }
         )
-        self.run(lambda connection: setup(connection, self.environment, {}))
 
     def call(self, method: str, path: str, body: Any = None, tolerate: int = 0) -> Any:
         """Send one request to the server itself, whatever lies before it."""

@@ -173,7 +173,7 @@ async def deploy(
     if look.plan.empty:
         return Outcome(look.plan, seconds=clock.seconds)
     _refuse_older(look.latest, options.order)
-    async with lock.held(server, environment, options.who, options.lock_timeout, say):
+    async with lock.held(server, environment, options.who, options.lock_timeout, say) as mine:
         clock("lock")
         look = await survey(server, environment, target, options.only)
         _refuse_older(look.latest, options.order)
@@ -186,6 +186,8 @@ async def deploy(
         try:
             return await _transaction(server, environment, target, options, look, say, clock)
         except BaseException as error:
+            if mine.lost:
+                raise
             restored = await _put_back(server, environment, look, say)
             if not isinstance(error, Exception):
                 raise  # interrupted: nothing to explain

@@ -10,8 +10,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from prefect.exceptions import ObjectAlreadyExists, PrefectHTTPStatusError
@@ -24,6 +26,17 @@ EXPIRY = 60  # seconds without a renewal after which the holder counts as dead
 RENEWAL = 15
 
 
+@dataclass
+class Lock:
+    """A lock that is held.
+
+    Attributes:
+        lost: somebody else holds it now, so nothing may be written any more.
+    """
+
+    lost: bool = False
+
+
 @asynccontextmanager
 async def held(
     server: Server,
@@ -31,7 +44,7 @@ async def held(
     holder: str,
     patience: float,
     say: Callable[[str], None],
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Lock]:
     """Hold the environment's lock while the body runs.
 
     Args:
@@ -46,9 +59,17 @@ async def held(
     """
     name = f"deployer-lock-{environment.key}"
     identity = await _take(server, name, holder, patience, say)
-    renewal = asyncio.create_task(_renew(server, identity, asyncio.current_task()))
+    lock = Lock()
+    renewal = asyncio.create_task(_renew(server, identity, lock, asyncio.current_task()))
     try:
-        yield
+        yield lock
+    except asyncio.CancelledError:
+        if not lock.lost:
+            raise
+        raise DeployerError(
+            "Another deployer took the lock over while the server could not be reached, "
+            "and holds it now: nothing was put back; deploy again after it."
+        ) from None
     finally:
         renewal.cancel()
         with suppress(Exception):  # what cannot be given back expires
@@ -59,14 +80,17 @@ async def _take(
     server: Server, name: str, holder: str, patience: float, say: Callable[[str], None]
 ) -> str:
     deadline = time.monotonic() + patience
+    token = str(uuid4())
     told = False
     while True:
         with suppress(ObjectAlreadyExists):
-            return await _create(server, name, holder)
+            return await _create(server, name, {"holder": holder, "token": token})
         lock = await _read(server, name)
         if lock is None:
             continue
-        other = lock["value"].get("holder") if isinstance(lock["value"], dict) else lock["value"]
+        if lock["value"].get("token") == token:
+            return str(lock["id"])  # ours: only the answer to creating it was lost
+        other = lock["value"].get("holder")
         updated = datetime.fromisoformat(lock["updated"].replace("Z", "+00:00"))
         if (await server.now() - updated).total_seconds() > EXPIRY:
             say(f"the lock of {other} has expired: taking over")
@@ -84,8 +108,8 @@ async def _take(
         await asyncio.sleep(1)
 
 
-async def _create(server: Server, name: str, holder: str) -> str:
-    body = {"name": name, "value": {"holder": holder}, "tags": ["deployer"]}
+async def _create(server: Server, name: str, value: dict[str, str]) -> str:
+    body = {"name": name, "value": value, "tags": ["deployer"]}
     try:
         return str((await server.request("POST", "/variables/", json=body))["id"])
     except PrefectHTTPStatusError as error:
@@ -99,14 +123,17 @@ async def _read(server: Server, name: str) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-async def _renew(server: Server, identity: str, holder: asyncio.Task[Any] | None) -> None:
-    renewed = time.monotonic()
-    while True:
+async def _renew(
+    server: Server, identity: str, lock: Lock, holder: asyncio.Task[Any] | None
+) -> None:
+    while not lock.lost:
         await asyncio.sleep(RENEWAL)
         try:
             await server.request("PATCH", f"/variables/{identity}", json={"tags": ["deployer"]})
-            renewed = time.monotonic()
-        except Exception:
-            if time.monotonic() - renewed > EXPIRY and holder:
-                holder.cancel()  # others may hold it now: stop, and restore
-                return
+        except PrefectHTTPStatusError as error:
+            # Whoever takes over deletes the variable; as long as it is there, the lock is ours.
+            lock.lost = error.response.status_code == httpx.codes.NOT_FOUND
+        except httpx.HTTPError:
+            continue
+    if holder:
+        holder.cancel()

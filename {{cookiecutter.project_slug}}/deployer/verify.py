@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
@@ -103,7 +104,7 @@ async def smoke(
     try:
         for key, (live, parameters) in runs.items():
             run = await server.client.create_flow_run_from_deployment(
-                _uuid(live.id), parameters=parameters, tags=["smoke"]
+                UUID(live.id), parameters=parameters, tags=["smoke"], idempotency_key=str(uuid4())
             )
             created[str(run.id)] = key
         rows = await _wait(server, created, started + timeout, say)
@@ -146,7 +147,7 @@ FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 async def _cancel(server: Server, ids: list[str]) -> None:
     for identity in ids:
-        await server.client.set_flow_run_state(_uuid(identity), Cancelling())
+        await server.client.set_flow_run_state(UUID(identity), Cancelling())
 
 
 async def _finished(server: Server, key: str, row: dict[str, Any]) -> SmokeRun:
@@ -166,7 +167,7 @@ def run_url(identity: str) -> str:
     """Return the address of a flow run in the UI."""
     from prefect.utilities.urls import url_for
 
-    return url_for("flow-run", obj_id=_uuid(identity)) or f"flow run {identity}"
+    return url_for("flow-run", obj_id=UUID(identity)) or f"flow run {identity}"
 
 
 def _failure(run: SmokeRun) -> str:
@@ -176,9 +177,3 @@ def _failure(run: SmokeRun) -> str:
 
 def _time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-def _uuid(text: str) -> Any:
-    from uuid import UUID
-
-    return UUID(text)

@@ -1,0 +1,277 @@
+"""Servers, networks and deployers that fail in the middle: nothing is lost, nothing is half done."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployer import lock
+from deployer.catalog import Deployment
+from deployer.errors import DeployerError
+from prefect.schedules import Cron, Interval
+
+from tests.baking import ROOT, TEMPLATE_FOLDER
+from tests.deployer.sample_flows import anywhere, plain, typed
+from tests.deployer.world import World
+from tests.support.proxy import Proxy
+from tests.support.server import PrefectServer
+
+SOAK = bool(os.environ.get("DEPLOYER_SOAK"))
+KINDS = ["drop", "cut", "500", "503", "429", "delay", "gone"]
+BEFORE = [
+    Deployment(plain, "changes", schedules=[Cron("0 1 * * *", slug="a"), Interval(60, slug="b")]),
+    Deployment(anywhere, "stays", parameters={"rows": 1}),
+    Deployment(typed, "leaves", parameters={"items": [1]}),
+]
+AFTER = [
+    Deployment(plain, "changes", description="new", schedules=[Cron("0 2 * * *", slug="a")]),
+    Deployment(anywhere, "stays", parameters={"rows": 1}),
+    Deployment(anywhere, "comes", schedules=[Interval(60)]),
+]
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let locks of the dead expire within seconds, and putting back give up soon."""
+    monkeypatch.setattr(lock, "EXPIRY", 3)
+    monkeypatch.setattr(lock, "RENEWAL", 1)
+    monkeypatch.setattr("deployer.deploy.RESTORE_ATTEMPTS", 2)
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "2")
+    yield
+
+
+def count_writes(server: PrefectServer) -> int:
+    """Return how many requests of the deploy from BEFORE to AFTER write."""
+    world = World(server)
+    world.deploy(BEFORE)
+    with Proxy(server.api_url) as proxy:
+        world.api_url = proxy.api_url
+        world.deploy(AFTER)
+    return len(proxy.writes)
+
+
+def test_a_fault_at_any_write_ends_in_all_or_nothing(server: PrefectServer) -> None:
+    total = count_writes(server)
+    assert total > 10
+    cases = [(kind, k) for kind in KINDS for k in range(1, total + 1)]
+    if not SOAK:
+        cases = random.Random(os.getpid()).sample(cases, 6)  # others each time
+    wrong = []
+    for kind, k in cases:
+        world = World(server)
+        world.deploy(BEFORE)
+        before = world.states()
+        world.deploy(AFTER)
+        after = world.states()
+        world.deploy(BEFORE)
+        start = time.monotonic()
+        with Proxy(server.api_url, kind, k) as proxy:
+            world.api_url = proxy.api_url
+            try:
+                world.deploy(AFTER)
+                expected = [after]
+            except DeployerError:
+                # With the server gone for good nothing can be put back: the next deploy converges.
+                expected = [before] if kind != "gone" else []
+        took = time.monotonic() - start
+        world.api_url = server.api_url
+        found = world.states()
+        if expected and found not in expected:
+            wrong.append(f"{kind} at write {k} ({proxy.writes[k - 1]}): a half state")
+        if took > 60:
+            wrong.append(f"{kind} at write {k}: took {took:.0f} seconds")
+        world.deploy(AFTER)
+        if world.states() != after:
+            wrong.append(f"{kind} at write {k}: the next deploy did not converge")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_two_deployers_at_once_take_turns(server: PrefectServer) -> None:
+    world = World(server)
+    failures: list[BaseException] = []
+
+    def deploy(catalog: list[Deployment]) -> None:
+        try:
+            world.deploy(catalog, prune_limit=100, who=f"the deployer of {len(catalog)}")
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=deploy, args=(each,)) for each in (BEFORE, AFTER[:2])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+
+    assert not failures
+    keys = {world.key(entry) for entry in BEFORE}, {world.key(entry) for entry in AFTER[:2]}
+    assert set(world.states()) in keys
+    catalog = BEFORE if set(world.states()) == keys[0] else AFTER[:2]
+    assert world.plan(catalog).empty
+
+
+def test_a_deployer_that_is_waited_for_too_long_is_named(server: PrefectServer) -> None:
+    world = World(server)
+    started, finish = threading.Event(), threading.Event()
+
+    async def hold(connection: Any) -> None:
+        import asyncio
+
+        async with lock.held(connection, world.environment, "Ada", 1, lambda _: None):
+            started.set()
+            while not finish.is_set():
+                await asyncio.sleep(0.1)
+
+    thread = threading.Thread(target=lambda: world.run(hold))
+    thread.start()
+    assert started.wait(30)
+    try:
+        # Longer than the expiry: the lock is renewed while its holder lives.
+        with pytest.raises(DeployerError, match="Ada is deploying here"):
+            world.deploy(BEFORE, lock_timeout=6)
+    finally:
+        finish.set()
+        thread.join(30)
+    world.deploy(BEFORE, lock_timeout=1)
+
+
+def test_an_older_run_is_refused_after_a_newer_one(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy(BEFORE, order=7)
+    before = world.states()
+
+    with pytest.raises(DeployerError, match="Run 6 is older than run 7"):
+        world.deploy(AFTER, order=6)
+    assert world.states() == before
+
+    world.deploy(AFTER, order=8)
+    world.roll_back(1)
+    with pytest.raises(DeployerError, match="Run 7 is older than run 8"):
+        world.deploy(AFTER, order=7)
+    world.deploy(AFTER, order=8)
+
+
+DRIVER = """
+import sys
+sys.path[:0] = {paths!r}
+from deployer import cli, lock
+lock.EXPIRY, lock.RENEWAL = 3, 1
+from tests.deployer import test_faults
+from tests.deployer.world import World
+from tests.support.server import PrefectServer
+server = PrefectServer.__new__(PrefectServer)
+server.api_url, server.env = {api_url!r}, {{"PREFECT_HOME": {home!r}}}
+world = World.of(server, {number!r})
+world.run = cli._act  # with its handling of signals
+print("ready", flush=True)
+sys.stdin.readline()
+world.deploy(getattr(test_faults, {catalog!r}))
+print("done", flush=True)
+"""
+
+
+def a_deployer(world: World, catalog: str) -> subprocess.Popen[str]:
+    """Start a deployer of its own, which waits for a line before it deploys."""
+    code = textwrap.dedent(DRIVER).format(
+        paths=[str(ROOT), str(ROOT / TEMPLATE_FOLDER)],
+        api_url=world.server.api_url,
+        home=world.server.env["PREFECT_HOME"],
+        number=world.number,
+        catalog=catalog,
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**world.server.env, "PREFECT_API_URL": world.server.api_url},
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n", process.communicate()
+    return process
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    """Let a waiting deployer go."""
+    assert process.stdin
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def test_after_kill_9_at_any_moment_the_next_deploy_converges(server: PrefectServer) -> None:
+    chance = random.Random(os.getpid())
+    for _ in range(50 if SOAK else 3):
+        world = World(server)
+        world.deploy(BEFORE)
+        process = a_deployer(world, "AFTER")
+        tell(process)
+        time.sleep(chance.uniform(0, 2))
+        process.kill()
+        process.wait(30)
+
+        world.deploy(AFTER, lock_timeout=30)
+
+        assert world.plan(AFTER).empty
+        assert world.states().keys() == {world.key(entry) for entry in AFTER}
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_deploy_puts_back_what_was_there(
+    server: PrefectServer, sign: signal.Signals
+) -> None:
+    world = World(server)
+    world.deploy(BEFORE)
+    before = world.states()
+    with Proxy(server.api_url, "delay", 6) as proxy:
+        world.api_url = proxy.api_url
+        started = threading.Event()
+        proxy.then = started.set
+        process = a_deployer_behind(world, proxy.api_url)
+        tell(process)
+        assert started.wait(30)
+        process.send_signal(sign)
+        process.wait(60)
+    world.api_url = server.api_url
+
+    assert process.returncode != 0
+    assert world.states() == before
+    world.deploy(AFTER, lock_timeout=5)
+
+
+def a_deployer_behind(world: World, api_url: str) -> subprocess.Popen[str]:
+    """Start a waiting deployer of AFTER that reaches the server through a proxy."""
+    behind = PrefectServer.__new__(PrefectServer)
+    behind.api_url, behind.env = api_url, world.server.env
+    return a_deployer(World.of(behind, world.number), "AFTER")
+
+
+def test_a_server_that_restarts_in_the_middle_ends_in_all_or_nothing(
+    project_python: Path, tmp_path: Path
+) -> None:
+    with PrefectServer(project_python, tmp_path / "server") as own:
+        world = World(own)
+        world.deploy(BEFORE)
+        before = world.states()
+        with Proxy(own.api_url, "drop", 9, then=own.restart) as proxy:
+            world.api_url = proxy.api_url
+            try:
+                world.deploy(AFTER)
+            except DeployerError:
+                world.api_url = own.api_url
+                assert world.states() == before
+        world.api_url = own.api_url
+        assert "restarted" if len(proxy.writes) >= 9 else pytest.fail("it never restarted")
+
+        world.deploy(AFTER, lock_timeout=30)
+
+        assert world.plan(AFTER).empty

@@ -1,0 +1,122 @@
+"""A proxy before a Prefect server that breaks what passes through it."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+READS = ("/filter", "/paginate", "/count")
+HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
+
+
+class Proxy:
+    """Forwards HTTP to a server and does something to the k-th request that writes.
+
+    Attributes:
+        api_url: where clients reach it.
+        writes: every request that wrote, in order: method and path.
+    """
+
+    def __init__(
+        self, target: str, kind: str = "none", k: int = 0, then: Callable[[], None] | None = None
+    ) -> None:
+        """Listen on a free port of loopback.
+
+        Args:
+            target: the API's address.
+            kind: `drop` closes before forwarding, `cut` after it and before the answer, `delay`
+                waits two seconds, a status such as `500` answers so, `gone` drops this
+                request and all that follow, `none` forwards.
+            k: which write, from 1.
+            then: called when that write arrives, before anything else.
+        """
+        self.target = urlsplit(target)
+        self.kind, self.k, self.then = kind, k, then
+        self.writes: list[str] = []
+        self._guard = threading.Lock()
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                proxy._pass(self)
+
+            do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.api_url = f"http://127.0.0.1:{self._server.server_port}{self.target.path}"
+
+    def __enter__(self) -> Proxy:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _fault(self, method: str, path: str) -> str:
+        if method == "GET" or path.endswith(READS):
+            return "gone" if self.kind == "gone" and len(self.writes) >= self.k else "none"
+        with self._guard:
+            self.writes.append(f"{method} {path}")
+            number = len(self.writes)
+        if number == self.k and self.then:
+            self.then()
+        if self.kind == "gone" and number >= self.k > 0:
+            return "gone"
+        return self.kind if number == self.k else "none"
+
+    def _pass(self, handler: BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        fault = self._fault(handler.command, urlsplit(handler.path).path)
+        if fault in ("drop", "gone"):
+            return _close(handler)
+        if fault.isdigit():
+            handler.send_response(int(fault))
+            handler.send_header("Retry-After", "0")
+            handler.send_header("Content-Length", "0")
+            return handler.end_headers()
+        if fault == "delay":
+            time.sleep(2)
+        try:
+            answer, data = self._forward(handler, body)
+        except OSError:
+            return _close(handler)
+        if fault == "cut":
+            return _close(handler)
+        handler.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in HOP:
+                handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    def _forward(
+        self, handler: BaseHTTPRequestHandler, body: bytes
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        connection = http.client.HTTPConnection(
+            str(self.target.hostname), self.target.port, timeout=60
+        )
+        headers = {k: v for k, v in handler.headers.items() if k.lower() not in HOP}
+        connection.request(handler.command, handler.path, body or None, headers)
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        return answer, data
+
+
+def _close(handler: BaseHTTPRequestHandler) -> None:
+    handler.close_connection = True
+    handler.connection.shutdown(socket.SHUT_RDWR)
