@@ -111,7 +111,7 @@ def everything(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Lock the newest releases that a project allows; `-- --no-update` changes only what it must."""
+    """Lock the newest releases that are allowed; with `-- --no-update` only what has to change."""
     hooks = (PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     pins = dict.fromkeys(re.findall(r"poetry[a-z-]*==[0-9.]+", hooks))
     if os.environ.get("POETRY_PYPI_MIRROR_URL"):

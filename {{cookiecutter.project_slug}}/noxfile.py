@@ -87,6 +87,12 @@ def check(session: nox.Session) -> None:
 
 
 @nox.session
+def setup(session: nox.Session) -> None:
+    """Create or update the work pool: `-- production`; without a name, local."""
+    run(session, "python", "-m", "deployer", "setup", *(session.posargs or ["local"]))
+
+
+@nox.session
 def plan(session: nox.Session) -> None:
     """Show what a deploy would change: `-- production`; without a name, local."""
     run(session, "python", "-m", "deployer", "plan", *(session.posargs or ["local"]))
