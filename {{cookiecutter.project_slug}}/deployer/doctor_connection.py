@@ -1,0 +1,185 @@
+"""What is wrong on the way to the Prefect server: address, network, TLS, credentials, versions."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import httpx
+import prefect
+from packaging.version import InvalidVersion, Version
+from prefect.client.base import ServerType
+from prefect.client.orchestration import PrefectClient
+from prefect.settings.models.api import APISettings
+
+from deployer.finding import Finding
+from deployer.server import explain
+
+SKEW = 30  # seconds between two clocks that nobody notices
+HANGS_UP = (httpx.RemoteProtocolError, httpx.ReadError)
+NOTHING = "Nothing can be read or deployed."
+UNSET = Finding(
+    "PREFECT_API_URL is not set.",
+    "Prefect would start a server of its own for every command, which nobody else sees.",
+    "export PREFECT_API_URL=http://127.0.0.1:4200/api, or the address of your server or workspace",
+    True,
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server says of itself: its clock, and its version unless it is Prefect Cloud."""
+
+    now: datetime
+    version: str | None
+
+
+async def probe(client: PrefectClient) -> Answer:
+    """Ask for what every server, or workspace, can answer.
+
+    Raises:
+        Exception: it does not; `problem` explains it.
+    """
+    version = None
+    if client.server_type is ServerType.CLOUD:
+        answer = await client.request("POST", "/work_pools/filter", json={"limit": 1})
+    else:
+        answer = await client.request("GET", "/admin/version")
+        version = answer.json()
+        if not isinstance(version, str):
+            raise ValueError(version)
+    date = answer.headers.get("date")
+    return Answer(parsedate_to_datetime(date) if date else datetime.now(timezone.utc), version)
+
+
+async def problem(error: Exception, client: PrefectClient, api: APISettings) -> Finding:
+    """Explain why a server does not answer."""
+    url = shown(api)
+    if isinstance(error, httpx.HTTPStatusError):
+        status = error.response.status_code
+        if status in (401, 403):
+            return _credentials(status, client, api)
+        if status in (404, 405):
+            return await _address(url, f"it answers {status}", client)
+    elif isinstance(error, ValueError):  # no JSON, or not a version
+        return await _address(url, "what answers there is something else", client)
+    elif isinstance(error, httpx.UnsupportedProtocol):
+        what = f"PREFECT_API_URL is {url}, which does not begin with http:// or https://."
+        return Finding(what, NOTHING, f"export PREFECT_API_URL=http://{url.split('://')[-1]}", True)
+    else:
+        return _network(url, error)
+    return Finding(explain(error), NOTHING, "look at the server's log", True)
+
+
+def _network(url: str, error: Exception) -> Finding:
+    parts = urlsplit(url)
+    causes = list(_causes(error))
+    what = f"The server of PREFECT_API_URL, {url}, cannot be reached: {causes[-1]}."
+    mend = f"try `curl -i {url}/health`, here and on the server itself"
+    if any(isinstance(each, socket.gaierror) for each in causes):
+        what = f"PREFECT_API_URL is {url}, and nobody knows a host {parts.hostname!r}."
+        mend = "correct the name, or connect to the network (VPN) that knows it"
+    elif any(isinstance(each, ConnectionRefusedError) for each in causes):
+        what = f"PREFECT_API_URL is {url}, and nobody listens there: the connection is refused."
+        mend = "start the server (`prefect server start`), or correct host and port"
+    elif isinstance(error, httpx.TimeoutException):
+        what = f"The server of PREFECT_API_URL, {url}, did not answer in time."
+        mend = "look whether a firewall drops the connection, or a VPN is missing; then " + mend
+    elif "CERTIFICATE_VERIFY_FAILED" in str(error):
+        what = f"The certificate of {url} is not trusted: {error}."
+        mend = "export PREFECT_API_SSL_CERT_FILE=/path/to/the/authority.pem"
+    elif any(isinstance(each, ssl.SSLError) for each in causes):
+        what = f"PREFECT_API_URL is {url}, and what answers there does not speak TLS: {error}."
+        mend = f"export PREFECT_API_URL=http{url.removeprefix('https')}"
+    elif isinstance(error, HANGS_UP) and parts.scheme == "http":
+        what = f"PREFECT_API_URL is {url}, and what listens there hangs up on HTTP: {causes[-1]}."
+        mend = f"if it speaks TLS: export PREFECT_API_URL=https{url.removeprefix('http')}"
+    return Finding(what, NOTHING, mend, True)
+
+
+async def _address(url: str, answer: str, client: PrefectClient) -> Finding:
+    what = f"PREFECT_API_URL is {url}, and there is no Prefect API: {answer}."
+    mend = "use the address that the server prints when it starts; it ends in /api"
+    if client.server_type is ServerType.CLOUD or "app.prefect.cloud" in url:
+        mend = "run `prefect cloud workspace set`, which writes the address of a workspace: "
+        mend += "https://api.prefect.cloud/api/accounts/…/workspaces/…"
+    else:
+        origin = "{0.scheme}://{0.netloc}/api".format(urlsplit(url))
+        async with httpx.AsyncClient(timeout=5) as plain:
+            try:
+                if (await plain.get(f"{origin}/health")).text == "true":
+                    mend = f"export PREFECT_API_URL={origin}"
+            except httpx.HTTPError:
+                pass
+    return Finding(what, NOTHING, mend, True)
+
+
+def _credentials(status: int, client: PrefectClient, api: APISettings) -> Finding:
+    key, auth = api.key, api.auth_string
+    login = "export PREFECT_API_KEY=…, a key of this workspace's account (`prefect cloud login`)"
+    string = "export PREFECT_API_AUTH_STRING=…, the value of the server's "
+    string += "PREFECT_SERVER_API_AUTH_STRING"
+    if client.server_type is ServerType.CLOUD:
+        if auth:
+            what = "PREFECT_API_AUTH_STRING is set, which Prefect sends instead of the key: "
+            what += f"it is for servers of your own, and Prefect Cloud refuses it ({status})."
+            return Finding(what, NOTHING, f"unset PREFECT_API_AUTH_STRING; {login}", True)
+        what = "refuses the key of PREFECT_API_KEY" if key else "asks for PREFECT_API_KEY"
+        return Finding(f"Prefect Cloud {what} ({status}).", NOTHING, login, True)
+    what = f"The server at {shown(api)} asks for credentials ({status}), and there are none."
+    if auth:
+        what = f"The server at {shown(api)} refuses PREFECT_API_AUTH_STRING ({status})"
+        given = auth.get_secret_value()
+        what += "." if given == given.strip() else ": it begins or ends with a space or a new line."
+    elif key:
+        what = "PREFECT_API_KEY is set, which is for Prefect Cloud: "
+        what += f"the server at {shown(api)} is your own, and refuses it ({status})."
+        string = f"unset PREFECT_API_KEY; {string}"
+    if status == httpx.codes.FORBIDDEN:
+        string += "; a proxy before it may want PREFECT_CLIENT_CUSTOM_HEADERS"
+    return Finding(what, NOTHING, string, True)
+
+
+def clock(answer: Answer) -> list[Finding]:
+    """Compare the clocks."""
+    skew = (datetime.now(timezone.utc) - answer.now).total_seconds()
+    if abs(skew) <= SKEW:
+        return []
+    what = f"The clock here is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server."
+    why = "Runs start early or late, and logs come in the wrong order."
+    mend = "set both clocks by the network: `timedatectl set-ntp true`, here and on the server"
+    return [Finding(what, why, mend, False)]
+
+
+def versions(answer: Answer) -> list[Finding]:
+    """Compare Prefect here with Prefect there."""
+    try:
+        server, client = Version(answer.version or ""), Version(prefect.__version__)
+    except InvalidVersion:
+        return []  # Prefect Cloud, or a build from source: there is nothing to compare
+    if server.major == client.major and server.release[:2] >= client.release[:2]:
+        return []
+    what = f"Prefect is {client} here and {server} on the server."
+    why = "A server refuses what only another version sends, or loses it silently."
+    mend = f"upgrade the server first: `pip install 'prefect=={client}'` there"
+    if server > client:
+        mend = f"install the server's version here: prefect~={server.major}.{server.minor}.0"
+    return [Finding(what, why, mend, server.major != client.major)]
+
+
+def shown(api: APISettings) -> str:
+    """Return the server's address without a password that may be in it."""
+    return re.sub(r"//[^/@]*@", "//", str(api.url))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        inner = getattr(error, "exceptions", None)  # of an exception group
+        error = inner[0] if inner else error.__cause__ or error.__context__
