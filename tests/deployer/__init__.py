@@ -1,0 +1,1 @@
+"""Tests of the deployer, on a real Prefect server."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,11 @@ class DeployerProject:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
 
+    def read_pool(self) -> str:
+        """Return the first work pool of environments.toml."""
+        text = (self.path / "deployments/environments.toml").read_text(encoding="utf-8")
+        return re.findall(r'work_pool = "([^"]+)"', text)[0]
+
     def deployer(
         self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
@@ -56,7 +62,9 @@ def project_python() -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(project_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+def server(
+    project_python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrefectServer]:
     """One server for all tests; each works in an environment of its own."""
     with PrefectServer(project_python, tmp_path_factory.mktemp("prefect-server")) as server:
         yield server

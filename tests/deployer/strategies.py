@@ -52,7 +52,9 @@ def entries(draw: st.DrawFn, flow: Any, name: str) -> Deployment:
     if len(set(slugs)) == len(slugs) and found:
         options["schedules"] = found
     if flow is anywhere:
-        options["parameters"] = draw(st.fixed_dictionaries({}, optional={"rows": st.integers(0, 9)}))
+        options["parameters"] = draw(
+            st.fixed_dictionaries({}, optional={"rows": st.integers(0, 9)})
+        )
     if flow is typed:
         options["parameters"] = {"items": draw(st.lists(st.integers(0, 9), max_size=3))}
     for option, values in {

@@ -1,4 +1,4 @@
-"""Servers, networks and deployers that fail in the middle: nothing is lost, nothing is half done."""
+"""What fails in the middle: nothing is lost, nothing is half done."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +40,12 @@ AFTER = [
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let locks of the dead expire within seconds, and putting back give up soon."""
     monkeypatch.setattr(lock, "EXPIRY", 3)
     monkeypatch.setattr(lock, "RENEWAL", 1)
     monkeypatch.setattr("deployer.deploy.RESTORE_ATTEMPTS", 2)
     monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "2")
-    yield
 
 
 def count_writes(server: PrefectServer) -> int:

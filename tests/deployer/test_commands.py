@@ -1,0 +1,325 @@
+"""The commands as a person types them; project, server and worker are real."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.baking import Project
+from tests.deployer.conftest import DeployerProject
+from tests.support.server import PrefectServer
+
+SUFFIX = iter(range(1000))
+FLOW = """\
+from prefect import flow, get_run_logger
+
+@flow
+def greet(name: str = "you", times: int = 1) -> None:
+    \"\"\"Say hello.\"\"\"
+    if name == "nobody":
+        raise ValueError("There is nobody to greet.")
+    if name == "sleeper":
+        import time
+        time.sleep(120)
+    get_run_logger().info("hello %s", name)
+"""
+CATALOG = """\
+from deployer.catalog import Deployment
+from flows.greeting import greet
+from prefect.schedules import Cron
+
+CATALOG = [
+    Deployment(greet, "daily", schedules=[Cron("0 3 * * *")], smoke={{"name": {name!r}}}),
+    Deployment(greet, "manual", parameters={{"times": {times}}}),
+]
+"""
+
+
+@pytest.fixture
+def project(bake: Callable[..., Project], server: PrefectServer) -> DeployerProject:
+    """A project of two small deployments, whose names nobody else uses."""
+    number = next(SUFFIX)
+    made = DeployerProject(bake(project_slug=f"commands-{number}"), server)
+    made.write("flows/greeting.py", FLOW)
+    write_catalog(made)
+    made.write(
+        "deployments/environments.toml",
+        f"""project = "commands-{number}"
+[local]
+work_pool = "pool {number}"
+work_pool_type = "process"
+name_suffix = "-{number}"
+[pr]
+work_pool = "pool {number}"
+work_queue = "{{name}}"
+name_suffix = "-{number}-{{name}}"
+schedules = "off"
+""",
+    )
+    ok(made, "setup", "local")
+    return made
+
+
+@pytest.fixture
+def worker(project: DeployerProject, tmp_path: Path) -> Iterator[None]:
+    """A process worker of the project's pool."""
+    pool = project.read_pool()
+    with (tmp_path / "worker.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool],
+            cwd=project.path,
+            env={**project.server.env, "PREFECT_WORKER_QUERY_SECONDS": "1"},
+            stdout=log,
+            stderr=log,
+        )
+        yield
+        process.terminate()
+        process.wait(30)
+
+
+def write_catalog(project: DeployerProject, name: str = "you", times: int = 1) -> None:
+    """Write the catalog with another smoke parameter or another default."""
+    project.write("deployments/catalog.py", CATALOG.format(name=name, times=times))
+
+
+def ok(project: DeployerProject, *args: str) -> str:
+    """Run a command that has to succeed and return its report."""
+    done = project.deployer(*args)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def states(project: DeployerProject) -> list[dict[str, object]]:
+    """Return what is deployed, as the server says it, without what moves by itself."""
+    slug = project.project.answers["project_slug"]
+    where = {"deployments": {"tags": {"all_": [f"project:{slug}"]}}, "sort": "NAME_ASC"}
+    rows = project.server.request("POST", "/deployments/filter", where)
+    moving = ("updated", "status", "last_polled")
+    return [{key: value for key, value in row.items() if key not in moving} for row in rows]
+
+
+def test_from_check_to_rollback(project: DeployerProject, worker: None) -> None:
+    assert "2 deployments" in ok(project, "check")
+    assert "2 to add, 0 to change, 0 to delete, 0 unchanged" in ok(project, "plan", "local")
+    assert project.deployer("plan", "local", "--detailed-exitcode").returncode == 2
+
+    first = ok(project, "deploy", "local", "--commit", "0123abc", "--order", "1")
+    assert "local is at release 1." in first
+    assert "Completed" in first
+    assert project.deployer("plan", "local", "--detailed-exitcode").returncode == 0
+    assert "up to date: nothing was written" in ok(project, "deploy", "local")
+
+    write_catalog(project, times=2)
+    assert "parameters.times: 1 → 2" in ok(project, "plan", "local")
+    summary = ok(project, "deploy", "local", "--format", "markdown", "--order", "2")
+    assert "### local is at release 2" in summary
+    assert "| smoke run | state | took |" in summary
+    plan = json.loads(ok(project, "plan", "local", "--format", "json"))
+    assert plan["counts"] == {"create": 0, "update": 0, "delete": 0, "unchanged": 2}
+
+    older = project.deployer("deploy", "local", "--order", "1")
+    assert older.returncode == 0  # nothing differs, so nothing is refused
+    write_catalog(project, times=3)
+    older = project.deployer("deploy", "local", "--order", "1")
+    assert older.returncode == 1
+    assert "Run 1 is older than run 2" in older.stderr
+
+    assert "local is at release 3." in ok(project, "rollback", "local")
+    releases = json.loads(ok(project, "releases", "local", "--format", "json"))
+    assert [each["number"] for each in releases] == [3, 2, 1]
+    assert [each["commit"] for each in releases] == ["0123abc", None, "0123abc"]
+    assert all(each["verified"] for each in releases)
+    assert {row["name"].split("-")[0]: row["parameters"] for row in states(project)} == {
+        "daily": {},
+        "manual": {"times": 1},
+    }
+
+
+def test_a_failed_smoke_run_shows_its_error_and_leaves_what_was_there(
+    project: DeployerProject, worker: None
+) -> None:
+    ok(project, "deploy", "local")
+    before = states(project)
+    write_catalog(project, name="nobody", times=2)
+
+    failed = project.deployer("deploy", "local")
+
+    assert failed.returncode == 1
+    assert "There is nobody to greet." in failed.stderr
+    assert "/runs/flow-run/" in failed.stderr
+    assert "The server holds what it held before: put back 1 deployments." in failed.stderr
+    assert "Traceback" not in failed.stderr.split("There is nobody")[-1]
+    assert states(project) == before
+    assert "1 " in ok(project, "releases", "local")
+
+
+def test_a_smoke_run_that_does_not_end_in_time_is_cancelled(
+    project: DeployerProject, worker: None
+) -> None:
+    write_catalog(project, name="sleeper")
+
+    start = time.monotonic()
+    failed = project.deployer("deploy", "local", "--timeout", "8")
+
+    assert failed.returncode == 1
+    assert "did not end in time and are cancelled" in failed.stderr
+    assert time.monotonic() - start < 60
+    assert states(project) == []
+    where = {"sort": "START_TIME_DESC", "limit": 1}
+    (run,) = project.server.request("POST", "/flow_runs/filter", where)
+    assert run["state_type"] in ("CANCELLING", "CANCELLED")
+
+
+def test_without_a_worker_a_sentence_comes_within_seconds(project: DeployerProject) -> None:
+    start = time.monotonic()
+    failed = project.deployer("deploy", "local")
+
+    assert failed.returncode == 1
+    assert "No worker polls the work queue 'default'" in failed.stderr
+    assert f"prefect worker start --pool '{project.read_pool()}'" in failed.stderr
+    assert time.monotonic() - start < 60
+    assert states(project) == []
+
+
+def test_a_preview_has_schedules_off_and_goes_without_a_trace(project: DeployerProject) -> None:
+    ok(project, "setup", "pr", "--name", "pr-7")
+    ok(project, "deploy", "pr", "--name", "pr-7", "--no-verify")
+    rows = states(project)
+    assert all(row["name"].endswith("-pr-7") for row in rows)  # type: ignore[attr-defined]
+    assert [s["active"] for row in rows for s in row["schedules"]] == [False]  # type: ignore[attr-defined]
+    assert {row["work_queue_name"] for row in rows} == {"pr-7"}
+
+    assert "deleted the work queue pr-7" in ok(project, "destroy", "pr", "--name", "pr-7")
+
+    assert states(project) == []
+    assert "Nothing was released" in ok(project, "releases", "pr", "--name", "pr-7")
+
+
+def test_foreign_deployments_are_refused_unless_adopted(project: DeployerProject) -> None:
+    ok(project, "deploy", "local", "--no-verify")
+    text = (project.path / "deployments/environments.toml").read_text()
+    project.write("deployments/environments.toml", text.replace('project = "', 'project = "other-'))
+
+    refused = project.deployer("deploy", "local", "--no-verify")
+    assert refused.returncode == 1
+    assert refused.stderr.count("exists already and is not ours") == 2
+
+    ok(project, "deploy", "local", "--no-verify", "--adopt")
+    tags = [tag for row in states(project) for tag in row["tags"]]  # type: ignore[attr-defined]
+    assert tags == []  # by now they carry the other project's tag alone
+
+
+def test_deleting_most_of_the_catalog_needs_to_be_meant(project: DeployerProject) -> None:
+    many = CATALOG.format(name="you", times=1) + (
+        'CATALOG += [Deployment(greet, f"extra {n}") for n in range(8)]\n'
+    )
+    project.write("deployments/catalog.py", many)
+    ok(project, "deploy", "local", "--no-verify")
+    write_catalog(project)
+
+    refused = project.deployer("deploy", "local", "--no-verify")
+    assert refused.returncode == 1
+    assert "would delete 8 of 10 deployments" in refused.stderr
+    assert len(states(project)) == 10
+
+    ok(project, "deploy", "local", "--no-verify", "--prune-limit", "100")
+    assert len(states(project)) == 2
+
+
+def test_only_leaves_everything_else_alone(project: DeployerProject) -> None:
+    ok(project, "deploy", "local", "--no-verify", "--only", "greet/manual*")
+    assert len(states(project)) == 1
+
+    wrong = project.deployer("plan", "local", "--only", "nothing*")
+    assert wrong.returncode == 1
+    assert "matches no deployment" in wrong.stderr
+
+
+def test_serve_refuses_what_was_deployed(project: DeployerProject) -> None:
+    ok(project, "deploy", "local", "--no-verify")
+
+    refused = project.deployer("serve", "local")
+
+    assert refused.returncode == 1
+    assert "was deployed to, and serving would take its work pool away" in refused.stderr
+
+
+def test_serve_leaves_the_same_deployments_but_for_pool_queue_and_job_variables(
+    project: DeployerProject,
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deployer", "serve", "local"],
+        cwd=project.path,
+        env=project.server.env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while len(states(project)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    served = states(project)
+    process.terminate()
+    process.wait(30)
+    ok(project, "destroy", "local", "--yes")
+    ok(project, "deploy", "local", "--no-verify")
+
+    pools = ("work_pool_name", "work_queue_name", "work_queue_id", "job_variables", "pull_steps")
+    ids = ("id", "created", "path", "labels")
+
+    def bare(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+        return [
+            {key: schedules(value) for key, value in row.items() if key not in pools + ids}
+            for row in rows
+        ]
+
+    def schedules(value: object) -> object:
+        if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+            return value
+        new = ("id", "created", "updated", "deployment_id")
+        return [{k: v for k, v in each.items() if k not in new} for each in value]
+
+    assert served
+    assert bare(served) == bare(states(project))
+
+
+def test_setup_fills_secret_blocks_and_never_prints_them(project: DeployerProject) -> None:
+    text = (project.path / "deployments/environments.toml").read_text()
+    extra = 'work_pool_concurrency_limit = 3\nsecrets = { api-token = "API_TOKEN" }\n[pr]'
+    project.write("deployments/environments.toml", text.replace("[pr]", extra))
+
+    missing = project.deployer("setup", "local")
+    assert missing.returncode == 1
+    assert "API_TOKEN is not set" in missing.stderr
+
+    done = project.deployer("setup", "local", env={"API_TOKEN": "canary-4711"})
+    assert done.returncode == 0, done.stderr
+    assert "secret block api-token holds the value of API_TOKEN" in done.stdout
+    assert "concurrency_limit" in done.stdout
+    assert "canary-4711" not in done.stdout + done.stderr
+    pool = project.server.request("GET", f"/work_pools/{project.read_pool().replace(' ', '%20')}")
+    assert pool["concurrency_limit"] == 3
+
+
+def test_an_auth_string_opens_the_server_and_its_absence_is_explained(
+    bake: Callable[..., Project], project_python: Path, tmp_path: Path
+) -> None:
+    auth = {"PREFECT_SERVER_API_AUTH_STRING": "admin:pass", "PREFECT_API_AUTH_STRING": "admin:pass"}
+    with PrefectServer(project_python, tmp_path / "server", env=auth) as server:
+        project = DeployerProject(bake(), server)
+        ok(project, "setup", "local")
+        assert "release 1" in ok(project, "deploy", "local", "--no-verify")
+
+        refused = project.deployer("plan", "local", env={"PREFECT_API_AUTH_STRING": ""})
+        assert refused.returncode == 1
+        assert "refuses the credentials (401)" in refused.stderr
+        assert "PREFECT_API_AUTH_STRING" in refused.stderr
+
+    gone = project.deployer("plan", "local")
+    assert gone.returncode == 1
+    assert "cannot be reached" in gone.stderr
