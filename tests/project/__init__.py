@@ -1,0 +1,1 @@
+"""The commands of a generated project and of this repository, really run."""

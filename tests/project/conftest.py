@@ -1,0 +1,137 @@
+"""A committed project, and commands whose every process can be found again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.baking import Project, bake_into, run
+
+MARK = "TEST_COMMAND"
+
+
+@dataclass
+class Command:
+    """A command that runs, with a mark that all its descendants inherit."""
+
+    process: subprocess.Popen[str]
+    log: Path
+    mark: str
+
+    @property
+    def output(self) -> str:
+        """What it wrote so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def wait(self, timeout: float = 400) -> int:
+        """Wait for its end and return the exit code."""
+        return self.process.wait(timeout)
+
+    def wait_for(self, text: str, timeout: float = 200) -> None:
+        """Wait until it writes a text."""
+        end = time.monotonic() + timeout
+        while text not in self.output:
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < end, self.output
+            time.sleep(0.1)
+
+    def survivors(self) -> dict[int, str]:
+        """Return the command lines of all that it started and that still runs."""
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                marked = f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes()
+                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if marked and line:
+                found[int(folder.name)] = line
+        return found
+
+    def leaves_nothing(self, within: float = 15) -> None:
+        """Fail if something that it started is alive after these seconds."""
+        end = time.monotonic() + within
+        while self.survivors() and time.monotonic() < end:
+            time.sleep(0.2)
+        assert not self.survivors(), self.output
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    """`start(folder, *command, **environment)` starts a command; what is left of it is killed.
+
+    Its HOME is empty, but for the caches that make it fast.
+    """
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("processes are found by /proc here, which only Linux has")
+    commands: list[Command] = []
+    home = tmp_path / "home"
+    home.mkdir()
+    cache = run("uv", "cache", "dir", folder=tmp_path).stdout.strip()
+
+    def begin(folder: Path, *words: str, **environment: str) -> Command:
+        mark = uuid4().hex
+        log = tmp_path / f"{mark}.log"
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")
+        }
+        env = {**kept, "HOME": str(home), "UV_CACHE_DIR": cache, MARK: mark, **environment}
+        # As on a machine that has only git, Python and uv: nothing of this environment helps.
+        env.pop("VIRTUAL_ENV", None)
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                words,
+                cwd=folder,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        commands.append(Command(process, log, mark))
+        return commands[-1]
+
+    yield begin
+    for command in commands:
+        for number in command.survivors():
+            os.kill(number, signal.SIGKILL)
+        command.process.wait()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The empty HOME of commands that `start` starts."""
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def committed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in a folder with a space, with its first commit; its environment is made once."""
+    project = bake_into(tmp_path_factory.mktemp("a project"), template)
+    project.run("git", "init", "--quiet")
+    project.run("git", "add", "--all")
+    project.run("git", "commit", "--quiet", "--message=First commit")
+    return project
+
+
+@pytest.fixture
+def nox(committed: Project) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`nox(session, *options)` runs a session of the committed project."""
+
+    def call(
+        session: str, *options: str, exit_code: int = 0, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "nox", "--session", session, "--", *options]
+        return committed.run(*command, exit_code=exit_code, env=env, timeout=600)
+
+    return call

@@ -1,0 +1,118 @@
+"""A generated project's own nox sessions, and the commands that the READMEs name."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.baking import ROOT, TEMPLATE_FOLDER, Project, run
+from tests.support.docker import docker, need_docker
+
+Nox = Callable[..., subprocess.CompletedProcess[str]]
+CONTENT = "Dockerfile .dockerignore requirements.txt flows deployments deployer"
+
+
+def sessions(folder: Path) -> set[str]:
+    listing = run(sys.executable, "-m", "nox", "--list", folder=folder).stdout
+    return set(re.findall(r"^[*-] (\S+) -> \S", listing, re.MULTILINE))
+
+
+def test_a_new_project_passes_its_own_lint(nox: Nox, committed: Project) -> None:
+    nox("lint")
+
+    assert committed.run("git", "status", "--short").stdout == ""
+
+
+def test_a_new_project_passes_its_own_tests(nox: Nox) -> None:
+    assert re.search(r"=+ \d+ passed", nox("tests").stdout)
+
+
+def test_options_reach_the_program(nox: Nox) -> None:
+    assert "usage: pytest" in nox("tests", "--help").stdout
+
+
+def test_check_needs_no_server(nox: Nox) -> None:
+    answer = nox("check", PREFECT_API_URL="http://127.0.0.1:9/api").stdout
+
+    assert "3 deployments and 4 environments are fine" in answer
+
+
+def test_plan_without_a_server_is_a_sentence(nox: Nox) -> None:
+    answer = nox("plan", exit_code=1, PREFECT_API_URL="http://127.0.0.1:9/api")
+
+    assert "http://127.0.0.1:9/api" in answer.stdout + answer.stderr
+    assert "Traceback" not in answer.stdout + answer.stderr
+
+
+def test_lint_says_what_to_do_where_git_knows_no_file(
+    bake: Callable[..., Project],
+) -> None:
+    project = bake()
+
+    answer = project.run(sys.executable, "-m", "nox", "--session", "lint", exit_code=1)
+
+    assert "`git init`" in answer.stderr
+
+
+def test_the_image_is_named_by_its_content_committed_or_not(
+    bake: Callable[..., Project],
+) -> None:
+    project = bake()
+    command = [sys.executable, "-m", "deployer.image", "--name-only"]
+
+    answer = project.run(*command, exit_code=1)
+    assert "`git init`" in answer.stderr
+
+    project.run("git", "init", "--quiet")
+    before = project.run(*command).stdout.strip()
+    project.run("git", "add", "--all")
+    assert project.run(*command).stdout.strip() == before
+
+    # What the pipeline computes on its clean checkout.
+    pipeline = f"git ls-files -s -- {CONTENT} | git hash-object --stdin"
+    tag = project.run("bash", "-c", pipeline).stdout.strip()
+    assert before == f"my-prefect-flows:src-{tag[:40]}"
+
+    (project.path / "README.md").write_text("Another text\n")
+    assert project.run(*command).stdout.strip() == before
+    (project.path / "flows" / "new_flow.py").write_text("")
+    assert project.run(*command).stdout.strip() != before
+    assert project.run("git", "diff", "--cached", "--name-only").stdout.count("new_flow") == 0
+
+
+def test_the_image_is_built_once(nox: Nox) -> None:
+    need_docker()
+    name = nox("image").stdout.strip().splitlines()[-1]
+
+    again = nox("image")
+
+    assert docker("images", "--quiet", name)
+    assert "is there already" in again.stdout + again.stderr
+
+
+@pytest.mark.parametrize("folder", [ROOT, ROOT / TEMPLATE_FOLDER], ids=["template", "project"])
+def test_every_session_has_a_description_and_the_readme_names_only_what_exists(
+    folder: Path,
+) -> None:
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"nox -s (\w+)", readme))
+
+    assert named, "the README names no session"
+    if folder == ROOT:
+        named -= {"up"}  # a project's
+    assert named <= sessions(folder)
+    listing = run(sys.executable, "-m", "nox", "--list", folder=folder).stdout
+    assert re.findall(r"^[*-] \w+$", listing, re.MULTILINE) == []
+
+
+def test_every_session_of_a_project_is_in_its_readme() -> None:
+    readme = (ROOT / TEMPLATE_FOLDER / "README.md").read_text(encoding="utf-8")
+
+    # `uvx nox` runs these.
+    unnamed = sessions(ROOT / TEMPLATE_FOLDER) - {"lint", "tests"}
+    assert {name for name in unnamed if f"nox -s {name}" not in readme} == set()

@@ -1,0 +1,162 @@
+"""`up` and `demo`: everything runs, and nothing of it is left."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.baking import TEMPLATE_FOLDER, Project
+from tests.project.conftest import Command
+from tests.support.docker import docker, need_docker
+
+Start = Callable[..., Command]
+UP = ("uvx", "nox", "-s", "up", "--")
+
+
+def table(output: str) -> dict[str, list[str]]:
+    """Return the states of the runs by deployment, read from the table at the end."""
+    rows: dict[str, list[str]] = {}
+    for name, state in re.findall(r"^([a-z-]+/[a-z]+) +\S+ +(\S+) +[\d.-]+$", output, re.MULTILINE):
+        rows.setdefault(name, []).append(state)
+    return rows
+
+
+def assert_everything_ran(command: Command) -> None:
+    code = command.wait()
+    assert code == 0, command.output
+    rows = table(command.output)
+    assert rows.keys() == {
+        "basic-data-flow/hourly",
+        "advanced-flow/nightly",
+        "advanced-flow/manual",
+    }
+    assert "Completed" in rows["basic-data-flow/hourly"]
+    assert "Completed" in rows["advanced-flow/nightly"]
+    assert re.search(r"^smoke runs +[\d.]+$", command.output, re.MULTILINE)
+    assert re.search(r"^3 deployments, [2-9] completed runs$", command.output, re.MULTILINE)
+
+
+@pytest.fixture
+def clone(template: Path, tmp_path: Path) -> Path:
+    """This repository, as somebody has it who cloned it."""
+    return Path(shutil.copytree(template, tmp_path / "a clone"))
+
+
+def test_the_demo_runs_in_a_clone_and_leaves_neither_process_nor_file(
+    clone: Path, start: Start, home: Path, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary files"
+    temporary.mkdir()
+
+    demo = start(clone, "uvx", "nox", "-s", "demo", TMPDIR=str(temporary))
+
+    assert_everything_ran(demo)
+    demo.leaves_nothing()
+    assert list(home.iterdir()) == []
+    assert [path.name for path in temporary.iterdir() if "demo" in path.name] == []
+    assert not (clone / TEMPLATE_FOLDER / ".prefect").exists()
+
+
+def test_the_demo_in_containers_leaves_no_container(
+    clone: Path, start: Start, tmp_path: Path
+) -> None:
+    need_docker()
+    before = docker("ps", "--all", "--quiet").split()
+
+    demo = start(clone, "uvx", "nox", "-s", "demo", "--", "--docker", TMPDIR=str(tmp_path))
+
+    assert_everything_ran(demo)
+    demo.leaves_nothing()
+    images = docker("ps", "--all", "--format", "{{.ID}} {{.Image}}").splitlines()
+    ours = [line for line in images if "my-prefect-flows" in line]
+    assert [line for line in ours if line.split()[0] not in before] == []
+    assert re.search(r"127\.0\.0\.1:\d+/my-prefect-flows@sha256:", demo.output)
+
+
+def test_up_runs_again_and_a_setting_for_another_server_does_not_mislead_it(
+    committed: Project, start: Start, home: Path
+) -> None:
+    settings = {
+        "PREFECT_API_URL": "http://127.0.0.1:9/api",
+        "PREFECT_API_KEY": "not-for-this-server",
+        "PREFECT_PROFILE": "there-is-none",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": "postgresql+asyncpg://127.0.0.1:9/production",
+    }
+    for _ in range(2):
+        up = start(committed.path, *UP, "--once", **settings)
+        assert_everything_ran(up)
+        up.leaves_nothing()
+    assert "3 unchanged" in up.output
+    assert list(home.iterdir()) == []
+    assert committed.run("git", "status", "--short").stdout == ""
+
+
+@pytest.mark.parametrize("moment", ["server …", "smoke runs …", "The UI is at"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_any_moment_ends_everything(
+    committed: Project, start: Start, moment: str, number: signal.Signals
+) -> None:
+    up = start(committed.path, *UP)
+    up.wait_for(moment)
+    if number == signal.SIGINT:
+        os.killpg(up.process.pid, number)  # a terminal sends it to all in the foreground
+    else:
+        up.process.send_signal(number)
+
+    code = up.wait(60)
+
+    assert (code == 0) == moment.startswith("The UI"), up.output
+    up.leaves_nothing(within=0)
+
+
+def test_killing_nox_itself_ends_everything(committed: Project, start: Start) -> None:
+    up = start(committed.path, *UP)
+    up.wait_for("The UI is at")
+    for process, line in up.survivors().items():
+        if "nox -s up" in line:
+            os.kill(process, signal.SIGKILL)
+
+    up.leaves_nothing()
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_port_that_is_taken_is_said_and_nothing_is_left(
+    committed: Project, start: Start, taken_port: int
+) -> None:
+    up = start(committed.path, *UP, "--once", "--port", str(taken_port))
+
+    assert up.wait() == 1
+    assert str(taken_port) in up.output
+    assert "Traceback" not in up.output
+    up.leaves_nothing(within=0)
+
+
+def test_a_flow_that_fails_fails_up_and_nothing_is_left(
+    bake: Callable[..., Project], committed: Project, start: Start
+) -> None:
+    project = bake()
+    # The environment of the other project serves this one as well: its versions are the same.
+    (project.path / ".nox").symlink_to(committed.path / ".nox")
+    flow = project.path / "flows" / "basic_flow.py"
+    text = flow.read_text(encoding="utf-8")
+    flow.write_text(
+        text.replace("    logger = get", '    raise OSError("disk full")\n    logger = get')
+    )
+
+    up = start(project.path, *UP, "--once")
+
+    assert up.wait() == 1
+    assert "disk full" in up.output
+    up.leaves_nothing(within=0)
