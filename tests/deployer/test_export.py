@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,17 +111,6 @@ CATALOG = [
     Deployment(anywhere, name="yes", cron="0 0 * * 0", job_variables={"env": {"ON": "no"}}),
 ]
 """
-EXPORT = """\
-import sys
-from deployer import check, environment, export
-from deployer.errors import DeployerError
-try:
-    chosen = environment.load()[sys.argv[1]]
-    text = export.to_yaml(chosen, check.require(), sys.argv[2] or None)
-except DeployerError as error:
-    sys.exit(str(error))
-sys.stdout.buffer.write(text.encode())
-"""
 # What makes Prefect take the commit for the version, unless it is told the version's type.
 COMMIT = {
     "GITHUB_SHA": "c0ffee" * 7,
@@ -144,17 +134,12 @@ def many(project: DeployerProject) -> Iterator[DeployerProject]:
 
 def export(project: DeployerProject, environment: str = "local", image: str = "") -> str:
     """Write the project's prefect.yaml and return its text, or the error."""
-    done = subprocess.run(
-        [sys.executable, "-c", EXPORT, environment, image],
-        cwd=project.path,
-        env=project.server.env,
-        capture_output=True,
-        check=False,
-    )
+    with_image = ["--image", image] if image else []
+    done = project.deployer("export", environment, *with_image)
     if done.returncode:
-        return done.stderr.decode()
-    project.write("prefect.yaml", done.stdout.decode())
-    return done.stdout.decode()
+        return done.stderr
+    project.write("prefect.yaml", done.stdout)
+    return done.stdout
 
 
 def rows(server: PrefectServer) -> list[dict[str, Any]]:
@@ -221,7 +206,7 @@ def deploy_both_ways(
 
     export(project, environment, image)
     done = subprocess.run(
-        [sys.executable, "-m", "prefect", "deploy", "--all"],
+        [Path(sys.executable).parent / "prefect", "deploy", "--all"],
         cwd=project.path,
         env={**project.server.env, **COMMIT},
         capture_output=True,
