@@ -24,6 +24,8 @@ from tests.baking import path_with_tools
 
 STAND_INS = Path(__file__).resolve().parents[1] / "e2e" / "stand-ins"
 RUNNERS = ("ubuntu-24.04", "ubuntu-24.04-arm", "self-hosted")
+# Act closes a failed step's terminal at once, before it has read what the step printed last.
+LINGER = "trap 'code=$?; [ $code = 0 ] || sleep 0.5; exit $code' EXIT\n"
 # What a CI system that runs these tests would otherwise whisper to the workflows under test.
 NOT_PASSED_ON = re.compile(r"(PREFECT|GITHUB|ACTIONS|RUNNER|INPUT|NOX|VIRTUAL_ENV|PYTHON|PYTEST)")
 
@@ -192,12 +194,13 @@ class Act:
         secrets.write_text("".join(f"{k}={json.dumps(v)}\n" for k, v in self.secrets.items()))
         command += ["--secret-file", str(secrets)]
         kept = {k: v for k, v in os.environ.items() if not NOT_PASSED_ON.match(k) and k != "CI"}
+        (folder / "linger.sh").write_text(LINGER)
         log = folder / "log.jsonl"
         with log.open("wb") as output:
             popen = subprocess.Popen(
                 command,
                 cwd=self.project,
-                env=kept | {"PATH": path_with_tools()},
+                env=kept | {"PATH": path_with_tools(), "BASH_ENV": str(folder / "linger.sh")},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
