@@ -6,6 +6,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from prefect import Flow
 from prefect.schedules import Cron, Interval, RRule, Schedule
 
 from deployer.environment import ROOT
-from deployer.errors import DeployerError
+from deployer.errors import DeployerError, on_one_line, reason
+from deployer.rules import shown
 
 FILE = "deployments/catalog.py"
 STARTED = datetime.now(timezone.utc)
@@ -47,7 +49,8 @@ class Deployment:
     @property
     def key(self) -> str:
         """`FLOW/NAME`, as Prefect writes it."""
-        return f"{getattr(self.flow, 'name', self.flow)}/{self.name}"
+        flow = self.flow.name if isinstance(self.flow, Flow) else repr(self.flow)
+        return f"{flow}/{self.name}"
 
     @property
     def schedules(self) -> dict[str, Schedule]:
@@ -85,27 +88,34 @@ def load(root: Path = ROOT) -> list[Deployment]:
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     try:
-        module = importlib.import_module("deployments.catalog")
-    except Exception as error:  # whatever a person's module raises is theirs to read
-        raise DeployerError(_import_problem(error, root)) from error
+        with redirect_stdout(sys.stderr):  # stdout is the report's
+            module = importlib.import_module("deployments.catalog")
+    except (Exception, SystemExit) as error:  # whatever a person's module raises is theirs to read
+        raise DeployerError(on_one_line(_import_problem(error, root))) from error
     catalog = getattr(module, "CATALOG", None)
-    if not isinstance(catalog, list) or not all(isinstance(each, Deployment) for each in catalog):
-        raise DeployerError(f"{FILE}: CATALOG has to be a list of Deployment(…) entries.")
+    if not isinstance(catalog, list):
+        what = "missing" if catalog is None else f"a {type(catalog).__name__} and no list"
+        raise DeployerError(f"{FILE}: CATALOG is {what}: write CATALOG = [Deployment(…), …].")
+    strangers = [
+        f"{FILE}, entry {number} of CATALOG is {shown(each)}: "
+        "write Deployment(FLOW, name=NAME) instead."
+        for number, each in enumerate(catalog, 1)
+        if not isinstance(each, Deployment)
+    ]
+    if strangers:
+        raise DeployerError(*strangers)
     return catalog
 
 
-def _import_problem(error: Exception, root: Path) -> str:
-    if isinstance(error, SyntaxError) and error.filename:
-        file, line = error.filename, error.lineno
-    else:
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [
-            f
-            for f in frames
-            if Path(f.filename).is_relative_to(root) and "catalog.load" not in f.name
-        ]
-        own = [f for f in own if "site-packages" not in f.filename and f.filename != __file__]
-        file, line = (own[-1].filename, own[-1].lineno) if own else (FILE, None)
-    path = Path(file)
-    where = path.relative_to(root) if path.is_relative_to(root) else path
-    return f"{where}, line {line}: {type(error).__name__}: {error}. Mend it; nothing was deployed."
+def _import_problem(error: BaseException, root: Path) -> str:
+    """Say what went wrong, and at which line of the project."""
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename or "", error.lineno))
+    where = FILE
+    for file, line in places:
+        inside = Path(file).is_relative_to(root) and "site-packages" not in file
+        if inside and not Path(file).is_relative_to(root / "deployer"):
+            where = f"{Path(file).relative_to(root).as_posix()}, line {line}"
+    text = error.msg if isinstance(error, SyntaxError) else reason(error)
+    return f"{where}: {type(error).__name__}: {text}. Mend it; nothing was deployed."

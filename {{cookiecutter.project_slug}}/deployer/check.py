@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
+import sys
 from collections import Counter
+from datetime import timedelta
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 from zoneinfo import available_timezones
 
 from prefect import Flow
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.client.schemas.schedules import RRuleSchedule
 from prefect.schedules import Schedule
-from prefect.utilities.callables import parameter_schema
-from prefect.utilities.schema_tools import validate
-from pydantic_core import to_jsonable_python
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from deployer import state
 from deployer.catalog import FILE, SCHEDULES, Deployment, load
-from deployer.environment import BANNED, CREDENTIAL, ROOT
-from deployer.errors import DeployerError
+from deployer.environment import ROOT
+from deployer.errors import DeployerError, on_one_line
+from deployer.parameters import json_problems, parameter_problems
+from deployer.rules import job_variable_problems, name_problem, shown
 
 ELSEWHERE = {
     "work_pool_name": "the work pool belongs to the environment: deployments/environments.toml",
@@ -30,7 +35,8 @@ ELSEWHERE = {
     "ignore_warnings": "the deployer prints its own report",
     "_sla": "service level agreements are set in Prefect Cloud",
 }
-OPTIONS = inspect.signature(Flow.deploy).parameters.keys() - ELSEWHERE.keys() - {"self", "name"}
+_zones = cache(available_timezones)  # it reads a folder of 600 files
+RESERVED = ("project:", "environment:")
 
 
 def check(catalog: list[Deployment]) -> list[str]:
@@ -41,140 +47,7 @@ def check(catalog: list[Deployment]) -> list[str]:
     for key, count in Counter(entry.key for entry in catalog).items():
         if count > 1:
             problems.append(f"{FILE}, {key}: there are {count} entries of this name; rename one.")
-    return problems
-
-
-def _entry_problems(entry: Deployment) -> list[str]:
-    if not isinstance(entry.flow, Flow):
-        return [f"{entry.flow!r} is not a flow: put @flow on the function."]
-    problems = [*_name_problems("flow", entry.flow.name), *_name_problems("deployment", entry.name)]
-    for option in entry.options.keys() - OPTIONS:
-        if option in ELSEWHERE:
-            problems.append(f"{option} cannot be set here; {ELSEWHERE[option]}.")
-        else:
-            near = get_close_matches(option, OPTIONS, 1)
-            hint = f"did you mean {near[0]}?" if near else "see the options of Flow.deploy."
-            problems.append(f"there is no option {option!r}; {hint}")
-    problems += _type_problems(entry.options)
-    if problems:
-        return problems
-    try:
-        schedules = entry.schedules
-    except (TypeError, ValueError) as error:
-        return [f"a schedule is not valid: {error}."]
-    return [
-        *_schedule_problems(entry, schedules),
-        *_parameter_problems(entry, schedules),
-        *_job_variable_problems(entry.options.get("job_variables") or {}),
-    ]
-
-
-def _name_problems(what: str, name: Any) -> list[str]:
-    if not isinstance(name, str) or not name.strip():
-        return [f"the {what}'s name is {name!r}, but it has to be text, such as 'hourly'."]
-    if BANNED.search(name):
-        return [
-            f"the {what}'s name {name!r} has one of / % & < > ? # or a line break: leave it out."
-        ]
-    if name != name.strip() or name.endswith(".py"):
-        return [
-            f"the {what}'s name {name!r} starts or ends with a space, or with .py: leave it out."
-        ]
-    return []
-
-
-def _type_problems(options: dict[str, Any]) -> list[str]:
-    expected: dict[str, tuple[type, ...]] = {
-        "parameters": (dict,),
-        "job_variables": (dict,),
-        "tags": (list, tuple, set),
-        "schedules": (list, tuple),
-        "schedule": (Schedule,),
-        "triggers": (list, tuple),
-        "paused": (bool,),
-        "enforce_parameter_schema": (bool,),
-        "description": (str,),
-        "version": (str,),
-        "work_queue_name": (str,),
-    }
-    problems = [
-        f"{option} is {options[option]!r}, but it has to be a {types[0].__name__}."
-        for option, types in expected.items()
-        if options.get(option) is not None and not isinstance(options[option], types)
-    ]
-    tags = options.get("tags")
-    for tag in tags if isinstance(tags, (list, tuple, set)) else ():
-        if not isinstance(tag, str) or not tag.strip():
-            problems.append(f"the tag {tag!r} has to be text that is not blank.")
-        elif tag.startswith(("project:", "environment:")):
-            problems.append(f"the tag {tag!r} marks what is ours: choose one without that prefix.")
-    if sum(options.get(option) is not None for option in SCHEDULES) > 1:
-        problems.append(f"give one of {', '.join(SCHEDULES)}, not several.")
-    limit = options.get("concurrency_limit")
-    limit = getattr(limit, "limit", limit)
-    if limit is not None and (type(limit) is not int or limit < 1):
-        problems.append(f"concurrency_limit is {limit!r}, but it has to be a number from 1.")
-    for trigger in options.get("triggers") or ():
-        if not getattr(trigger, "name", None):
-            problems.append(
-                f"a trigger has no name: give it one, so that it is known again ({trigger!r})."
-            )
-    return problems
-
-
-def _schedule_problems(entry: Deployment, schedules: dict[str, Schedule]) -> list[str]:
-    given = entry.options.get("schedules") or []
-    problems = []
-    if len(schedules) < len(given):
-        problems.append("two schedules have the same slug: give each its own.")
-    for slug, schedule in schedules.items():
-        if schedule.interval is not None and schedule.interval.total_seconds() <= 0:
-            problems.append(f"schedule {slug}: an interval has to be longer than nothing.")
-        if not any((schedule.interval, schedule.cron, schedule.rrule)):
-            problems.append(f"schedule {slug}: it has neither an interval, a cron nor an rrule.")
-        if schedule.timezone and schedule.timezone not in available_timezones():
-            problems.append(
-                f"schedule {slug}: there is no time zone {schedule.timezone!r}: "
-                "use one like Europe/Berlin."
-            )
-    return problems
-
-
-def _parameter_problems(entry: Deployment, schedules: dict[str, Schedule]) -> list[str]:
-    schema = parameter_schema(entry.flow).model_dump(exclude_unset=True)
-    known = schema.get("properties", {})
-    base = entry.options.get("parameters") or {}
-    sets = {"parameters": base}
-    sets |= {f"schedule {slug}": {**base, **each.parameters} for slug, each in schedules.items()}
-    if entry.smoke is not None:
-        if not isinstance(entry.smoke, dict):
-            return [f"smoke is {entry.smoke!r}, but it has to be a dict of parameters."]
-        sets["smoke"] = {**base, **entry.smoke}
-    any_name = any(
-        p.kind is p.VAR_KEYWORD for p in inspect.signature(entry.flow.fn).parameters.values()
-    )
-    problems = []
-    for where, values in sets.items():
-        for name in values.keys() - known.keys() if not any_name else ():
-            near = get_close_matches(str(name), known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}."
-            problems.append(f"{where}: the flow has no parameter {name!r}; {hint}")
-        try:
-            plain = to_jsonable_python(values)
-            validate(plain, schema, raise_on_error=True, ignore_required=where == "parameters")
-        except Exception as error:  # jsonschema's and pydantic's errors share no base class
-            problems.append(f"{where}: {str(error).splitlines()[0]}.")
-    return problems
-
-
-def _job_variable_problems(variables: dict[str, Any]) -> list[str]:
-    env = variables.get("env")
-    return [
-        f"job_variables.env.{name} would be readable in the UI: put the value into a Secret block "
-        f'and write "{{{{ prefect.blocks.secret.NAME }}}}".'
-        for name, value in (env.items() if isinstance(env, dict) else ())
-        if CREDENTIAL.search(str(name)) and value and "{{" not in str(value)
-    ]
+    return [on_one_line(problem) for problem in problems]
 
 
 def require(root: Path = ROOT) -> list[Deployment]:
@@ -187,3 +60,138 @@ def require(root: Path = ROOT) -> list[Deployment]:
     if problems := check(catalog):
         raise DeployerError(*problems)
     return catalog
+
+
+def _entry_problems(entry: Deployment) -> list[str]:
+    if not isinstance(entry.flow, Flow):
+        return [f"{shown(entry.flow)} is not a flow: put @flow on the function."]
+    names = {"the flow's name": entry.flow.name, "the deployment's name": entry.name}
+    if "work_queue_name" in entry.options:
+        names["work_queue_name"] = entry.options["work_queue_name"]
+    problems = [f"{what} {why}." for what, name in names.items() if (why := name_problem(name))]
+    if isinstance(entry.name, str) and entry.name.endswith(".py"):
+        problems.append(f"the deployment's name {entry.name!r} ends with .py: Prefect cuts it off.")
+    problems += [*_place_problems(entry.flow), *_type_problems(entry.options)]
+    if problems:
+        return problems
+    given = [option for option in SCHEDULES if entry.options.get(option) is not None]
+    if len(given) > 1:
+        return [f"{' and '.join(given)} are both given: choose one of them."]
+    try:
+        schedules = entry.schedules
+    except (ArithmeticError, TypeError, ValueError) as error:
+        return [f"{given[0]}: {error}."]
+    return [
+        *_value_problems(entry.options),
+        *_schedule_problems(schedules, entry.options),
+        *_parameter_problems(entry, schedules),
+        *job_variable_problems(entry.options.get("job_variables") or {}),
+    ]
+
+
+def _place_problems(flow: Flow[..., Any]) -> list[str]:
+    """Say why a worker would not find this flow at its entrypoint, MODULE.FUNCTION."""
+    module, name = flow.fn.__module__, flow.fn.__name__
+    found = getattr(sys.modules.get(module), name, None)
+    if module != "__main__" and isinstance(found, Flow) and found.fn is flow.fn:
+        return []
+    return [
+        f"a worker cannot import {module}.{name}: define the flow with @flow at the top of a "
+        "module in flows/, under the name of its function."
+    ]
+
+
+@cache
+def _options() -> type[BaseModel]:
+    """Return the options of `Flow.deploy` with the types that Prefect gives them."""
+    hints = get_type_hints(Flow.deploy, localns={"DockerImage": Any})
+    elsewhere = {"name", "return", *ELSEWHERE}
+    fields: dict[str, Any] = {k: (v, None) for k, v in hints.items() if k not in elsewhere}
+    config = ConfigDict(strict=True, extra="forbid", revalidate_instances="always")
+    return create_model("Options", __config__=config, **fields)
+
+
+def _type_problems(options: dict[str, Any]) -> list[str]:
+    try:
+        _options().model_validate(options)
+    except ValidationError as error:
+        found: dict[str, str] = {}
+        for each in error.errors(include_url=False):
+            option, *rest = map(str, each["loc"])
+            # The rest names a part of a value, or one of several types it could have.
+            parts = rest if option.startswith("schedule") else [p for p in rest if p.isdigit()]
+            where = ".".join([option, *parts])
+            if each["type"] == "extra_forbidden":
+                found[where] = _unknown(option)
+            else:
+                text = each["msg"].replace("Input should", "but it should")
+                found.setdefault(where, f"{where} is {shown(each['input'])}, {text}.")
+        return list(found.values())
+    return []
+
+
+def _unknown(option: str) -> str:
+    if option in ELSEWHERE:
+        return f"{option} cannot be set here; {ELSEWHERE[option]}."
+    near = get_close_matches(option, _options().model_fields, 1)
+    hint = f"did you mean {near[0]}?" if near else "see the options of Flow.deploy."
+    return f"there is no option {option!r}; {hint}"
+
+
+def _value_problems(options: dict[str, Any]) -> list[str]:
+    problems = []
+    for tag in options.get("tags") or ():
+        if not tag.strip():
+            problems.append(f"the tag {tag!r} is blank: leave it out.")
+        elif tag.startswith(RESERVED):
+            problems.append(f"the tag {tag!r} marks what is ours: choose one without that prefix.")
+    limit = options.get("concurrency_limit")
+    number = limit.limit if isinstance(limit, ConcurrencyLimitConfig) else limit
+    if number is not None and (not isinstance(number, int) or number < 1):
+        problems.append(f"concurrency_limit is {limit!r}, but it has to be a number from 1.")
+    names = [getattr(trigger, "name", None) for trigger in options.get("triggers") or ()]
+    if not all(names):
+        problems.append("a trigger has no name: give it one, so that it is known again.")
+    elif len(set(names)) < len(names):
+        problems.append("two triggers have the same name: give each its own.")
+    for option in ("description", "tags", "version"):
+        problems += json_problems(option, options.get(option))
+    return problems
+
+
+def _schedule_problems(schedules: dict[str, Schedule], options: dict[str, Any]) -> list[str]:
+    problems = []
+    if len(schedules) < len(options.get("schedules") or ()):
+        problems.append("two schedules have the same slug: give each its own.")
+    for slug, schedule in schedules.items():
+        problems += [f"schedule {slug}: {problem}" for problem in _timing_problems(schedule)]
+    return problems
+
+
+def _timing_problems(schedule: Schedule) -> list[str]:
+    slug = schedule.slug
+    if slug is not None and (not slug.strip() or state.nameless(slug)):
+        return ["its slug is blank or looks like an id: give it a name such as 'morning'."]
+    if (schedule.interval, schedule.cron, schedule.rrule) == (None, None, None):
+        return ["it has neither an interval, a cron nor an rrule."]
+    if schedule.interval is not None and schedule.interval <= timedelta(0):
+        return [f"its interval is {schedule.interval}, but it has to be longer than nothing."]
+    if schedule.timezone is not None and schedule.timezone not in _zones():
+        return [f"there is no time zone {schedule.timezone!r}: write one like Europe/Berlin."]
+    if schedule.rrule is not None:
+        made = RRuleSchedule(rrule=schedule.rrule).rrule
+        start = "DTSTART:20200101T000000"  # of a rule without one, unless Prefect takes today
+        if made not in (schedule.rrule, f"{start}\n{schedule.rrule}"):
+            return [f"its rrule would begin anew with every deploy: put {start} before it."]
+    return json_problems("its slug", slug)
+
+
+def _parameter_problems(entry: Deployment, schedules: dict[str, Schedule]) -> list[str]:
+    base = entry.options.get("parameters") or {}
+    sets = {f"schedule {slug}": {**base, **each.parameters} for slug, each in schedules.items()}
+    if entry.smoke is not None:
+        if not isinstance(entry.smoke, dict):
+            return [f"smoke is {shown(entry.smoke)}, but it has to be a dict of parameters."]
+        sets["smoke"] = {**base, **entry.smoke}
+    enforced = entry.options.get("enforce_parameter_schema", True)
+    return parameter_problems(entry.flow, base, sets, enforced)

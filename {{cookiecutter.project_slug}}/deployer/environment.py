@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from deployer.errors import DeployerError
+from deployer.errors import DeployerError, on_one_line
+from deployer.rules import FILLED, LABEL, file_problems, shown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,12 +19,6 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = "deployments/environments.toml"
-LABEL = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-# Prefect refuses / % & < > in a name (prefect.types.names), and cannot read back one with ? or #.
-BANNED = re.compile(r"[/%&<>?#\x00-\x1f\x7f]")
-
-# Names in job variables whose values must not be readable.
-CREDENTIAL = re.compile(r"(?i)passw|secret|token|api_?key|credential|private_?key|auth_string")
 
 
 @dataclass(frozen=True)
@@ -70,13 +65,19 @@ class Environment:
     @property
     def key(self) -> str:
         """The name of what is recorded on the server for project and environment."""
-        return re.sub(r"[^a-z0-9]+", "-", f"{self.project}-{self.name}".lower()).strip("-")
+        # Joined by two dashes, because a-b in c is not a in b-c.
+        return f"{_plain(self.project)}--{_plain(self.name)}"
+
+    @property
+    def wants_label(self) -> bool:
+        """Whether there is one of it for each label."""
+        return any("{name}" in (getattr(self, key) or "") for key in FILLED)
 
 
-STRINGS = {"work_pool", "work_pool_type", "base_job_template", "work_queue", "name_suffix"}
-NUMBERS = {f.name for f in fields(Environment) if f.type == "int | None"}
-TABLES = {"job_variables", "secrets"}
-KEYS = STRINGS | NUMBERS | TABLES | {"schedules"}
+def _plain(name: str) -> str:
+    """Return a name in a-z, 0-9 and -, with a hash where that would not tell it from others."""
+    plain = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:60]
+    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}".strip("-")
 
 
 def load(root: Path = ROOT) -> dict[str, Environment]:
@@ -89,24 +90,18 @@ def load(root: Path = ROOT) -> dict[str, Environment]:
         DeployerError: with everything that is wrong with the file.
     """
     try:
-        data = tomllib.loads((root / FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DeployerError(f"{FILE} does not exist in {root}: restore it.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        # Some editors on Windows begin a file with a byte order mark.
+        data = tomllib.loads((root / FILE).read_text(encoding="utf-8-sig"))
+        problems = file_problems(data, root)
+    except OSError as error:
+        raise DeployerError(f"{FILE} cannot be read: {error.strerror}. Restore it.") from None
+    except UnicodeDecodeError as error:
+        raise DeployerError(f"{FILE} is not UTF-8 ({error}): save it as UTF-8.") from None
+    except (ValueError, RecursionError) as error:
         raise DeployerError(f"{FILE} is not valid TOML: {error}.") from None
-    problems = []
-    project = data.pop("project", None)
-    if not isinstance(project, str) or not re.search("[a-z0-9]", project.lower()):
-        problems.append(
-            f"{FILE}: project is {project!r}, but it has to name this project: "
-            'put project = "my-flows" first.'
-        )
-    if not data:
-        problems.append(f"{FILE} has no environment: add a table such as [production].")
-    for name, table in data.items():
-        problems += _problems(name, table, root)
     if problems:
-        raise DeployerError(*problems)
+        raise DeployerError(*(on_one_line(f"{FILE}{problem}") for problem in problems))
+    project = data.pop("project")
     return {name: Environment(project, name, **table) for name, table in data.items()}
 
 
@@ -125,68 +120,24 @@ def select(environments: dict[str, Environment], name: str, label: str | None) -
         known = ", ".join(environments)
         raise DeployerError(f"There is no environment {name!r} in {FILE}: choose one of {known}.")
     chosen = environments[name]
-    wants_label = "{name}" in chosen.name_suffix + (chosen.work_queue or "")
-    if wants_label != (label is not None):
-        need = "needs" if wants_label else "takes no"
-        hint = f"add --name pr-7 to {name}" if wants_label else "leave --name out"
-        raise DeployerError(f"The environment {name!r} {need} --name: {hint}.")
+    if chosen.wants_label and label is None:
+        raise DeployerError(f"The environment {name!r} needs --name: add --name pr-7 to {name}.")
     if label is None:
         return chosen
+    if not chosen.wants_label:
+        raise DeployerError(f"The environment {name!r} takes no --name: leave --name out.")
     if not LABEL.fullmatch(label) or len(label) > 40:
         raise DeployerError(
-            f"--name {label!r} is not a label: use up to 40 of a-z, 0-9 and -, such as pr-7."
+            f"--name {shown(label)} is not a label: use up to 40 of a-z, 0-9 and -, such as pr-7."
         )
-    filled = {
-        key: value.replace("{name}", label)
-        for key in ("name_suffix", "work_queue")
-        if (value := getattr(chosen, key)) is not None
+    full = f"{name}-{label}"
+    for other in environments.keys() - {name}:
+        if full == other or (environments[other].wants_label and full.startswith(f"{other}-")):
+            raise DeployerError(
+                f"--name {label!r} makes {name} share {full} with [{other}] of {FILE}: "
+                "choose another label."
+            )
+    filled: dict[str, Any] = {
+        key: value.replace("{name}", label) for key in FILLED if (value := getattr(chosen, key))
     }
-    values = {f.name: getattr(chosen, f.name) for f in fields(chosen)}
-    return Environment(**{**values, **filled, "name": f"{name}-{label}", "label": label})
-
-
-def _problems(name: str, table: Any, root: Path) -> list[str]:
-    where = f"{FILE} [{name}]"
-    if not isinstance(table, dict):
-        return [f"{FILE}: {name} is {table!r}, but it has to be a table: write [{name}]."]
-    problems = []
-    if not LABEL.fullmatch(name):
-        problems.append(
-            f"{where}: use lower-case letters, digits and - in the name, as in [production]."
-        )
-    for key in table.keys() - KEYS:
-        near = get_close_matches(key, KEYS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(KEYS))}."
-        problems.append(f"{where}: there is no setting {key!r}; {hint}")
-    if "work_pool" not in table:
-        problems.append(f'{where}: work_pool is missing: add work_pool = "my-pool".')
-    for key in STRINGS & table.keys():
-        value = table[key]
-        if not isinstance(value, str) or (not value and key != "name_suffix"):
-            problems.append(f"{where}: {key} is {value!r}, but it has to be text.")
-        elif key != "base_job_template" and BANNED.search(value):
-            problems.append(f"{where}: {key} is {value!r}, but / % & < > ? # cannot be in a name.")
-    for key in NUMBERS & table.keys():
-        value = table[key]
-        if type(value) is not int or value < 1:
-            problems.append(f"{where}: {key} is {value!r}, but it has to be a number from 1.")
-    if table.get("schedules", "on") not in ("on", "off"):
-        problems.append(f'{where}: schedules is {table["schedules"]!r}: write "on" or "off".')
-    for key in TABLES & table.keys():
-        if not isinstance(table[key], dict):
-            problems.append(f"{where}: {key} is {table[key]!r}, but it has to be a table.")
-    secrets = table.get("secrets")
-    for block, variable in secrets.items() if isinstance(secrets, dict) else ():
-        if not LABEL.fullmatch(block):
-            problems.append(
-                f"{where}: secret block {block!r}: use a-z, 0-9 and -, as in api-token."
-            )
-        if not isinstance(variable, str) or not re.fullmatch(r"[A-Za-z_]\w*", variable):
-            problems.append(
-                f"{where}: secret {block!r} is {variable!r}, but it has to be "
-                "the name of an environment variable, such as API_TOKEN."
-            )
-    template = table.get("base_job_template")
-    if isinstance(template, str) and not (root / template).is_file():
-        problems.append(f"{where}: base_job_template {template!r} is not a file in the project.")
-    return problems
+    return replace(chosen, **filled, name=full, label=label)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from deployer.environment import CREDENTIAL
 from deployer.plan import SYMBOLS, Change, Plan
+from deployer.rules import CREDENTIAL
 
 if TYPE_CHECKING:
     from deployer.deploy import Outcome

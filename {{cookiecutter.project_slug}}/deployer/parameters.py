@@ -1,0 +1,87 @@
+"""Whether values reach a flow as they are written: as JSON, under known names, of its types."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from datetime import timedelta
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from prefect import Flow
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools import validate
+from pydantic_core import to_jsonable_python
+
+from deployer.errors import reason
+
+
+def parameter_problems(
+    flow: Flow[..., Any],
+    base: dict[str, Any],
+    runs: dict[str, dict[str, Any]],
+    enforced: bool,
+) -> list[str]:
+    """Return what is wrong with a deployment's parameters.
+
+    Args:
+        flow: what they are for.
+        base: the deployment's own, which a run may complete.
+        runs: all the parameters of a run, by what starts it.
+        enforced: whether Prefect compares types.
+    """
+    if found := json_problems("parameters", base):
+        return found
+    try:
+        schema = schema_of(flow)
+    except Exception as error:  # whatever pydantic cannot make of a signature
+        return [f"the flow's parameters have no schema: {reason(error)}."]
+    kinds = [each.kind for each in inspect.signature(flow.fn).parameters.values()]
+    any_name = inspect.Parameter.VAR_KEYWORD in kinds
+    known = schema.get("properties", {})
+    problems: dict[str, str] = {}
+    for where, values in {"parameters": base, **runs}.items():
+        if found := json_problems(where, values):
+            problems |= dict.fromkeys(found, "")
+            continue
+        for name in [each for each in values if each not in known and not any_name]:
+            near = get_close_matches(str(name), known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}."
+            problems.setdefault(f": the flow has no parameter {name!r}; {hint}", where)
+        if not enforced:
+            continue
+        errors = validate(to_jsonable_python(values), schema, ignore_required=values is base)
+        for each in errors:
+            if each.validator != "format":  # which the server does not look at
+                problems.setdefault(f"{each.json_path[1:]}: {each.message}.", where)
+    # A run repeats what is wrong with the deployment's own: it is said once.
+    return [where + problem for problem, where in problems.items()]
+
+
+@cache
+def schema_of(flow: Flow[..., Any]) -> dict[str, Any]:
+    """Return the schema of a flow's parameters; many entries share one flow."""
+    return parameter_schema(flow).model_dump(mode="json", exclude_unset=True)
+
+
+def json_problems(where: str, value: Any) -> list[str]:
+    """Say why a value would not arrive as it is, or differ with every deploy."""
+    try:
+        text = json.dumps(value, allow_nan=False, default=_plain, ensure_ascii=False)
+        text.encode()
+    except Exception as error:  # a class of one's own may raise anything
+        return [f"{where} cannot be sent as JSON: {reason(error)}."]
+    if "\\u0000" in text:
+        return [f"{where} holds a NUL character, which no database keeps: remove it."]
+    return []
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        raise TypeError(f'{value!r} becomes a number: write text, such as "PT1H"')
+    if isinstance(value, set | frozenset):
+        raise TypeError(f"{value!r} has no order: use a list")
+    if hasattr(value, "get_secret_value"):
+        raise TypeError("a secret becomes asterisks: load a Secret block in the flow instead")
+    return to_jsonable_python(value)
