@@ -48,7 +48,9 @@ async def connect() -> AsyncIterator[Server]:
     try:
         async with AsyncClientContext.get_or_create() as context:
             yield Server(context.client)
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not isinstance(_cause(error), httpx.HTTPError):
+            raise  # Prefect wraps a server that cannot be reached in one of these
         raise DeployerError(explain(error)) from error
 
 
