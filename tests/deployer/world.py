@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 import httpx
 from deployer.catalog import Deployment
-from deployer.deploy import Options, Outcome, Target, deploy, from_catalog, from_release, survey
+from deployer.deploy import Options, Outcome, deploy
 from deployer.environment import Environment
 from deployer.plan import Plan
 from deployer.server import Live, Server, connect
 from deployer.setup import setup
+from deployer.survey import survey
+from deployer.target import Target, from_catalog, from_release
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from tests.support.server import PrefectServer

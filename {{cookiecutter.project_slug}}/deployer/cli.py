@@ -16,8 +16,9 @@ from deployer import environment
 from deployer.errors import DeployerError
 
 if TYPE_CHECKING:
-    from deployer.deploy import Outcome, Target
+    from deployer.deploy import Outcome
     from deployer.server import Server
+    from deployer.target import Target
 
 FAILED, CHANGES, INTERRUPTED = 1, 2, 130
 
@@ -96,7 +97,7 @@ async def _target(
 
     from prefect.exceptions import ObjectNotFound
 
-    from deployer import check, deploy
+    from deployer import check, target
 
     chosen = _environment(args)
     catalog = check.require()
@@ -124,7 +125,7 @@ async def _target(
         )
     chosen = replace(chosen, work_pool_type=pool.type)
     commit = getattr(args, "commit", None)
-    return chosen, deploy.from_catalog(catalog, chosen, args.image, commit)
+    return chosen, target.from_catalog(catalog, chosen, args.image, commit)
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -152,11 +153,11 @@ def _setup(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> int:
-    from deployer import deploy, render
+    from deployer import render, survey
 
     async def work(server: Server) -> Any:
         chosen, target = await _target(server, args)
-        return await deploy.survey(server, chosen, target, args.only)
+        return await survey.survey(server, chosen, target, args.only)
 
     made = _act(work).plan
     if args.format == "json":
@@ -213,13 +214,13 @@ def _report(args: argparse.Namespace, outcome: Outcome) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from deployer import deploy, render
+    from deployer import render, survey, verify
 
     async def work(server: Server) -> Any:
         chosen, target = await _target(server, args)
-        live = (await deploy.survey(server, chosen, target)).live
+        live = (await survey.survey(server, chosen, target)).live
         smoke = {key: (live[key], target.smoke[key]) for key in target.smoke if key in live}
-        return await deploy.check_runs(server, chosen, smoke, args.timeout, _say)
+        return await verify.check(server, chosen, smoke, args.timeout, _say)
 
     print(render.runs_text(_act(work)))
     return 0
@@ -235,13 +236,13 @@ def _releases(args: argparse.Namespace) -> int:
 
 
 def _rollback(args: argparse.Namespace) -> int:
-    from deployer import deploy, release
+    from deployer import deploy, release, target
 
     chosen = _environment(args)
 
     async def work(server: Server) -> Any:
-        target = deploy.from_release(await release.find(server, chosen, args.to))
-        return await deploy.deploy(server, chosen, target, _options(args), _say)
+        wanted = target.from_release(await release.find(server, chosen, args.to))
+        return await deploy.deploy(server, chosen, wanted, _options(args), _say)
 
     return _report(args, _act(work))
 

@@ -45,6 +45,20 @@ class SmokeRun:
     logs: tuple[str, ...] = ()
 
 
+async def check(
+    server: Server,
+    environment: Environment,
+    smoke: dict[str, tuple[Live, dict[str, Any]]],
+    timeout: float,
+    say: Callable[[str], None],
+) -> list[SmokeRun]:
+    """Wait for a worker, then for the smoke runs; without smoke runs no worker is asked for."""
+    if not smoke:
+        return []
+    await worker(server, environment)
+    return await smoke_runs(server, smoke, timeout, say)
+
+
 async def worker(server: Server, environment: Environment) -> None:
     """Wait some seconds for a worker that polls the environment's queue.
 
@@ -79,7 +93,7 @@ async def worker(server: Server, environment: Environment) -> None:
         await asyncio.sleep(1)
 
 
-async def smoke(
+async def smoke_runs(
     server: Server,
     runs: dict[str, tuple[Live, dict[str, Any]]],
     timeout: float,

@@ -1,0 +1,71 @@
+"""What a deploy refuses to do unless somebody says that it is meant."""
+
+from __future__ import annotations
+
+from deployer.errors import DeployerError
+from deployer.plan import Plan
+from deployer.release import Release
+from deployer.server import Live, Server
+
+BRAKE_FROM = 5  # owned deployments below which deleting many of them is nothing unusual
+
+
+async def foreign(server: Server, wanted: Plan, adopt: bool) -> dict[str, Live]:
+    """Find deployments that are not ours under the names of new ones.
+
+    Prefect takes them over silently; this asks first.
+
+    Raises:
+        DeployerError: there are some, and nobody said `--adopt`.
+    """
+    new = [change.key for change in wanted.of("create")]
+    found = await server.named(new) if new else {}
+    if found and not adopt:
+        raise DeployerError(
+            *(
+                f"{key} exists already and is not ours: rename the entry, "
+                "or take it over with --adopt."
+                for key in found
+            )
+        )
+    return found
+
+
+def refuse_older(latest: Release | None, order: int | None) -> None:
+    """Refuse a pipeline's run that is older than the newest one that deployed here.
+
+    Raises:
+        DeployerError: it is.
+    """
+    highest = latest.highest_order if latest else None
+    if order is not None and highest is not None and order < highest:
+        raise DeployerError(
+            f"Run {order} is older than run {highest}, which is deployed: nothing was changed. "
+            "To go back, use `deployer rollback`."
+        )
+
+
+def refuse_mass_deletion(wanted: Plan, limit: int) -> None:
+    """Refuse to delete more than a share of the owned deployments; renames do not count.
+
+    Args:
+        wanted: the plan.
+        limit: percent.
+
+    Raises:
+        DeployerError: it would.
+    """
+    gone = wanted.of("delete")
+    owned = len(wanted.of("update", "unchanged", "delete"))
+    new = [change.after["flow"] for change in wanted.of("create") if change.after]
+    renamed = 0
+    for change in gone:
+        if change.before and change.before["flow"] in new:
+            new.remove(change.before["flow"])
+            renamed += 1
+    share = 100 * (len(gone) - renamed) / owned if owned else 0
+    if owned >= BRAKE_FROM and share > limit:
+        raise DeployerError(
+            f"This would delete {len(gone) - renamed} of {owned} deployments, more than the "
+            f"{limit} % of --prune-limit: if that is meant, deploy with --prune-limit 100."
+        )
