@@ -148,9 +148,11 @@ def test_a_failed_smoke_run_shows_its_error_and_leaves_what_was_there(
     before = states(project)
     write_catalog(project, name="nobody", times=2)
 
-    failed = project.deployer("deploy", "local")
+    failed = project.deployer("deploy", "local", "--format", "markdown")
 
     assert failed.returncode == 1
+    assert failed.stdout.startswith("### local: failed")
+    assert "There is nobody to greet." in failed.stdout
     assert "There is nobody to greet." in failed.stderr
     assert "/runs/flow-run/" in failed.stderr
     assert "The server holds what it held before: put back 1 deployments." in failed.stderr

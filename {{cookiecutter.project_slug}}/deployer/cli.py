@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from deployer import environment
-from deployer.errors import DeployerError
+from deployer.errors import DeployerError, failure
 
 if TYPE_CHECKING:
     from deployer.deploy import Outcome
@@ -45,6 +45,8 @@ def main(argv: list[str] | None = None) -> int:
     except DeployerError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
+        if getattr(args, "format", None) == "markdown":  # the summary of a job tells it too
+            print(failure(args.environment, error.problems))
         return FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("error: Interrupted.", file=sys.stderr)

@@ -23,3 +23,9 @@ def on_one_line(text: str) -> str:
 def reason(error: BaseException) -> str:
     """Return the first line of an error's text, or what it is where it has none."""
     return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def failure(environment: str, problems: tuple[str, ...]) -> str:
+    """Return the problems as Markdown, for the summary of a job."""
+    text = "\n".join(problems)
+    return f"### {environment}: failed\n\n~~~~text\n{text}\n~~~~\n"
