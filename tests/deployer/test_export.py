@@ -111,7 +111,7 @@ CATALOG = [
     Deployment(anywhere, name="yes", cron="0 0 * * 0", job_variables={"env": {"ON": "no"}}),
 ]
 """
-# What makes Prefect take the commit for the version, unless it is told the version's type.
+# In a repository these make Prefect take the commit for the version, unless it is told otherwise.
 COMMIT = {
     "GITHUB_SHA": "c0ffee" * 7,
     "GITHUB_REPOSITORY": "acme/flows",
@@ -128,6 +128,8 @@ def many(project: DeployerProject) -> Iterator[DeployerProject]:
     project.write("deployments/environments.toml", ENVIRONMENTS)
     project.write("flows/many.py", FLOWS)
     project.write("deployments/catalog.py", CATALOG)
+    for command in ("git init", "git add --all", "git commit --message first"):
+        project.project.run(*command.split())
     yield project
     delete(project.server)
 
