@@ -14,7 +14,7 @@ from pathlib import Path
 
 # Only what its tool makes again: `cookiecutter --overwrite-if-exists` runs this in a project that
 # somebody works in, where .prefect and .env hold things of their own.
-CACHES = {".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", "__pycache__"}
+CACHES = {".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", "__pycache__"}
 
 
 def remove_caches(project: Path) -> None:
