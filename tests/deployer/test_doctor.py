@@ -662,6 +662,16 @@ def test_a_pull_policy_that_suits_the_tag_is_fine(image: str, policy: str | None
     assert [each.what for each in look(image, policy) if "policy" in each.what] == []
 
 
+@pytest.mark.usefixtures("no_docker")
+def test_a_tag_is_mended_with_the_digest_in_its_place() -> None:
+    preview = Environment("project", "preview-pr-7", "pool", label="pr-7")
+
+    _, found = doctor_image.examine("host:5000/flows:main", preview, None)
+
+    assert "(--image host:5000/flows@sha256:…)" in found.mend
+    assert "[preview.job_variables] of deployments/environments.toml" in found.mend
+
+
 def test_the_pull_policy_is_the_environments_or_else_the_pools(server: PrefectServer) -> None:
     policy = {"type": "string", "default": "IfNotPresent"}
     template = {

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from tempfile import TemporaryDirectory
 
-from deployer.environment import Environment
+from deployer.environment import FILE, Environment
 from deployer.finding import Finding
 
 PATIENCE = 30  # seconds for one look
@@ -125,7 +125,8 @@ def _private(image: str) -> list[Finding]:
 def _policy(image: str, policy: str | None, environment: Environment) -> list[Finding]:
     name, _, digest = image.partition("@")
     _, _, tag = name.rsplit("/", 1)[-1].partition(":")
-    where = f"[{environment.name}.job_variables] of deployments/environments.toml"
+    table = environment.name.removesuffix(f"-{environment.label}")
+    where = f"[{table}.job_variables] of {FILE}"
     if digest and policy == "Always":
         what = f"image_pull_policy is Always, and {image} can never change."
         why = "Every run asks the registry for nothing, and none starts while it is down."
@@ -141,7 +142,7 @@ def _policy(image: str, policy: str | None, environment: Environment) -> list[Fi
             f"The tag of {image} can come to mean another image, and image_pull_policy is "
             f"{policy or 'IfNotPresent, the default'}.",
             "A worker that has an image of this name keeps running the old one.",
-            f"deploy the digest (--image {name}@sha256:…), or set "
+            f"deploy the digest (--image {name.removesuffix(f':{tag}')}@sha256:…), or set "
             f'image_pull_policy = "Always" in {where}',
             False,
         )
