@@ -1,0 +1,201 @@
+"""The deployer against other servers than the newest on SQLite: an older one, and PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import prefect
+import pytest
+from deployer import release
+from deployer.catalog import Deployment
+from deployer.destroy import destroy
+from deployer.errors import DeployerError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from packaging.version import Version
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.events import DeploymentEventTrigger
+from prefect.schedules import Cron, Interval, RRule
+
+from tests.baking import ROOT, TEMPLATE_FOLDER
+from tests.deployer import test_properties as properties
+from tests.deployer.sample_flows import anywhere, plain, typed
+from tests.deployer.strategies import catalogs, edits
+from tests.deployer.world import World, quiet, writes
+from tests.support.postgres import temporary_postgres
+from tests.support.server import PrefectServer
+
+FIRST = [
+    Deployment(
+        plain,
+        "morning",
+        schedules=[Cron("0 6 * * *", timezone="Europe/Berlin", slug="six"), Interval(3600)],
+        tags=["b", "a"],
+        concurrency_limit=ConcurrencyLimitConfig(limit=2, collision_strategy="CANCEL_NEW"),
+    ),
+    Deployment(
+        anywhere,
+        "每小时 🚀",
+        parameters={"rows": 2},
+        schedules=[RRule("FREQ=DAILY")],
+        triggers=[DeploymentEventTrigger(name="a trigger", expect={"file.arrived"})],
+    ),
+    Deployment(typed, "leaves", parameters={"items": [1]}, job_variables={"env": {"A": "标"}}),
+]
+SECOND = [
+    Deployment(plain, "morning", schedules=[Cron("0 7 * * *", slug="six")], description="new"),
+    Deployment(anywhere, "每小时 🚀", parameters={"rows": 3}, schedules=[RRule("FREQ=DAILY")]),
+    Deployment(typed, "comes", parameters={"items": [2]}),
+]
+few = settings(properties.slow, max_examples=max(3, properties.EXAMPLES // 4))
+
+
+@pytest.fixture(scope="session")
+def older_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter that has the oldest Prefect of this minor which the index still serves."""
+    uv = shutil.which("uv")
+    if uv is None:
+        pytest.skip("there is no uv on PATH to install an older Prefect with")
+    ours = Version(prefect.__version__)
+    if ours.micro == 0:
+        pytest.skip(f"Prefect {ours} is the first of its minor: there is no older one")
+    folder = tmp_path_factory.mktemp("older")
+    # An older Prefect asks for older packages here and there, but never for newer ones than ours.
+    locked = (ROOT / TEMPLATE_FOLDER / "requirements.txt").read_text(encoding="utf-8")
+    pins = re.findall(r"^([\w.-]+)==([^ ;\\]+)", locked, re.MULTILINE)
+    limits = folder / "limits.txt"
+    limits.write_text("".join(f"{name}<={version}\n" for name, version in pins))
+    python = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    wanted = f"prefect=={ours.major}.{ours.minor}.*,<{ours}"
+    options = ["--resolution=lowest-direct", f"--constraints={limits}"]
+    for command in (
+        [uv, "venv", f"--python={sys.executable}", folder / "venv"],
+        [uv, "pip", "install", f"--python={python}", *options, wanted],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    return python
+
+
+@pytest.fixture(scope="session")
+def older(older_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """An older server of the same minor."""
+    with PrefectServer(older_python, tmp_path_factory.mktemp("older-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql(
+    project_python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrefectServer]:
+    """A server that keeps its data in PostgreSQL."""
+    with temporary_postgres() as database:
+        env = {"PREFECT_API_DATABASE_CONNECTION_URL": database.url}
+        home = tmp_path_factory.mktemp("postgresql-server")
+        with PrefectServer(project_python, home, env=env) as server:
+            yield server
+
+
+@pytest.fixture(params=["older", "postgresql"])
+def other(request: pytest.FixtureRequest) -> PrefectServer:
+    """Each of the other servers in turn."""
+    server: PrefectServer = request.getfixturevalue(request.param)
+    return server
+
+
+def test_the_older_server_is_of_the_same_minor(older: PrefectServer) -> None:
+    ours, theirs = Version(prefect.__version__), Version(older.request("GET", "/admin/version"))
+    assert (theirs.major, theirs.minor) == (ours.major, ours.minor)
+    assert theirs < ours
+
+
+def test_the_server_on_postgresql_has_no_sqlite_file(postgresql: PrefectServer) -> None:
+    assert not list(postgresql.folder.glob("*.db*"))
+
+
+def test_a_deployments_life(other: PrefectServer) -> None:
+    world = World(other)
+    first = world.deploy(FIRST)
+    assert first.plan.counts == {"create": 3, "update": 0, "delete": 0, "unchanged": 0}
+    assert world.plan(FIRST).empty
+    with writes() as written:
+        assert world.deploy(FIRST).plan.empty
+    assert written == []
+
+    switch_off(world)
+    changed = world.deploy(SECOND)
+    assert changed.plan.counts == {"create": 1, "update": 2, "delete": 1, "unchanged": 0}
+    assert world.states().keys() == {world.key(entry) for entry in SECOND}
+    assert_off(world)
+    assert world.plan(SECOND).empty
+
+    refused = Deployment(plain, "refused", job_variables={"stream_output": "perhaps"})
+    before = world.states()
+    with pytest.raises(DeployerError, match="refused"):
+        world.deploy([*FIRST, refused])
+    assert world.states() == before
+
+    back = world.roll_back(1)
+    assert back.release
+    assert back.release.number == 3
+    assert world.states().keys() == {world.key(entry) for entry in FIRST}
+    assert_off(world)
+    assert world.plan(FIRST).empty
+
+    world.run(lambda server: destroy(server, world.environment, "a tester", 10, quiet))
+    assert world.states() == {}
+    assert world.run(lambda server: release.recent(server, world.environment)) == []
+
+
+def switch_off(world: World) -> None:
+    """Pause the first deployment and switch its first schedule off, as operators do."""
+    live = world.live()[world.key(FIRST[0])]
+    (schedule,) = (row["id"] for row in live.row["schedules"] if row["slug"] == "six")
+    world.call("PATCH", f"/deployments/{live.id}", {"paused": True})
+    world.call("PATCH", f"/deployments/{live.id}/schedules/{schedule}", {"active": False})
+
+
+def assert_off(world: World) -> None:
+    """Assert that the first deployment is as operators left it."""
+    state = world.states()[world.key(FIRST[0])]
+    assert state["paused"]
+    assert not state["schedules"]["six"]["active"]
+    assert all(each["active"] for slug, each in state["schedules"].items() if slug != "six")
+
+
+def prop(test: Any) -> Any:
+    """Return the body of a property, to be tried with examples of one's own."""
+    return test.hypothesis.inner_test
+
+
+@given(catalogs())
+@few
+def test_after_a_deploy_nothing_differs_on_postgresql(
+    postgresql: PrefectServer, catalog: list[Deployment]
+) -> None:
+    body = prop(properties.test_after_a_deploy_nothing_differs_and_nothing_is_written)
+    body(server=postgresql, catalog=catalog)
+
+
+@given(catalogs(), edits(), st.data())
+@few
+def test_edits_by_hand_are_undone_on_postgresql(
+    postgresql: PrefectServer, catalog: list[Deployment], changes: list[dict[str, Any]], data: Any
+) -> None:
+    body = prop(properties.test_any_edit_by_hand_is_seen_and_undone_but_switches_stay)
+    body(server=postgresql, catalog=catalog, changes=changes, data=data)
+
+
+@given(catalogs(), catalogs())
+@few
+def test_a_refused_deploy_leaves_what_was_there_on_postgresql(
+    postgresql: PrefectServer, first: list[Deployment], second: list[Deployment]
+) -> None:
+    body = prop(properties.test_a_deploy_that_is_refused_leaves_exactly_what_was_there)
+    body(server=postgresql, first=first, second=second)
