@@ -11,6 +11,7 @@ from deployer.check import check
 from deployer.errors import DeployerError
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
+from prefect.events import DeploymentEventTrigger
 
 from tests.deployer.sample_flows import plain
 from tests.deployer.strategies import catalogs, edits
@@ -165,3 +166,31 @@ def test_what_is_not_ours_is_not_touched(
     assert {k: {f: v for f, v in r.items() if f not in moving} for k, r in after.items()} == {
         k: {f: v for f, v in r.items() if f not in moving} for k, r in before.items()
     }
+
+
+def test_an_automation_that_was_switched_off_stays_off(server: PrefectServer) -> None:
+    def catalog(description: str, enabled: bool = True) -> list[Deployment]:
+        trigger = DeploymentEventTrigger(name="a trigger", expect={"a.b"}, enabled=enabled)
+        return [Deployment(plain, "triggered", description=description, triggers=[trigger])]
+
+    def automation(world: World) -> dict[str, Any]:
+        where = {"automations": {"name": {"any_": ["a trigger"]}}, "limit": 200}
+        (key,) = world.live()
+        identity = world.live()[key].id
+        rows = world.call("POST", "/automations/filter", where)
+        (found,) = [row for row in rows if row["actions"][0]["deployment_id"] == identity]
+        return dict(found)
+
+    world = World(server)
+    world.deploy(catalog("first"))
+    identity = automation(world)["id"]
+    world.call("PATCH", f"/automations/{identity}", {"enabled": False})
+    assert world.plan(catalog("first")).empty
+
+    world.deploy(catalog("second"))
+    assert automation(world)["enabled"] is False
+
+    # The code wins where its own value is another one than at the last release.
+    world.deploy(catalog("third", enabled=False))
+    world.deploy(catalog("third", enabled=True))
+    assert automation(world)["enabled"] is True

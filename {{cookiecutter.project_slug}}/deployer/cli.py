@@ -36,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         0 fine, 1 failed, 2 `plan --detailed-exitcode` found changes, 130 interrupted.
     """
     args = _parser().parse_args(argv)
+    args.environ = dict(os.environ)
     # An unset GitHub secret arrives as an empty variable, and Prefect crashes on some of those.
     for name in [name for name, value in os.environ.items() if name.startswith("PREFECT_")]:
         if not os.environ[name]:
@@ -51,6 +52,16 @@ def main(argv: list[str] | None = None) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("error: Interrupted.", file=sys.stderr)
         return INTERRUPTED
+    except ValueError as error:
+        if type(error).__name__ != "ValidationError":
+            raise
+        # Prefect reads its settings when it is imported, and pydantic refuses some of them.
+        _, setting, problem, *_ = [*str(error).splitlines(), "", ""]
+        print(
+            f"error: The Prefect setting {setting}: {problem.split(' [')[0].strip()}.",
+            file=sys.stderr,
+        )
+        return FAILED
 
 
 def _say(message: str) -> None:
@@ -155,11 +166,15 @@ def _setup(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> int:
-    from deployer import render, survey
+    from deployer import release, render, survey, target
 
     async def work(server: Server) -> Any:
-        chosen, target = await _target(server, args)
-        return await survey.survey(server, chosen, target, args.only)
+        if args.released:
+            chosen = _environment(args)
+            wanted = target.from_release(await release.latest(server, chosen))
+        else:
+            chosen, wanted = await _target(server, args)
+        return await survey.survey(server, chosen, wanted, args.only)
 
     made = _act(work).plan
     if args.format == "json":
@@ -252,6 +267,8 @@ def _rollback(args: argparse.Namespace) -> int:
 def _destroy(args: argparse.Namespace) -> int:
     from deployer import destroy
 
+    if args.all_but is not None:
+        return _sweep(args)
     chosen = _environment(args)
     if not args.yes and args.name is None:
         raise DeployerError(
@@ -265,10 +282,29 @@ def _destroy(args: argparse.Namespace) -> int:
     return 0
 
 
+def _sweep(args: argparse.Namespace) -> int:
+    from deployer import destroy
+
+    known = environment.load()
+    keep = {environment.select(known, args.environment, each).name for each in args.all_but}
+    chosen = environment.select(known, args.environment, "x")  # a name that every label fits
+
+    async def work(server: Server) -> list[str]:
+        labels = await destroy.labels(server, chosen)
+        gone = [environment.select(known, args.environment, each) for each in labels]
+        done = []
+        for each in [each for each in gone if each.name not in keep]:
+            done += await destroy.destroy(server, each, _who(), args.lock_timeout, _say)
+        return done
+
+    print("\n".join(_act(work)) or f"Nothing is left over in {args.environment}.")
+    return 0
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from deployer import doctor
 
-    findings = asyncio.run(doctor.examine(_environment(args), args.image, os.environ))
+    findings = asyncio.run(doctor.examine(_environment(args), args.image, args.environ))
     print(doctor.text(findings))
     return FAILED if any(finding.fatal for finding in findings) else 0
 
@@ -313,6 +349,11 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--detailed-exitcode", action="store_true", help="exit with 2 where something differs"
     )
+    made.add_argument(
+        "--released",
+        action="store_true",
+        help="compare with the last release instead of the catalog: what was edited on the server",
+    )
     made.add_argument("--format", choices=["text", "markdown", "json"], default="text")
 
     made = _acting(_wanted(_where(command(_deploy, "plan, apply, verify and record; or put back"))))
@@ -333,6 +374,9 @@ def _parser() -> argparse.ArgumentParser:
 
     made = _where(command(_destroy, "delete what this project owns in an environment"))
     made.add_argument("--yes", action="store_true", help="needed but for one preview")
+    made.add_argument(
+        "--all-but", nargs="*", metavar="NAME", help="every preview there is but these"
+    )
     made.add_argument(
         "--lock-timeout", type=float, default=600, help="seconds to wait for another deployer"
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from deployer.state import ANCHOR, State
 
+SWITCHES = {"schedules": "active", "triggers": "enabled"}  # an operator's, beside pause
 SYMBOLS = {"create": "+", "update": "~", "delete": "-", "unchanged": "="}
 
 
@@ -87,18 +88,19 @@ def settle(wanted: State, before: State | None, recorded: State | None) -> State
         before: the live state; None for a new deployment.
         recorded: the declared state of the last release; None where there is none.
     """
-    settled = {**wanted, "schedules": {}}
+    settled = {**wanted, "schedules": {}, "triggers": {}}
     if before and (recorded is None or recorded["paused"] == wanted["paused"]):
         settled["paused"] = before["paused"]
-    for slug, schedule in wanted["schedules"].items():
-        old = (before or {}).get("schedules", {}).get(slug)
-        last = (recorded or {}).get("schedules", {}).get(slug)
-        new = dict(schedule)
-        if old and (last is None or last["active"] == schedule["active"]):
-            new["active"] = old["active"]
-        if "anchor_date" in new and new["anchor_date"] is None:
-            new["anchor_date"] = (old or {}).get("anchor_date", ANCHOR)
-        settled["schedules"][slug] = new
+    for kind, switch in SWITCHES.items():
+        for name, declared in wanted[kind].items():
+            old = (before or {}).get(kind, {}).get(name)
+            last = (recorded or {}).get(kind, {}).get(name)
+            new = dict(declared)
+            if old and (last is None or last[switch] == declared[switch]):
+                new[switch] = old[switch]
+            if "anchor_date" in new and new["anchor_date"] is None:
+                new["anchor_date"] = (old or {}).get("anchor_date", ANCHOR)
+            settled[kind][name] = new
     return settled
 
 

@@ -56,6 +56,7 @@ def switches(declared: dict[str, State]) -> dict[str, Any]:
         key: {
             "paused": state["paused"],
             "schedules": {s: {"active": v["active"]} for s, v in state["schedules"].items()},
+            "triggers": {t: {"enabled": v["enabled"]} for t, v in state["triggers"].items()},
         }
         for key, state in declared.items()
     }
@@ -70,6 +71,18 @@ async def recent(server: Server, environment: Environment, limit: int = 1) -> li
     body = {**_where(environment), "sort": "CREATED_DESC", "limit": limit}
     rows = await server.request("POST", "/artifacts/filter", json=body)
     return [_parse(row) for row in rows]
+
+
+async def latest(server: Server, environment: Environment) -> Release:
+    """Return the latest release.
+
+    Raises:
+        DeployerError: there is none.
+    """
+    found = await recent(server, environment)
+    if not found:
+        raise DeployerError(f"Nothing was released in {environment.name} yet: deploy first.")
+    return found[0]
 
 
 async def find(server: Server, environment: Environment, number: int | None) -> Release:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -138,7 +139,10 @@ class Server:
                 schedules=[states.to_schedule(*each) for each in state["schedules"].items()],
                 paused=state["paused"],
                 concurrency_limit=limit,
-                triggers=list(entry.options.get("triggers") or []),
+                triggers=[
+                    each.model_copy(update={"enabled": state["triggers"][each.name]["enabled"]})
+                    for each in entry.options.get("triggers") or []
+                ],
                 parameters=dict(entry.options.get("parameters") or {}),
                 description=state["description"],
                 tags=state["tags"],
@@ -270,7 +274,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, httpx.TransportError):
         from prefect.settings import get_current_settings
 
-        url = get_current_settings().api.url
+        url = re.sub(r"//[^/@]*@", "//", str(get_current_settings().api.url))  # no password
         return f"The Prefect server at {url} cannot be reached ({error}): check PREFECT_API_URL."
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 

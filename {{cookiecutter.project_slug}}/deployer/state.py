@@ -60,7 +60,7 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
         "parameter_schema": parameter_schema(flow).model_dump(mode="json", exclude_unset=True),
         "enforce_parameter_schema": options.get("enforce_parameter_schema", True),
         "tags": sorted({*(options.get("tags") or ()), *environment.tags}),
-        "description": options.get("description") or flow.description,
+        "description": options.get("description") or flow.description or None,
         "version": options.get("version") or flow.version,
         "concurrency_limit": config.limit if config else limit,
         "collision_strategy": str(config.collision_strategy.value) if config else None,
@@ -95,7 +95,7 @@ def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | Non
         "parameter_schema": row["parameter_openapi_schema"] or {},
         "enforce_parameter_schema": row["enforce_parameter_schema"],
         "tags": sorted(row["tags"]),
-        "description": row["description"],
+        "description": row["description"] or None,
         "version": row["version"],
         "concurrency_limit": limit.get("limit"),
         "collision_strategy": options.get("collision_strategy"),
@@ -187,7 +187,7 @@ def _trigger(automation: dict[str, Any]) -> dict[str, Any]:
 
     def strip(value: Any) -> Any:
         if isinstance(value, dict):
-            ids = ("id", "created", "updated", "deployment_id", "owner_resource", "enabled")
+            ids = ("id", "created", "updated", "deployment_id", "owner_resource")
             return {k: strip(v) for k, v in value.items() if k not in ids}
         return [strip(v) for v in value] if isinstance(value, list) else value
 
