@@ -69,7 +69,7 @@ class Command:
 def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     """`start(folder, *command, **environment)` starts a command; what is left of it is killed.
 
-    Its HOME is empty, but for the caches that make it fast.
+    Its HOME is empty; uv's cache and data are elsewhere.
     """
     if not Path("/proc/self/environ").exists():
         pytest.skip("processes are found by /proc here, which only Linux has")
@@ -84,7 +84,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")
         }
-        env = {**kept, "HOME": str(home), "UV_CACHE_DIR": cache, MARK: mark, **environment}
+        uv = {"UV_CACHE_DIR": cache, "XDG_DATA_HOME": str(tmp_path / "data")}
+        env = {**kept, **uv, "HOME": str(home), MARK: mark, **environment}
         # As on a machine that has only git, Python and uv: nothing of this environment helps.
         env.pop("VIRTUAL_ENV", None)
         with log.open("w") as output:

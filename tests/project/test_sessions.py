@@ -100,7 +100,7 @@ def test_every_session_has_a_description_and_the_readme_names_only_what_exists(
     folder: Path,
 ) -> None:
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"nox -s (\w+)", readme))
+    named = set(re.findall(r"`(?:uvx nox )?-s (\w+)", readme))
 
     assert named, "the README names no session"
     if folder == ROOT:
@@ -115,4 +115,4 @@ def test_every_session_of_a_project_is_in_its_readme() -> None:
 
     # `uvx nox` runs these.
     unnamed = sessions(ROOT / TEMPLATE_FOLDER) - {"lint", "tests"}
-    assert {name for name in unnamed if f"nox -s {name}" not in readme} == set()
+    assert {name for name in unnamed if f"-s {name}" not in readme} == set()

@@ -74,6 +74,7 @@ class Up:
                 image.build(name)
             with self.step("registry and push"):
                 name = self.push(name)
+                say(f"The image is {name}")
             options += ["--image", name]
             if sys.platform == "linux":
                 # Elsewhere Docker Desktop provides host.docker.internal, which the worker uses.
