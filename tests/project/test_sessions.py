@@ -100,7 +100,7 @@ def test_every_session_has_a_description_and_the_readme_names_only_what_exists(
     folder: Path,
 ) -> None:
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`(?:uvx nox )?-s (\w+)", readme))
+    named = set(re.findall(r"(?:nox |`)-s (\w+)", readme))
 
     assert named, "the README names no session"
     if folder == ROOT:
