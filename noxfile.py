@@ -120,6 +120,7 @@ def lock(session: nox.Session) -> None:
     poetry = ["uvx", *(f"--with={pin}" for pin in pins), "--from=poetry", "poetry"]
     update = [] if "--no-update" in session.posargs else ["--regenerate"]
     with TemporaryDirectory() as folder:
+        session.env["POETRY_VIRTUALENVS_IN_PROJECT"] = "true"  # gone with the folder
         project = bake(session, Path(folder))
         with session.chdir(project):
             session.run(*poetry, "lock", *update)
