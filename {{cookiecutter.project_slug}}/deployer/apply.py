@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from deployer import state as states
+from deployer import write as writing
+from deployer.answers import explain, is_refusal
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
 from deployer.plan import Change, Plan, difference
-from deployer.server import Live, Server, explain, is_refusal
+from deployer.server import Live, Server
 from deployer.state import State
 
 Say = Callable[[str], None]
@@ -30,7 +32,7 @@ async def apply(
     async def write(change: Change) -> None:
         entry = entries[change.key]
         await _drop_nameless(server, live.get(change.key))
-        await server.deploy(entry, with_leaving(change))
+        await writing.deploy(entry, with_leaving(change))
 
     await carry_out(server, plan, live, write, say)
 
@@ -40,7 +42,7 @@ async def reinstate(server: Server, plan: Plan, live: dict[str, Live], say: Say)
 
     async def write(change: Change) -> None:
         assert change.after is not None  # noqa: S101 - creations and updates have one
-        await server.put(change.after, live.get(change.key))
+        await writing.put(server, change.after, live.get(change.key))
 
     await carry_out(server, plan, live, write, say)
 
@@ -70,7 +72,7 @@ async def carry_out(
     if refused:
         raise DeployerError(*refused)
     for change in plan.of("delete"):
-        await server.put(switched_off(live[change.key].state), live[change.key])
+        await writing.put(server, switched_off(live[change.key].state), live[change.key])
 
 
 async def prune(server: Server, plan: Plan, now: dict[str, Live]) -> None:
@@ -103,7 +105,7 @@ async def restore(
         if old is None and new is not None:
             await server.delete(new)
         elif old is not None and (new is None or difference(old.state, new.state)):
-            await server.put(old.state, new)
+            await writing.put(server, old.state, new)
         else:
             continue
         say(f"put back {change.key}")

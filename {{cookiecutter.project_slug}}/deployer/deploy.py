@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from deployer import apply, guards, lock, release, verify
+from deployer.answers import explain
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.plan import Plan
 from deployer.release import Release
-from deployer.server import Server, explain
+from deployer.server import Server
 from deployer.survey import Survey, survey
 from deployer.target import Target
 from deployer.verify import SmokeRun
@@ -61,12 +62,14 @@ class Outcome:
         release: its record; None where nothing differed.
         runs: the smoke runs.
         seconds: how long each step took.
+        ids: of what is deployed now, by `FLOW/NAME`.
     """
 
     plan: Plan
     release: Release | None = None
     runs: list[SmokeRun] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
 
 
 async def deploy(
@@ -84,7 +87,7 @@ async def deploy(
     look = await survey(server, environment, target, options.only)
     clock("plan")
     if look.plan.empty:
-        return Outcome(look.plan, seconds=clock.seconds)
+        return Outcome(look.plan, seconds=clock.seconds, ids=_ids(look))
     guards.refuse_older(look.latest, options.order)
     async with lock.held(server, environment, options.who, options.lock_timeout, say) as mine:
         clock("lock")
@@ -94,7 +97,7 @@ async def deploy(
         if foreign := await guards.foreign(server, look.plan, options.adopt):
             look = await survey(server, environment, target, options.only, foreign)
         if look.plan.empty:
-            return Outcome(look.plan, seconds=clock.seconds)
+            return Outcome(look.plan, seconds=clock.seconds, ids=_ids(look))
         try:
             return await _transaction(server, environment, target, options, look, say, clock)
         except BaseException as error:
@@ -134,7 +137,11 @@ async def _transaction(
     record = _record(target, options, look, final, str(await server.now()))
     await release.record(server, environment, record)
     clock("record")
-    return Outcome(look.plan, record, runs, clock.seconds)
+    return Outcome(look.plan, record, runs, clock.seconds, _ids(final))
+
+
+def _ids(look: Survey) -> dict[str, str]:
+    return {key: each.id for key, each in look.live.items()}
 
 
 def _record(target: Target, options: Options, look: Survey, final: Survey, at: str) -> Release:

@@ -15,10 +15,10 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, t
 
 from deployer import doctor_connection as connection
 from deployer import doctor_image
+from deployer.answers import explain
 from deployer.environment import FILE, Environment
 from deployer.finding import Finding as Finding
 from deployer.finding import text as text
-from deployer.server import explain
 from deployer.verify import FRESH
 
 PATIENCE = 10  # seconds for one answer; a server that needs more has a problem worth naming

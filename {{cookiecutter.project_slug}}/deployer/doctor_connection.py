@@ -18,8 +18,8 @@ from prefect.client.base import ServerType
 from prefect.client.orchestration import PrefectClient
 from prefect.settings.models.api import APISettings
 
+from deployer.answers import explain
 from deployer.finding import Finding
-from deployer.server import explain
 
 SKEW = 30  # seconds between two clocks that nobody notices
 HANGS_UP = (httpx.RemoteProtocolError, httpx.ReadError)

@@ -12,7 +12,8 @@ from deployer import plan, release, state
 from deployer.catalog import Deployment
 from deployer.environment import Environment
 from deployer.errors import DeployerError
-from deployer.server import VERSION_TYPE, Server
+from deployer.server import Server
+from deployer.write import VERSION_TYPE
 
 
 async def refuse_deployed(server: Server, environment: Environment) -> None:

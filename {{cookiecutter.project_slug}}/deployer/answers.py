@@ -1,0 +1,58 @@
+"""What the server's errors mean, in sentences."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+
+REFUSALS = {400, 404, 409, 422}
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the server understood a request and refused it: the next one may be fine."""
+    error = cause(error)
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code in REFUSALS
+
+
+def cause(error: BaseException) -> BaseException:
+    """Return the HTTP error that Prefect wrapped, or the error itself."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, httpx.HTTPError):
+        inner = inner.__cause__ or inner.__context__
+    return inner or error
+
+
+def explain(error: BaseException) -> str:
+    """Return one sentence for an error of the API: what was refused, without the request's body."""
+    error = cause(error)
+    if isinstance(error, httpx.HTTPStatusError):
+        status = error.response.status_code
+        if status in (401, 403):
+            return (
+                f"The Prefect server refuses the credentials ({status}): set PREFECT_API_KEY for "
+                "Prefect Cloud, or PREFECT_API_AUTH_STRING for a server of your own."
+            )
+        where = f"{error.request.method} {error.request.url.path}"
+        return f"The Prefect server answers {status} to {where}: {_detail(error.response)}."
+    if isinstance(error, httpx.TimeoutException):
+        return "The Prefect server did not answer in time: look at its log, then deploy again."
+    if isinstance(error, httpx.TransportError):
+        from prefect.settings import get_current_settings
+
+        url = re.sub(r"//[^/@]*@", "//", str(get_current_settings().api.url))  # no password
+        return f"The Prefect server at {url} cannot be reached ({error}): check PREFECT_API_URL."
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        data = response.json()
+    except ValueError:
+        return response.reason_phrase
+    if not isinstance(data, dict):
+        return response.reason_phrase
+    detail = data.get("detail") or data.get("exception_message") or data.get("exception_detail")
+    if isinstance(detail, list):  # FastAPI's errors carry the whole input: keep place and message
+        return "; ".join(f"{'.'.join(map(str, e.get('loc', ())))}: {e.get('msg')}" for e in detail)
+    return str(detail or response.reason_phrase).splitlines()[0][:300]
