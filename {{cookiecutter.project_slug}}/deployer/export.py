@@ -19,8 +19,8 @@ from deployer import plan, state
 from deployer.catalog import Deployment
 from deployer.environment import Environment
 from deployer.errors import DeployerError
-from deployer.server import VERSION_TYPE
 from deployer.state import State
+from deployer.write import VERSION_TYPE
 
 HEADER = """\
 # Made by `python -m deployer export {name}`: make it again, do not edit it.
