@@ -25,7 +25,11 @@ from tests.baking import path_with_tools
 STAND_INS = Path(__file__).resolve().parents[1] / "e2e" / "stand-ins"
 RUNNERS = ("ubuntu-24.04", "ubuntu-24.04-arm", "self-hosted")
 # Act closes a failed step's terminal at once, before it has read what the step printed last.
-LINGER = "trap 'code=$?; [ $code = 0 ] || sleep 0.5; exit $code' EXIT\n"
+# A step that execs another program has no trap any more, so here it is a child.
+LINGER = """\
+trap 'code=$?; [ $code = 0 ] || sleep 0.5; exit $code' EXIT
+exec() { "$@"; exit $?; }
+"""
 # What a CI system that runs these tests would otherwise whisper to the workflows under test.
 NOT_PASSED_ON = re.compile(r"(PREFECT|GITHUB|ACTIONS|RUNNER|INPUT|NOX|VIRTUAL_ENV|PYTHON|PYTEST)")
 
@@ -116,6 +120,7 @@ class Act:
         self.secrets = {"GITHUB_TOKEN": "canary-github-token"} | dict(secrets or {})
         self.records = folder / "records"
         self.records.mkdir(parents=True)
+        shutil.copy(STAND_INS / "gh", self.records)
         self.git("init", "--quiet", "--initial-branch", "main")
         self.git("remote", "add", "origin", f"https://github.com/{self.repository}.git")
         self.commit("First commit")
@@ -139,10 +144,39 @@ class Act:
         self.git("commit", "--quiet", "--message", message)
         return self.git("rev-parse", "HEAD")
 
+    def replace(self, path: str, before: str, after: str) -> None:
+        """Replace a text that stands once in a file, and commit."""
+        file = self.project / path
+        text = file.read_text()
+        assert text.count(before) == 1, f"{before!r} stands {text.count(before)} times in {path}"
+        file.write_text(text.replace(before, after))
+        self.commit(f"Edit {path}")
+
     def records_of(self, action: str) -> list[Any]:
         """Return what a stand-in was given, one entry a call."""
         file = self.records / f"{action}.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    @property
+    def github(self) -> dict[str, Any]:
+        """What the stand-in of `gh` holds: comments, issues, pulls, versions."""
+        file = self.records / "github.json"
+        held: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        return {"comments": [], "issues": [], "pulls": [], "versions": []} | held
+
+    @github.setter
+    def github(self, held: Mapping[str, Any]) -> None:
+        (self.records / "github.json").write_text(json.dumps(held))
+
+    def pull_request(
+        self, action: str = "opened", number: int = 7, *, fork: bool = False, author: str = "jo"
+    ) -> WorkflowRun:
+        """Run ci.yml, or cleanup.yml where it is closed, as for a pull request."""
+        head = {"repo": {"full_name": "somebody/else" if fork else self.repository}}
+        pull_request = {"number": number, "head": head, "user": {"login": author}}
+        payload = {"action": action, "number": number, "pull_request": pull_request}
+        workflow = "cleanup.yml" if action == "closed" else "ci.yml"
+        return self.run("pull_request", workflow, payload)
 
     def push(self, *, timeout: float = 900) -> WorkflowRun:
         """Run deploy.yml as a push to main would."""
@@ -196,11 +230,12 @@ class Act:
         kept = {k: v for k, v in os.environ.items() if not NOT_PASSED_ON.match(k) and k != "CI"}
         (folder / "linger.sh").write_text(LINGER)
         log = folder / "log.jsonl"
+        path = os.pathsep.join([str(self.records), path_with_tools()])
         with log.open("wb") as output:
             popen = subprocess.Popen(
                 command,
                 cwd=self.project,
-                env=kept | {"PATH": path_with_tools(), "BASH_ENV": str(folder / "linger.sh")},
+                env=kept | {"PATH": path, "BASH_ENV": str(folder / "linger.sh")},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

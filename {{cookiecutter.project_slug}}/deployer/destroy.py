@@ -9,6 +9,19 @@ from deployer.environment import Environment
 from deployer.server import Server
 
 
+async def labels(server: Server, environment: Environment) -> list[str]:
+    """Return the labels of which there are deployments, such as `pr-7`.
+
+    Args:
+        server: where they are.
+        environment: one of them, with any label.
+    """
+    prefix = environment.tags[0].removesuffix(str(environment.label))
+    where = {"deployments": {"tags": {"all_": environment.tags[1:]}}}
+    tags = {tag for row in await server.pages("/deployments/filter", where) for tag in row["tags"]}
+    return sorted(tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix))
+
+
 async def destroy(
     server: Server,
     environment: Environment,

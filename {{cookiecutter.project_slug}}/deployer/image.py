@@ -20,6 +20,8 @@ from deployer.errors import DeployerError
 
 # The Dockerfile, and whatever .dockerignore lets in.
 CONTENT = ("Dockerfile", ".dockerignore", "requirements.txt", "flows", "deployments", "deployer")
+# What registries answer for an image that is not there; some do not tell it from a forbidden one.
+ABSENT = ("not found", "name unknown", "manifest unknown", "denied", "unauthorized", "forbidden")
 
 
 def call(*command: str, env: dict[str, str] | None = None, stdin: str | None = None) -> str:
@@ -56,6 +58,26 @@ def tag() -> str:
     return "src-" + call("git", "hash-object", "--stdin", stdin=files + "\n")[:40]
 
 
+def digest(name: str) -> str | None:
+    """Return the digest that a registry has under this name; None if it has none.
+
+    Raises:
+        DeployerError: the registry cannot be asked, which is not the same.
+    """
+    command = ["docker", "buildx", "imagetools", "inspect", name]
+    command += ["--format", "{{print .Manifest.Digest}}"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if not answer.returncode:
+        return answer.stdout.strip()
+    lines = answer.stderr.strip().splitlines() or ["no message"]
+    if any(word in lines[-1].lower() for word in ABSENT):
+        return None
+    raise DeployerError(
+        f"The registry cannot be asked for {name}: {lines[-1]}. "
+        "Nothing was built; run it again when the registry is well."
+    )
+
+
 def is_engine_running() -> bool:
     """Tell whether there is a Docker engine to talk to."""
     try:
@@ -88,14 +110,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--repository", help="what the tag is appended to, such as ghcr.io/me/flows"
     )
-    parser.add_argument("--name-only", action="store_true", help="print the name, build nothing")
+    parser.add_argument("--platform", help="part of the name where it is given: linux/arm64")
+    parser.add_argument("--label", help="whose image it is, before the rest of the tag: pr-7")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--name-only", action="store_true", help="print the name, build nothing")
+    what.add_argument(
+        "--digest", action="store_true", help="print its digest in the registry, if it is there"
+    )
     options = parser.parse_args(argv)
     try:
-        name = f"{options.repository or next(iter(load().values())).project}:{tag()}"
+        parts = [options.label, tag(), (options.platform or "").replace("/", "-")]
+        repository = options.repository or next(iter(load().values())).project
+        name = f"{repository}:{'-'.join(part for part in parts if part)}"
+        if options.digest:
+            print(digest(name) or "")
+            return 0
         if not options.name_only:
             build(name)
     except DeployerError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
     print(name)
     return 0

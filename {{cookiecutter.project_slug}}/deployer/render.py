@@ -129,13 +129,24 @@ def outcome_markdown(outcome: Outcome, environment: str) -> str:
     """Return what a deploy did, for the summary of a job."""
     if outcome.plan.empty:
         counted = counts(outcome.plan)
-        return f"### {environment} is up to date\n\n{counted.capitalize()}; nothing was written.\n"
+        head = f"### {environment} is up to date\n\n{counted.capitalize()}; nothing was written.\n"
+        return "\n".join([head, *_links(outcome)])
     number = outcome.release.number if outcome.release else "?"
     parts = [markdown(outcome.plan, f"{environment} is at release {number}")]
     if outcome.runs:
         rows = [f"| [{r.key}]({r.url}) | {r.state} | {r.seconds:.1f} s |" for r in outcome.runs]
         parts.append("\n".join(["| smoke run | state | took |", "| --- | --- | ---: |", *rows, ""]))
-    return "\n".join([*parts, _timings(outcome), ""])
+    return "\n".join([*parts, *_links(outcome), _timings(outcome), ""])
+
+
+def _links(outcome: Outcome) -> list[str]:
+    """Return one paragraph that leads to what is deployed in the UI."""
+    from deployer.verify import deployment_url
+
+    links = [f"[{_cell(key)}]({deployment_url(i)})" for key, i in sorted(outcome.ids.items())]
+    return [f"<details><summary>In the UI</summary>\n\n{', '.join(links)}\n\n</details>\n"][
+        : len(links)
+    ]
 
 
 def runs_text(runs: list[SmokeRun]) -> str:

@@ -53,9 +53,26 @@ def from_catalog(
 def from_release(recorded: Release) -> Target:
     """Return what a recorded release asks for; pause and switches are today's operator's."""
     return Target(
-        recorded.states,
+        {
+            key: _as_declared(each, recorded.switches.get(key))
+            for key, each in recorded.states.items()
+        },
         recorded.smoke,
         recorded.switches,
         image=recorded.image,
         commit=recorded.commit,
     )
+
+
+def _as_declared(recorded: State, switches: dict[str, Any] | None) -> State:
+    """Return a recorded state with what was declared of its switches, not what operators made."""
+    if switches is None:
+        return recorded
+    settled = {
+        kind: {
+            name: {**each, **switches.get(kind, {}).get(name, {})}
+            for name, each in recorded[kind].items()
+        }
+        for kind in ("schedules", "triggers")
+    }
+    return {**recorded, "paused": switches["paused"], **settled}

@@ -184,6 +184,13 @@ def run_url(identity: str) -> str:
     return url_for("flow-run", obj_id=UUID(identity)) or f"flow run {identity}"
 
 
+def deployment_url(identity: str) -> str:
+    """Return the address of a deployment in the UI."""
+    from prefect.utilities.urls import url_for
+
+    return url_for("deployment", obj_id=UUID(identity)) or f"deployment {identity}"
+
+
 def _failure(run: SmokeRun) -> str:
     logs = "\n".join(f"    {line}" for message in run.logs for line in message.splitlines()[-15:])
     return f"The smoke run {run.name} of {run.key} ended {run.state}: {run.url}\n{logs}"
