@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 
 from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
-from prefect.client.schemas.schedules import RRuleSchedule
+from prefect.deployments.schedules import create_deployment_schedule_create
 from prefect.schedules import Schedule
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -179,7 +179,7 @@ def _timing_problems(schedule: Schedule) -> list[str]:
     if schedule.timezone is not None and schedule.timezone not in _zones():
         return [f"there is no time zone {schedule.timezone!r}: write one like Europe/Berlin."]
     if schedule.rrule is not None:
-        made = RRuleSchedule(rrule=schedule.rrule).rrule
+        made = getattr(create_deployment_schedule_create(schedule).schedule, "rrule", None)
         start = "DTSTART:20200101T000000"  # of a rule without one, unless Prefect takes today
         if made not in (schedule.rrule, f"{start}\n{schedule.rrule}"):
             return [f"its rrule would begin anew with every deploy: put {start} before it."]

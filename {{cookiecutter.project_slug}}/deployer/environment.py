@@ -128,7 +128,8 @@ def select(environments: dict[str, Environment], name: str, label: str | None) -
         raise DeployerError(f"The environment {name!r} takes no --name: leave --name out.")
     if not LABEL.fullmatch(label) or len(label) > 40:
         raise DeployerError(
-            f"--name {shown(label)} is not a label: use up to 40 of a-z, 0-9 and -, such as pr-7."
+            f"--name {shown(label)} is no label for the environment {name!r}: "
+            "use up to 40 of a-z, 0-9 and -, such as pr-7."
         )
     full = f"{name}-{label}"
     for other in environments.keys() - {name}:

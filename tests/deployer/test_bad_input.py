@@ -1,0 +1,1022 @@
+"""Bad catalogs and environments: a sentence that says where and what, and not one request."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.baking import Project, bake_into
+
+OURS = ("deployer", "deployments", "flows")
+FLOWS = """\
+from prefect import flow
+
+
+@flow
+def plain() -> None:
+    pass
+
+
+@flow
+def sample(rows: int = 1, label: str = "x") -> None:
+    pass
+
+
+@flow
+def needs(items: list[int]) -> None:
+    pass
+
+
+@flow
+def 数据(数量: int = 1) -> None:
+    pass
+"""
+HEAD = """\
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import flows.sample
+from flows.sample import needs, plain, sample, 数据
+from prefect import flow
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.events import DeploymentEventTrigger
+from prefect.schedules import Cron, Interval, RRule, Schedule
+from pydantic import SecretStr
+
+from deployer.catalog import Deployment
+
+"""
+UUID = "01234567-89ab-cdef-0123-456789abcdef"
+SECRET = "correct-horse"  # noqa: S105 - planted; no message may repeat it
+
+
+class Listener:
+    """A port that counts who connects to it, and knows nothing."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            connection.close()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
+
+
+@dataclass
+class Answer:
+    """What one command did."""
+
+    code: int
+    out: str
+    err: str
+
+    def refuses(self, *fragments: str) -> None:
+        """Assert that this is exit code 1 and sentences, with these fragments in them."""
+        assert self.code == 1, self
+        assert self.out == ""
+        lines = self.err.splitlines()
+        assert lines
+        for line in lines:
+            assert line.startswith("error: "), line
+            assert line.endswith((".", "?")), line
+            assert "deployments/" in line or "flows/" in line or "environment" in line, line
+        assert "Traceback" not in self.err
+        assert SECRET not in self.err
+        for fragment in fragments:
+            assert fragment in self.err, f"{fragment!r} is not in:\n{self.err}"
+
+
+class Bench:
+    """A generated project whose deployer runs in this process, as fresh as in a new one."""
+
+    def __init__(self, project: Project, listener: Listener) -> None:
+        self.project, self.listener = project, listener
+        self.catalog = project.path / "deployments/catalog.py"
+        self.environments = project.path / "deployments/environments.toml"
+        self.originals = {each: each.read_bytes() for each in (self.catalog, self.environments)}
+
+    def module(self, name: str) -> ModuleType:
+        """Import a module of the project's deployer."""
+        return importlib.import_module(f"deployer.{name}")
+
+    def reset(self) -> None:
+        """Bring the files back and forget what was imported of them."""
+        for path, content in self.originals.items():
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+        (self.project.path / "flows/sample.py").write_text(FLOWS, encoding="utf-8")
+        forget("deployments", "flows")
+        self.listener.connections = 0
+
+    def declare(self, body: str) -> None:
+        """Write a catalog: a whole module's body, or one entry."""
+        catalog = body if "CATALOG" in body else f"CATALOG = [\n    {body},\n]\n"
+        self.catalog.write_text(HEAD + catalog, encoding="utf-8")
+
+    def run(self, capsys: pytest.CaptureFixture[str], *words: str) -> Answer:
+        """Run `python -m deployer` here."""
+        forget("deployments", "flows")
+        importlib.invalidate_caches()
+        capsys.readouterr()
+        try:
+            code = self.module("cli").main(list(words))
+        except SystemExit as end:
+            code = end.code
+        printed = capsys.readouterr()
+        return Answer(code, printed.out, printed.err)
+
+    def refuses(self, capsys: pytest.CaptureFixture[str], *fragments: str) -> None:
+        """Assert that `check` refuses, and sends nothing."""
+        self.run(capsys, "check").refuses(*fragments)
+        assert self.listener.connections == 0
+
+
+def forget(*packages: str) -> dict[str, ModuleType]:
+    """Take modules out of Python's memory and return them."""
+    names = [name for name in sys.modules if name.split(".")[0] in packages]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+@pytest.fixture(scope="module")
+def whole_bench(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """The project of all cases."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    project = bake_into(tmp_path_factory.mktemp("bad input"), template)
+    listener = Listener()
+    others = forget(*OURS)
+    with pytest.MonkeyPatch.context() as patch, temporary_settings({PREFECT_API_URL: listener.url}):
+        patch.syspath_prepend(str(project.path))
+        patch.setattr(sys, "dont_write_bytecode", True)  # files change within a second
+        patch.setenv("PREFECT_API_URL", listener.url)
+        yield Bench(project, listener)
+    forget(*OURS)
+    sys.modules.update(others)
+    listener.close()
+
+
+@pytest.fixture
+def bench(whole_bench: Bench) -> Iterator[Bench]:
+    """The project, as it was generated."""
+    whole_bench.reset()
+    yield whole_bench
+    whole_bench.reset()
+
+
+def entry(arguments: str, flow: str = "sample") -> str:
+    """Return the source of one entry."""
+    return f'Deployment({flow}, "hourly", {arguments})'
+
+
+def named(name: object) -> str:
+    """Return the source of an entry of this name."""
+    return f"Deployment(sample, {name!r})"
+
+
+HOURLY = "deployments/catalog.py, sample/hourly: "
+BAD_CATALOGS: dict[str, tuple[str, tuple[str, ...]]] = {
+    # The module
+    "a syntax error": ("CATALOG = [", ("catalog.py, line 14: SyntaxError: '[' was never closed",)),
+    "an indentation error": ("  CATALOG = []", ("catalog.py, line 14: IndentationError",)),
+    "an unknown name": ("CATALOG = [nothing]", ("catalog.py, line 14: NameError", "'nothing'")),
+    "an unknown module": (
+        "import nothing\nCATALOG = []",
+        ("catalog.py, line 14: ModuleNotFoundError: No module named 'nothing'",),
+    ),
+    "an exit": ("raise SystemExit('CATALOG')", ("catalog.py, line 14: SystemExit: CATALOG",)),
+    "an error without a text": ("raise ValueError  # CATALOG", ("line 14: ValueError: Val",)),
+    "an error of many lines": (
+        "raise ValueError('a\\nb')  # CATALOG",
+        ("catalog.py, line 14: ValueError: a. Mend it",),
+    ),
+    "no CATALOG": ("CATALOGUE = []", ("CATALOG is missing: write CATALOG = [",)),
+    "a tuple": ("CATALOG = ()", ("CATALOG is a tuple and no list",)),
+    "a dict": ("CATALOG = {}", ("CATALOG is a dict and no list",)),
+    "a flow as an entry": (
+        "CATALOG = [plain, Deployment(plain, 'x'), 3]",
+        ("entry 1 of CATALOG is <prefect.flows.Flow", "entry 3 of CATALOG is 3", "write Deploym"),
+    ),
+    "an entry without a name": ("Deployment(plain)", ("line 15: TypeError", "'name'")),
+    "a flow name that Prefect refuses": (
+        "@flow(name='a/b')\ndef bad(): ...\nCATALOG = []",
+        ("catalog.py, line 14: InvalidNameError: Name 'a/b'",),
+    ),
+    # The flow
+    "a function that is no flow": ("Deployment(plain.fn, 'x')", ("<function plain", "put @flow")),
+    "no flow at all": ("Deployment(None, 'x')", ("None/x", "None is not a flow: put @flow on")),
+    "a lambda": (
+        "Deployment(flow(lambda: None, name='f'), 'x')",
+        ("f/x: a worker cannot import deployments.catalog.<lambda>: define the flow with @flow",),
+    ),
+    "a local flow": (
+        "def make():\n    @flow\n    def f(): ...\n    return f\n"
+        "CATALOG = [Deployment(make(), 'x')]",
+        ("f/x: a worker cannot import deployments.catalog.f",),
+    ),
+    "a flow of __main__": (
+        "def f(): ...\nf.__module__ = '__main__'\nCATALOG = [Deployment(flow(f), 'x')]",
+        ("f/x: a worker cannot import __main__.f",),
+    ),
+    "a flow under another name": (
+        "def f(): ...\ng = flow(f)\nCATALOG = [Deployment(g, 'x')]",
+        ("f/x: a worker cannot import deployments.catalog.f", "under the name of its function"),
+    ),
+    # Options
+    "an unknown option": (entry("tagz=['a']"), (f"{HOURLY}there is no option 'tagz", "mean tags?")),
+    "an option unlike any": (entry("zzz=1"), ("no option 'zzz'; see the options of Flow.deploy",)),
+    "an image": (entry("image='x'"), (f"{HOURLY}image cannot be set here", "--image")),
+    "a work pool": (entry("work_pool_name='x'"), ("work_pool_name cannot", "environments.toml")),
+    "a build": (entry("build=False"), (f"{HOURLY}build cannot be set here",)),
+    "paused is text": (entry("paused='no'"), ("paused is 'no', but it should be a valid bool",)),
+    "a description of numbers": (entry("description=3"), ("description is 3", "valid string")),
+    "a version of numbers": (entry("version=1.0"), ("version is 1.0", "valid string")),
+    "a description with NUL": (entry("description='\\0'"), ("description holds a NUL",)),
+    "half a character": (entry("description='\\ud800'"), ("description cannot be sent as JSON",)),
+    "tags as one text": (entry("tags='a'"), ("tags is 'a', but it should be a valid list",)),
+    "a tag of numbers": (entry("tags=['a', 3]"), ("tags.1 is 3, but it should be a valid string",)),
+    "a blank tag": (entry("tags=[' ']"), ("the tag ' ' is blank",)),
+    "a reserved tag": (entry("tags=['project:other']"), ("'project:other' marks what is ours",)),
+    "another reserved tag": (entry("tags=['environment:x']"), ("'environment:x' marks",)),
+    "no runs at once": (entry("concurrency_limit=0"), ("concurrency_limit is 0", "from 1")),
+    "less than no runs": (entry("concurrency_limit=-1"), ("concurrency_limit is -1",)),
+    "a limit in text": (entry("concurrency_limit='2'"), ("concurrency_limit is '2'", "integer")),
+    "a limit of True": (entry("concurrency_limit=True"), ("concurrency_limit is True", "integer")),
+    "a limit in a dict": (entry("concurrency_limit={'limit': 1}"), ("limit is {'limit': 1}",)),
+    "a configured limit of 0": (
+        entry("concurrency_limit=ConcurrencyLimitConfig(limit=0)"),
+        ("concurrency_limit is ConcurrencyLimitConfig(limit=0",),
+    ),
+    "a trigger without a name": (
+        entry("triggers=[DeploymentEventTrigger(expect={'e'})]"),
+        (f"{HOURLY}a trigger has no name",),
+    ),
+    "a trigger that is none": (entry("triggers=['e']"), ("triggers.0 is 'e'", "EventTrigger")),
+    "two triggers of one name": (
+        entry("triggers=2 * [DeploymentEventTrigger(name='t', expect={'e'})]"),
+        ("two triggers have the same name",),
+    ),
+    "a queue of a bad name": (entry("work_queue_name='a/b'"), ("work_queue_name is 'a/b'", "'/'")),
+    # Names
+    **{
+        f"the name {name!r}": (named(name), ("deployments/catalog.py, sample/", text))
+        for name, text in {
+            "a/b": "leave '/' out",
+            "50%": "leave '%' out",
+            "a&b": "leave '&' out",
+            "a<b": "leave '<' out",
+            "a>b": "leave '>' out",
+            "a?": "leave '?' out",
+            "#1": "leave '#' out",
+            "a\nb": "sample/a\\nb: the deployment's name is 'a\\nb': leave '\\n' out",
+            "a\0": "leave '\\x00' out",
+            "a\x7f": "leave '\\x7f' out",
+            "a\ud800": "leave '\\ud800' out",
+            " a": "leave the space",
+            "a ": "leave the space",
+            "a.py": "ends with .py",
+            "": "cannot be blank",
+            " ": "cannot be blank",
+            ".": "means a folder",
+            "..": "means a folder",
+            "x" * 300: "cannot have more than 255 characters",
+        }.items()
+    },
+    "the name None": ("Deployment(sample, None)", ("sample/None", "None, but it has to be text")),
+    "the name 7": ("Deployment(sample, 7)", ("sample/7", "is 7, but it has to be text")),
+    "a flow's name with a question mark": (
+        "Deployment(sample.with_options(name='why?'), 'x')",
+        ("why?/x: the flow's name is 'why?': leave '?' out",),
+    ),
+    "a flow's name of spaces": (
+        "Deployment(sample.with_options(name=' '), 'x')",
+        (" /x: the flow's name is ' ', but it cannot be blank",),
+    ),
+    "two of one name": (
+        "CATALOG = [Deployment(plain, 'x'), Deployment(plain, 'y'), Deployment(plain, 'x')]",
+        ("plain/x: there are 2 entries of this name",),
+    ),
+    "two of one name by with_options": (
+        "CATALOG = [Deployment(plain, 'x'), Deployment(sample.with_options(name='plain'), 'x')]",
+        ("plain/x: there are 2 entries of this name",),
+    ),
+    # Parameters
+    "an unknown parameter": (
+        entry("parameters={'row': 1}"),
+        (f"{HOURLY}parameters: the flow has no parameter 'row'; did you mean rows?",),
+    ),
+    "a parameter unlike any": (entry("parameters={'zzz': 1}"), ("it takes rows, label.",)),
+    "a parameter of a flow without": (
+        entry("parameters={'a': 1}", "plain"),
+        ("plain/hourly: parameters: the flow has no parameter 'a'; it takes none.",),
+    ),
+    "a parameter of the wrong type": (
+        entry("parameters={'rows': 'many'}"),
+        ("parameters.rows: 'many' is not of type 'integer'.",),
+    ),
+    "a wrong type in any script": (
+        entry("parameters={'数量': '多'}", "数据"),
+        ("数据/hourly: parameters", "数量", "'多' is not of type 'integer'"),
+    ),
+    "a wrong type inside a list": (
+        entry("parameters={'items': [1, 'x']}", "needs"),
+        ("parameters.items[1]: 'x' is not of type 'integer'.",),
+    ),
+    "parameters as a list": (entry("parameters=['rows']"), ("parameters is ['rows']", "diction")),
+    "a parameter that is no name": (entry("parameters={1: 2}"), ("parameters.1 is 1", "string")),
+    "a schedule without what is needed": (
+        entry("schedules=[Cron('@daily')]", "needs"),
+        ("needs/hourly: schedule schedule-1: 'items' is a required property.",),
+    ),
+    "a schedule with an unknown parameter": (
+        entry("schedules=[Cron('@daily', slug='s', parameters={'row': 1})]"),
+        ("schedule s: the flow has no parameter 'row'; did you mean rows?",),
+    ),
+    "a timedelta": (
+        entry("parameters={'label': timedelta(1)}"),
+        ("parameters cannot be sent as JSON: datetime.timedelta(days=1)", "PT1H"),
+    ),
+    "an object": (entry("parameters={'label': object()}"), ("parameters cannot be sent as JSON",)),
+    "a set": (entry("parameters={'label': {'a'}}"), ("{'a'} has no order: use a list",)),
+    "not a number": (entry("parameters={'rows': float('nan')}"), ("cannot be sent as JSON",)),
+    "a secret": (
+        entry(f"parameters={{'label': SecretStr({SECRET!r})}}"),
+        ("a secret becomes asterisks: load a Secret block",),
+    ),
+    "a NUL": (entry("parameters={'label': 'a\\0'}"), ("parameters holds a NUL character",)),
+    "itself": (
+        "own = {}\nown['label'] = own\nCATALOG = [Deployment(sample, 'x', parameters=own)]",
+        ("sample/x: parameters cannot be sent as JSON",),
+    ),
+    "a smoke run without what is needed": (
+        entry("smoke={}", "needs"),
+        ("needs/hourly: smoke: 'items' is a required property.",),
+    ),
+    "a smoke run of an unknown parameter": (entry("smoke={'row': 1}"), ("smoke: the flow has no",)),
+    "a smoke run of a wrong type": (entry("smoke={'rows': '1'}"), ("smoke.rows: '1' is not of",)),
+    "a smoke run of True": (entry("smoke=True"), ("smoke is True, but it has to be a dict",)),
+    # Schedules
+    "a schedule that is text": (
+        entry("schedules=['@daily']"),
+        ("schedules.0 is '@daily', but it should be an instance of Schedule",),
+    ),
+    "one schedule instead of a list": (
+        entry("schedules=Cron('@daily')"),
+        ("schedules is Schedule(", "valid list"),
+    ),
+    "a bad cron": (
+        "CATALOG = [\n    Deployment(sample, 'x', schedules=[Cron('61 * * * *')]),\n]",
+        ("catalog.py, line 15: ValueError: Invalid cron string",),
+    ),
+    "a bad cron option": (entry("cron='never'"), (f"{HOURLY}cron: Invalid cron string",)),
+    "a bad rrule": (entry("rrule='FREQ=NEVER'"), ("rrule: Invalid RRule string",)),
+    "an interval of nothing": (
+        entry("schedules=[Interval(0, slug='s')]"),
+        ("schedule s: its interval is 0:00:00, but it has to be longer than nothing",),
+    ),
+    "an interval backwards": (entry("interval=-60"), ("its interval is -1 day, 23:59:00",)),
+    "an interval of no number": (entry("interval=float('nan')"), (f"{HOURLY}interval: cannot",)),
+    "an endless interval": (entry("interval=float('inf')"), (f"{HOURLY}interval: cannot convert",)),
+    "an interval in text": (entry("interval='1h'"), ("interval is '1h', but it should be",)),
+    "an interval that is no time": (
+        entry("schedules=[Schedule(interval=3600)]"),
+        ("schedules.0.interval is 3600, but it should be a valid timedelta",),
+    ),
+    "a schedule of nothing": (entry("schedule=Schedule()"), ("neither an interval, a cron nor",)),
+    "an unknown time zone": (
+        entry("schedules=[Cron('@daily', timezone='Mars/Base')]"),
+        ("schedule schedule-1: there is no time zone 'Mars/Base'",),
+    ),
+    "a time zone of numbers": (
+        entry("schedules=[Cron('@daily', timezone=1)]"),
+        ("schedules.0.timezone is 1, but it should be a valid string",),
+    ),
+    "an rrule that begins anew": (
+        entry("schedules=[RRule('FREQ=MINUTELY')]"),
+        ("its rrule would begin anew with every deploy: put DTSTART",),
+    ),
+    "two equal slugs": (
+        entry("schedules=[Interval(1, slug='s'), Interval(2, slug='s')]"),
+        ("two schedules have the same slug",),
+    ),
+    "a slug that is another's number": (
+        entry("schedules=[Interval(1, slug='schedule-2'), Interval(2)]"),
+        ("two schedules have the same slug",),
+    ),
+    "a blank slug": (entry("schedules=[Interval(1, slug='')]"), ("its slug is blank",)),
+    "a slug like an id": (
+        entry(f"schedules=[Interval(1, slug={UUID!r})]"),
+        (f"schedule {UUID}: its slug is blank or looks like an id",),
+    ),
+    "interval and cron": (
+        entry("interval=60, cron='@daily'"),
+        ("interval and cron are both given: choose one",),
+    ),
+    # Job variables
+    "job variables in a list": (entry("job_variables=['a']"), ("job_variables is ['a']", "dict")),
+    "job variables that are no JSON": (
+        entry("job_variables={'a': {1, 2}}"),
+        ("job_variables cannot be sent as JSON",),
+    ),
+    **{
+        f"a readable {name}": (
+            entry(f"job_variables={{'env': {{{name!r}: {value!r}}}}}"),
+            (f"{HOURLY}job_variables.env.{name} would be readable in the UI", block),
+        )
+        for name, value, block in [
+            ("DB_PASSWORD", SECRET, "{{ prefect.blocks.secret.db-password }}"),
+            ("GITHUB_TOKEN", SECRET, "{{ prefect.blocks.secret.github-token }}"),
+            ("AWS_SECRET_ACCESS_KEY", SECRET, "aws-secret-access-key"),
+            ("OPENAI_API_KEY", SECRET, "openai-api-key"),
+            ("apikey", SECRET, "secret.apikey"),
+            ("PGPASSWORD", SECRET, "secret.pgpassword"),
+            ("MYSQL_PWD", SECRET, "secret.mysql-pwd"),
+            ("PREFECT_API_AUTH_STRING", f"admin:{SECRET}", "prefect-api-auth-string"),
+            ("DATABASE_URL", f"postgresql://user:{SECRET}@db/x", "secret.database-url"),
+            ("BROKER", f"redis://:{SECRET}@redis", "secret.broker"),
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("case", BAD_CATALOGS)
+def test_a_bad_catalog_is_refused_with_its_file_and_entry(
+    bench: Bench, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    body, fragments = BAD_CATALOGS[case]
+    bench.declare(body)
+
+    bench.refuses(capsys, "deployments/catalog.py", *fragments)
+
+
+def test_all_errors_of_a_catalog_come_at_once(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.declare(
+        "CATALOG = [\n"
+        "    Deployment(plain, 'a?'),\n"
+        "    Deployment(sample, 'b', tagz=[], paused='no'),\n"
+        "    Deployment(sample, 'c', parameters={'rows': 'x', 'row': 1}, concurrency_limit=0),\n"
+        "    Deployment(plain.fn, 'd'),\n"
+        "]"
+    )
+
+    bench.refuses(capsys, "plain/a?", "'tagz'", "paused", "'row'", "'x' is not", "limit is 0")
+
+    assert len(bench.run(capsys, "check").err.splitlines()) == 7
+
+
+def test_what_is_wrong_with_the_parameters_is_not_said_again_for_each_run(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.declare(entry("parameters={'rows': 'x'}, smoke={}, schedules=[Cron('@daily')]"))
+
+    answer = bench.run(capsys, "check")
+
+    assert answer.err == f"error: {HOURLY}parameters.rows: 'x' is not of type 'integer'.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"),
+    [
+        ("import nothing\n", ("flows/sample.py, line 1: ModuleNotFoundError",)),
+        ("x = (\n", ("flows/sample.py, line 1: SyntaxError: '(' was never closed",)),
+        ("def f():\n    1 / 0\nf()\n", ("flows/sample.py, line 2: ZeroDivisionError",)),
+        ("import json\njson.loads('x')\n", ("flows/sample.py, line 2: JSONDecodeError",)),
+    ],
+)
+def test_an_error_in_a_flows_module_names_its_file_and_line(
+    bench: Bench, capsys: pytest.CaptureFixture[str], text: str, fragments: tuple[str, ...]
+) -> None:
+    bench.declare(named("x"))
+    (bench.project.path / "flows/sample.py").write_text(text)
+
+    bench.refuses(capsys, *fragments)
+
+
+def test_a_missing_catalog_is_named(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.catalog.unlink()
+
+    bench.refuses(capsys, "deployments/catalog.py", "No module named 'deployments.catalog'")
+
+
+GOOD_CATALOGS = {
+    "text of one's own": entry("description='多 <b>?&%', tags=['a/b', '标 签'], version='?'"),
+    "what is switched off": entry("paused=None, tags=None, schedules=None, parameters=None"),
+    "dates and paths": entry("parameters={'label': datetime(2024, 2, 29), 'rows': 2}"),
+    "a path": entry("parameters={'label': Path('/x')}"),
+    "types that Prefect is told not to look at": entry(
+        "parameters={'rows': '1'}, enforce_parameter_schema=False"
+    ),
+    "what a run completes": entry("smoke={'items': [1]}", "needs"),
+    "a rule of one's own": entry("schedules=[RRule('DTSTART:20240101T000000\\nFREQ=MINUTELY')]"),
+    "a daily rule": entry("schedules=[RRule('RRULE:FREQ=DAILY;BYHOUR=3', timezone='UTC')]"),
+    "a name in any script": "Deployment(数据, '每 小时: \"+@*\\\\🚀', parameters={'数量': 2})",
+    "a flow called like a file": "Deployment(sample.with_options(name='load.py'), 'load.PY')",
+    "a long name": f"Deployment(sample, {'数' * 255!r})",
+    # On one server production's entry is staging's; on two servers it is not: see the deploy.
+    "a name that is another one with a suffix": (
+        "CATALOG = [Deployment(sample, 'x'), Deployment(sample, 'x-staging')]"
+    ),
+    "a flow of the catalog": "@flow\ndef own(): ...\nCATALOG = [Deployment(own, 'x')]",
+    "no credentials": entry(
+        "job_variables={'env': {"
+        "'MAX_TOKENS': '500', 'TOKENIZERS_PARALLELISM': 'false', 'DB_PASSWORD_FILE': '/run/x', "
+        "'GOOGLE_APPLICATION_CREDENTIALS': '/etc/key.json', 'AWS_ACCESS_KEY_ID': 'A', "
+        "'TOKEN_URL': 'https://user@host/token', 'API_TOKEN': '', "
+        "'DB_PASSWORD': '{{ prefect.blocks.secret.db-password }}', "
+        "'DATABASE_URL': 'postgresql://u:{{ prefect.blocks.secret.pw }}@db/x'}}"
+    ),
+    "an empty catalog": "CATALOG = []",
+    "a catalog that prints": "print('loaded')\nCATALOG = []",
+}
+
+
+@pytest.mark.parametrize("case", GOOD_CATALOGS)
+def test_a_good_catalog_is_not_refused(
+    bench: Bench, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    bench.declare(GOOD_CATALOGS[case])
+
+    answer = bench.run(capsys, "check")
+
+    assert answer.code == 0, answer.err
+    assert answer.out.endswith("are fine.\n")
+    assert len(answer.out.splitlines()) == 1  # what a catalog prints is not the report
+    assert bench.listener.connections == 0
+
+
+def production(settings: str, top: str = 'project = "p"') -> str:
+    """Return an environments.toml with more settings of production."""
+    return f'{top}\n[production]\nwork_pool = "pool"\n{settings}\n'
+
+
+PRODUCTION = "deployments/environments.toml [production]: "
+BAD_ENVIRONMENTS: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
+    "no TOML": ("[production", ("environments.toml is not valid TOML: ", "end of document")),
+    "two tables of one name": ("[a]\n[a]", ("is not valid TOML", "line 2")),
+    "not UTF-8": ('project = "café"'.encode("latin-1"), ("environments.toml is not UTF-8",)),
+    "UTF-16": (production("").encode("utf-16"), ("environments.toml is not",)),
+    "empty": ("", ("project is None", "has no environment: add a table")),
+    "no environment": ('project = "p"', ("environments.toml has no environment",)),
+    "no project": ('[production]\nwork_pool = "pool"', ("project is None", 'project = "my-flows"')),
+    "a project of numbers": (production("", "project = 1"), ("project is 1, but it has to be",)),
+    "a blank project": (production("", 'project = " "'), ("project is ' ', but it cannot be",)),
+    "a project with a line": (production("", 'project = "a\\nb"'), ("project is 'a\\nb'",)),
+    "a number as an environment": ('project = "p"\nproduction = 1', (f"{PRODUCTION}it is 1, but",)),
+    "a list of tables": (
+        'project = "p"\n[[production]]\nwork_pool = "pool"',
+        (f"{PRODUCTION}it is [{{'work_pool'", "has to be a table"),
+    ),
+    "a name in capitals": ('project = "p"\n[Prod]\nwork_pool = "x"', ("['Prod']: its name has",)),
+    "a name with a line": ('project = "p"\n["a\\nb"]\nwork_pool = "x"', ("['a\\nb']: its name",)),
+    "nested too deeply": (f"a = {'[' * 5000}", ("is not valid TOML: ",)),
+    "a number of too many digits": (production(f"a = {'1' * 5000}"), ("is not valid TOML: ",)),
+    "no work pool": ('project = "p"\n[production]', (f"{PRODUCTION}work_pool is missing",)),
+    "an unknown setting": (
+        production("work_que = 'a'"),
+        (f"{PRODUCTION}there is no setting 'work_que'; did you mean work_queue?",),
+    ),
+    "a setting unlike any": (production("zzz = 1"), ("no setting 'zzz'; known are base_job_tem",)),
+    "a setting that is not the file's": (production('label = "x"'), ("no setting 'label'",)),
+    "a queue of numbers": (production("work_queue = 1"), (f"{PRODUCTION}work_queue is 1, but",)),
+    "a suffix of booleans": (production("name_suffix = true"), ("name_suffix is True, but it",)),
+    "a queue without a name": (production('work_queue = ""'), ("work_queue is '', but it cannot",)),
+    "a queue with a slash": (production('work_queue = "a/b"'), ("work_queue is 'a/b': leave '/'",)),
+    "a suffix with a hash": (production('name_suffix = "-#"'), ("name_suffix is", "leave '#' out")),
+    "a suffix like a file": (production('name_suffix = ".py"'), ("name_suffix ends with .py",)),
+    "a suffix that ends in a space": (production('name_suffix = "a "'), ("leave the space",)),
+    "a wrong placeholder": (
+        production('name_suffix = "-{nam}"'),
+        (f"{PRODUCTION}name_suffix has braces: {{name}} alone is filled in",),
+    ),
+    "half a placeholder": (production('work_queue = "{name"'), ("work_queue has braces",)),
+    "a placeholder in the pool": (
+        'project = "p"\n[production]\nwork_pool = "{name}"',
+        ("work_pool has braces: {name} alone is filled in, and only in name_suffix",),
+    ),
+    "a queue for each and one name for all": (
+        production('work_queue = "{name}"'),
+        ("work_queue has {name}, so name_suffix needs it too",),
+    ),
+    "a number in text": (
+        production('work_pool_concurrency_limit = "2"'),
+        (f"{PRODUCTION}work_pool_concurrency_limit is '2', but it has to be a number from 1",),
+    ),
+    "a number below 1": (
+        production("work_pool_concurrency_limit = -1"),
+        ("work_pool_concurrency_limit is -1, but it has to be a number from 1",),
+    ),
+    "a boolean for a number": (
+        production('work_queue = "q"\nwork_queue_priority = true'),
+        ("work_queue_priority is True, but it has to be a number from 1",),
+    ),
+    "a fraction": (
+        production('work_queue = "q"\nwork_queue_concurrency_limit = 1.5'),
+        ("work_queue_concurrency_limit is 1.5, but it has to be a number from 1",),
+    ),
+    "a number no database holds": (
+        production(f"work_pool_concurrency_limit = {2**40}"),
+        ("work_pool_concurrency_limit is 1099511627776, but",),
+    ),
+    "a priority of no queue": (
+        production("work_queue_priority = 1"),
+        (f"{PRODUCTION}work_queue_priority needs a queue: add work_queue",),
+    ),
+    "schedules are a boolean": (production("schedules = false"), ("schedules is False: write",)),
+    "schedules are a word": (production('schedules = "no"'), ("schedules is 'no': write",)),
+    "job variables as text": (production('job_variables = "a"'), ("job_variables is 'a', but",)),
+    "a date in job variables": (
+        production("job_variables = {a = 2024-01-01}"),
+        (f"{PRODUCTION}job_variables cannot be sent as JSON",),
+    ),
+    "no number in job variables": (
+        production("job_variables = {a = nan}"),
+        ("job_variables cannot be sent as JSON",),
+    ),
+    "a NUL in job variables": (
+        production('job_variables = {a = "\\u0000"}'),
+        ("job_variables holds a NUL character",),
+    ),
+    "a readable credential": (
+        production(f'[production.job_variables.env]\nDB_PASSWORD = "{SECRET}"'),
+        (f"{PRODUCTION}job_variables.env.DB_PASSWORD would be readable in the UI",),
+    ),
+    "a template that is not there": (
+        production('base_job_template = "pool.json"'),
+        (f"{PRODUCTION}base_job_template 'pool.json' is not a file in the project",),
+    ),
+    "a template outside": (
+        production('base_job_template = "../outside.json"'),
+        ("base_job_template '../outside.json' is not a file in the project",),
+    ),
+    "a template at an absolute path": (
+        production('base_job_template = "/etc/passwd"'),
+        ("base_job_template '/etc/passwd' is not a file in the project",),
+    ),
+    "a template that is no JSON": (
+        production('base_job_template = "README.md"'),
+        ("base_job_template 'README.md' is not JSON",),
+    ),
+    "a template that is a list": (
+        production('base_job_template = "list.json"'),
+        ("base_job_template 'list.json' is not a JSON object",),
+    ),
+    "secrets in a list": (production('secrets = ["a"]'), (f"{PRODUCTION}secrets is ['a'], but",)),
+    "a secret with a bad name": (
+        production('secrets = {API_TOKEN = "API_TOKEN"}'),
+        ("secret block 'API_TOKEN': use a-z, 0-9 and -",),
+    ),
+    "a secret itself": (
+        production(f'secrets = {{api-token = "{SECRET}!"}}'),
+        ("secret 'api-token' has to be the name of an environment variable",),
+    ),
+    "a secret of numbers": (production("secrets = {a = 1}"), ("secret 'a' has to be the name",)),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ENVIRONMENTS)
+def test_a_bad_environments_file_is_refused_with_its_environment(
+    bench: Bench, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    content, fragments = BAD_ENVIRONMENTS[case]
+    (bench.project.path / "list.json").write_text("[]")
+    (bench.project.path.parent / "outside.json").write_text("{}")
+    bench.environments.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    bench.refuses(capsys, "deployments/environments.toml", *fragments)
+    bench.run(capsys, "environments").refuses(*fragments)
+
+
+def test_all_errors_of_an_environments_file_come_at_once(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.environments.write_text(
+        '[staging]\nwork_queue = 1\n[Production]\nwork_pool = "a/b"\nschedules = true\n'
+    )
+
+    assert len(bench.run(capsys, "check").err.splitlines()) == 6
+
+
+@pytest.mark.parametrize("missing", ["the file", "a folder instead"])
+def test_a_missing_environments_file_is_named(
+    bench: Bench, capsys: pytest.CaptureFixture[str], missing: str
+) -> None:
+    bench.environments.unlink()
+    if missing == "a folder instead":
+        bench.environments.mkdir()
+    try:
+        bench.refuses(capsys, "deployments/environments.toml cannot be read: ", "Restore it.")
+    finally:
+        if bench.environments.is_dir():
+            bench.environments.rmdir()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeff" + production(""),
+        production('name_suffix = " 数-{name}"\nwork_queue = "q {name}"'),
+        production('secrets = {api-token = "API_TOKEN"}\nbase_job_template = "good.json"'),
+        production("", 'project = "数据 项目"'),
+        production("").replace("\n", "\r\n"),
+    ],
+)
+def test_a_good_environments_file_is_not_refused(
+    bench: Bench, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    (bench.project.path / "good.json").write_text("{}")
+    bench.environments.write_bytes(content.encode())
+
+    answer = bench.run(capsys, "environments", "--json")
+
+    assert (answer.code, answer.err) == (0, "")
+    assert json.loads(answer.out) == ["production"]
+
+
+PREVIEWS = """\
+project = "p"
+[preview]
+work_pool = "pool"
+name_suffix = "-{name}"
+[preview-eu]
+work_pool = "pool"
+name_suffix = "-eu-{name}"
+[preview-us]
+work_pool = "pool"
+[production]
+work_pool = "pool"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "fragments"),
+    [
+        (("prod",), ("There is no environment 'prod'", "preview-us, production")),
+        (("preview",), ("The environment 'preview' needs --name: add --name pr-7",)),
+        (("production", "--name", "pr-7"), ("The environment 'production' takes no --name",)),
+        (("preview", "--name", ""), ("--name '' is no label for",)),
+        (("preview", "--name", "PR 7"), ("--name 'PR 7' is no label for",)),
+        (("preview", "--name", "a/b"), ("--name 'a/b' is no label for",)),
+        (("preview", "--name", "x" * 41), ("is no label for the environment 'preview'",)),
+        # They would be taken for another environment's, and deleted with it.
+        (("preview", "--name", "us"), ("share preview-us with [preview-us]",)),
+        (("preview", "--name", "eu-7"), ("share preview-eu-7 with [preview-eu]",)),
+    ],
+)
+@pytest.mark.parametrize("command", ["destroy", "releases", "export", "doctor"])
+def test_a_wrong_environment_is_refused(
+    bench: Bench,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    words: tuple[str, ...],
+    fragments: tuple[str, ...],
+) -> None:
+    bench.environments.write_text(PREVIEWS)
+
+    answer = bench.run(capsys, command, *words)
+
+    answer.refuses(*fragments)
+    assert len(answer.err.splitlines()) == 1
+    assert bench.listener.connections == 0
+
+
+@pytest.mark.xfail(
+    strict=True, reason="cli._target checks after Prefect's client has asked for the version"
+)
+@pytest.mark.parametrize("command", ["plan", "deploy", "verify"])
+@pytest.mark.parametrize("case", ["the name 'a?'", "an unknown option", "no CATALOG"])
+def test_a_bad_catalog_is_refused_before_the_server_is_asked(
+    bench: Bench, capsys: pytest.CaptureFixture[str], command: str, case: str
+) -> None:
+    body, fragments = BAD_CATALOGS[case]
+    bench.declare(body)
+
+    answer = bench.run(capsys, command, "production", "--image", "an/image:1")
+
+    assert bench.listener.connections == 0
+    answer.refuses(*fragments)
+
+
+def test_there_are_enough_bad_examples() -> None:
+    assert len(BAD_CATALOGS) + len(BAD_ENVIRONMENTS) >= 60
+
+
+def test_the_rules_know_every_setting_of_an_environment(bench: Bench) -> None:
+    annotations = bench.module("environment").Environment.__annotations__
+    rules = bench.module("rules")
+
+    assert annotations.keys() - {"project", "name", "label"} == rules.KEYS
+    for names, kind in ((rules.NUMBERS, "int | None"), (rules.STRINGS, "str")):
+        assert all(annotations[name].startswith(kind) for name in names)
+
+
+def test_no_two_environments_share_what_is_recorded(bench: Bench) -> None:
+    environment = bench.module("environment").Environment
+    pairs = [("a-b", "c"), ("a", "b-c"), ("a_b", "c"), ("A-B", "c"), ("数据", "c"), ("流程", "c")]
+    pairs += [("x" * 255, "y" * 100), ("x" * 254, "y" * 100)]
+
+    keys = [environment(project, name, "pool").key for project, name in pairs]
+
+    assert len(set(keys)) == len(pairs)
+    # The lock is a variable, whose name Prefect limits.
+    assert all(len(f"deployer-lock-{key}") <= 255 for key in keys)
+    assert all(key.replace("-", "").isalnum() and key.isascii() for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("catalog", "environments", "fragment"),
+    [
+        ("CATALOG = [", None, "deployments/catalog.py, line 14: SyntaxError"),
+        (named("a?"), None, "sample/a?: the deployment's name is 'a?': leave '?' out"),
+        (None, "[production", "deployments/environments.toml is not valid TOML"),
+    ],
+)
+def test_a_process_of_its_own_refuses_as_well(
+    bench: Bench, catalog: str | None, environments: str | None, fragment: str
+) -> None:
+    if catalog is not None:
+        bench.declare(catalog)
+    if environments is not None:
+        bench.environments.write_text(environments)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "deployer", "export", "production", "--image", "an/image:1"],
+        cwd=bench.project.path,
+        env={**os.environ, "PREFECT_API_URL": bench.listener.url, "DO_NOT_TRACK": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    Answer(done.returncode, done.stdout, done.stderr).refuses(fragment)
+    assert bench.listener.connections == 0
+
+
+quick = settings(
+    max_examples=int(os.environ.get("DEPLOYER_EXAMPLES", "15")) * 20,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+KEYS = [
+    "project",
+    "production",
+    "work_pool",
+    "work_pool_type",
+    "base_job_template",
+    "work_pool_concurrency_limit",
+    "work_queue",
+    "work_queue_priority",
+    "work_queue_concurrency_limit",
+    "name_suffix",
+    "schedules",
+    "job_variables",
+    "secrets",
+    "env",
+]
+TEXTS = st.text() | st.sampled_from(["-{name}", "{", "on", ".py", "..", "a", "API_TOKEN", "flows"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+def toml(value: Any) -> str:
+    """Write a value as TOML; what TOML does not know becomes a mistake."""
+    if isinstance(value, Mapping):
+        pairs = [f"{json.dumps(key, ensure_ascii=False)} = {toml(v)}" for key, v in value.items()]
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, bool | str):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def loads_or_says_why(bench: Bench, content: bytes) -> None:
+    bench.environments.write_bytes(content)
+    environment, errors = bench.module("environment"), bench.module("errors")
+    try:
+        found = environment.load()
+        for name in found:
+            chosen = environment.select(found, name, "pr-7" if found[name].wants_label else None)
+            assert chosen.tags
+            assert chosen.key
+    except errors.DeployerError as error:
+        sentences = error.problems
+        assert sentences
+        for problem in sentences:
+            assert "environments.toml" in problem
+            assert problem.isprintable(), problem
+
+
+def with_pool(table: dict[str, Any]) -> dict[str, Any]:
+    return {"work_pool": "pool", **table}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["production", "a-b"]) | TEXTS,
+        VALUES | st.dictionaries(st.sampled_from(KEYS), VALUES).map(with_pool),
+        max_size=4,
+    ),
+    TEXTS,
+)
+@quick
+def test_any_values_in_an_environments_file_load_or_are_named(
+    whole_bench: Bench, tables: dict[str, Any], project: str
+) -> None:
+    lines = [
+        f"{toml(key)} = {toml(value)}" for key, value in {"project": project, **tables}.items()
+    ]
+
+    loads_or_says_why(whole_bench, "\n".join(lines).encode(errors="surrogatepass"))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 1), st.integers(0, 8), st.binary(max_size=4) | TEXTS.map(str.encode)
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+@quick
+def test_any_damage_to_the_environments_file_is_named(
+    whole_bench: Bench, edits: list[tuple[float, int, bytes]]
+) -> None:
+    content = whole_bench.originals[whole_bench.environments]
+    for place, gone, new in edits:
+        start = int(place * len(content))
+        content = content[:start] + new + content[start + gone :]
+
+    loads_or_says_why(whole_bench, content)
+
+
+OPTIONS = [
+    "interval",
+    "cron",
+    "rrule",
+    "schedule",
+    "schedules",
+    "paused",
+    "concurrency_limit",
+    "triggers",
+    "parameters",
+    "description",
+    "tags",
+    "version",
+    "enforce_parameter_schema",
+    "job_variables",
+    "work_queue_name",
+    "image",
+    "smoke",
+    "tagz",
+]
+
+
+@given(VALUES, st.dictionaries(st.sampled_from(OPTIONS), VALUES, max_size=4))
+@quick
+def test_any_values_in_an_entry_are_fine_or_named(
+    whole_bench: Bench, name: Any, options: dict[str, Any]
+) -> None:
+    (whole_bench.project.path / "flows/sample.py").write_text(FLOWS, encoding="utf-8")
+    catalog, check = whole_bench.module("catalog"), whole_bench.module("check")
+    sample = importlib.import_module("flows.sample").sample
+
+    problems = check.check([catalog.Deployment(sample, name, **options)])
+
+    for problem in problems:
+        assert problem.startswith("deployments/catalog.py, sample/")
+        assert problem.isprintable(), problem
