@@ -985,24 +985,9 @@ def test_any_damage_to_the_environments_file_is_named(
 
 
 OPTIONS = [
-    "interval",
-    "cron",
-    "rrule",
-    "schedule",
-    "schedules",
-    "paused",
-    "concurrency_limit",
-    "triggers",
-    "parameters",
-    "description",
-    "tags",
-    "version",
-    "enforce_parameter_schema",
-    "job_variables",
-    "work_queue_name",
-    "image",
-    "smoke",
-    "tagz",
+    *("interval", "cron", "rrule", "schedule", "schedules", "paused", "concurrency_limit", "tagz"),
+    *("parameters", "description", "tags", "version", "enforce_parameter_schema", "job_variables"),
+    *("work_queue_name", "triggers", "image", "smoke"),
 ]
 
 
