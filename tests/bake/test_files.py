@@ -194,3 +194,10 @@ def test_a_project_is_made_of_nothing_that_tools_left_behind(
 
 def test_the_tests_run_on_edits_that_are_not_committed(template: Path) -> None:
     assert (template / "tests/bake" / Path(__file__).name).read_text() == Path(__file__).read_text()
+
+
+def test_the_commit_hook_formats_with_the_ruff_of_the_lock(project: Project) -> None:
+    (pinned,) = set(re.findall(r"ruff==([\d.]+)", project.read(".pre-commit-config.yaml")))
+    (locked,) = re.findall(r"^ruff==([\d.]+)", project.read("requirements-dev.txt"), re.MULTILINE)
+
+    assert pinned == locked
