@@ -93,7 +93,10 @@ def _environment(args: argparse.Namespace) -> environment.Environment:
             raise DeployerError(
                 f"--job-variable {pair!r} is not KEY=VALUE, as in network_mode=host."
             )
-        variables[name] = value
+        try:
+            variables[name] = json.loads(value)
+        except ValueError:
+            variables[name] = value
     kind = getattr(args, "work_pool_type", None)
     if args.work_pool:
         chosen = replace(chosen, work_pool=args.work_pool, work_pool_type=kind)
@@ -325,18 +328,37 @@ def _serve(args: argparse.Namespace) -> int:
     return 0
 
 
+FORMAT = "of the report (default text)"
+EXAMPLES = {
+    "check": "check",
+    "environments": "environments --json",
+    "setup": "setup production",
+    "plan": "plan staging --image registry/flows@sha256:... --detailed-exitcode",
+    "deploy": "deploy preview --name pr-7 --image registry/flows@sha256:...",
+    "verify": "verify production --image registry/flows@sha256:...",
+    "releases": "releases production --limit 5",
+    "rollback": "rollback production --to 12",
+    "destroy": "destroy preview --name pr-7",
+    "doctor": "doctor production",
+    "export": "export production --image registry/flows:1.2 > prefect.yaml",
+    "serve": "serve",
+}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m deployer",
         description="Deploy the catalog (deployments/catalog.py) to a Prefect server.",
         epilog="Start with: check, setup ENV, plan ENV, deploy ENV. "
-        "The server is the one of PREFECT_API_URL.",
+        "ENV is a table of deployments/environments.toml, the server that of PREFECT_API_URL. "
+        "Exit codes: 0 fine, 1 failed, 2 differences (plan --detailed-exitcode), 130 interrupted.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def command(run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         name = run.__name__.strip("_")
-        made = commands.add_parser(name, help=text, description=text)
+        example = f"example: python -m deployer {EXAMPLES[name]}"
+        made = commands.add_parser(name, help=text, description=text, epilog=example)
         made.set_defaults(run=run)
         return made
 
@@ -354,7 +376,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="compare with the last release instead of the catalog: what was edited on the server",
     )
-    made.add_argument("--format", choices=["text", "markdown", "json"], default="text")
+    made.add_argument("--format", choices=["text", "markdown", "json"], default="text", help=FORMAT)
 
     made = _acting(_wanted(_where(command(_deploy, "plan, apply, verify and record; or put back"))))
     made.add_argument("--commit", help="commit of the source, for the record")
@@ -363,11 +385,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--adopt", action="store_true", help="take over deployments of the same name")
     made = _wanted(_where(command(_verify, "check that a worker polls and run the smoke runs")))
-    made.add_argument("--timeout", type=float, default=600, help="seconds for the smoke runs")
+    made.add_argument(
+        "--timeout", type=float, default=600, help="seconds for the smoke runs (default 600)"
+    )
 
     made = _where(command(_releases, "list what was deployed, newest first"))
     made.add_argument("--limit", type=int, default=20, help="how many (default 20)")
-    made.add_argument("--format", choices=["text", "json"], default="text")
+    made.add_argument("--format", choices=["text", "json"], default="text", help=FORMAT)
 
     made = _acting(_where(command(_rollback, "deploy a recorded release, without image or build")))
     made.add_argument("--to", type=int, help="the release; default the last verified one before")
@@ -378,7 +402,10 @@ def _parser() -> argparse.ArgumentParser:
         "--all-but", nargs="*", metavar="NAME", help="every preview there is but these"
     )
     made.add_argument(
-        "--lock-timeout", type=float, default=600, help="seconds to wait for another deployer"
+        "--lock-timeout",
+        type=float,
+        default=600,
+        help="seconds to wait for another deployer (default 600)",
     )
     made = _where(command(_doctor, "say what is wrong, why it matters and how to mend it"))
     made.add_argument("--image", help="reference of the image to look for")
@@ -390,7 +417,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _where(parser: argparse.ArgumentParser, default: str | None = None) -> argparse.ArgumentParser:
     parser.add_argument(
-        "environment", metavar="ENV", nargs="?" if default else None, default=default
+        "environment",
+        metavar="ENV",
+        nargs="?" if default else None,
+        default=default,
+        help="a table of deployments/environments.toml"
+        + (f" (default {default})" if default else ""),
     )
     parser.add_argument("--name", help="fills {name}: which preview, such as pr-7")
     parser.add_argument("--work-pool", help="another work pool than the environment's")
@@ -402,20 +434,31 @@ def _wanted(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--image", help="reference of the image that the runs use")
     parser.add_argument("--only", help="glob on FLOW/NAME: leave everything else alone")
     parser.add_argument(
-        "--job-variable", action="append", metavar="KEY=VALUE", help="one more job variable"
+        "--job-variable",
+        action="append",
+        metavar="KEY=VALUE",
+        help="one more job variable: JSON, or else text",
     )
     return parser
 
 
 def _acting(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--no-verify", action="store_true", help="do not wait for smoke runs")
-    parser.add_argument("--timeout", type=float, default=600, help="seconds for the smoke runs")
     parser.add_argument(
-        "--lock-timeout", type=float, default=600, help="seconds to wait for another deployer"
+        "--timeout", type=float, default=600, help="seconds for the smoke runs (default 600)"
     )
     parser.add_argument(
-        "--prune-limit", type=int, default=50, help="percent of the deployments it may delete"
+        "--lock-timeout",
+        type=float,
+        default=600,
+        help="seconds to wait for another deployer (default 600)",
+    )
+    parser.add_argument(
+        "--prune-limit",
+        type=int,
+        default=50,
+        help="percent of the deployments it may delete (default 50)",
     )
     parser.add_argument("--run-url", help="address of the pipeline's run, for the record")
-    parser.add_argument("--format", choices=["text", "markdown"], default="text")
+    parser.add_argument("--format", choices=["text", "markdown"], default="text", help=FORMAT)
     return parser
