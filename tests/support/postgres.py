@@ -87,7 +87,7 @@ class Postgres(Process):
 
     def is_ready(self) -> bool:
         """Return whether the server takes connections."""
-        where = ["--host", str(self.folder), "--username=prefect"]
+        where = ["--host", str(self.folder), "--username=prefect", "--dbname=postgres"]
         return subprocess.run([self.bin / "pg_isready", "--quiet", *where]).returncode == 0
 
 
