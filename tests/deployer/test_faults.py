@@ -161,7 +161,7 @@ def test_an_older_run_is_refused_after_a_newer_one(server: PrefectServer) -> Non
 DRIVER = """
 import sys
 sys.path[:0] = {paths!r}
-from deployer import cli, lock
+from deployer import context, lock
 lock.EXPIRY, lock.RENEWAL = 3, 1
 from tests.deployer import test_faults
 from tests.deployer.world import World
@@ -169,7 +169,7 @@ from tests.support.server import PrefectServer
 server = PrefectServer.__new__(PrefectServer)
 server.api_url, server.env = {api_url!r}, {{"PREFECT_HOME": {home!r}}}
 world = World.of(server, {number!r})
-world.run = cli._act  # with its handling of signals
+world.run = context.act  # with its handling of signals
 print("ready", flush=True)
 sys.stdin.readline()
 world.deploy(getattr(test_faults, {catalog!r}))

@@ -1,0 +1,195 @@
+"""One function a command: it prints the report and returns the exit code.
+
+Prefect is imported when a command needs it, so that `--help` and `environments` start at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from deployer import environment
+from deployer.context import act, chosen_environment, declared, options, say, who
+from deployer.errors import DeployerError
+
+if TYPE_CHECKING:
+    from deployer.deploy import Outcome
+    from deployer.server import Server
+
+FAILED, CHANGES = 1, 2
+
+
+def check(args: argparse.Namespace) -> int:
+    """Find everything that is wrong with catalog and environments, offline."""
+    from deployer import check
+
+    environments = environment.load()
+    catalog = check.require()
+    print(f"{len(catalog)} deployments and {len(environments)} environments are fine.")
+    return 0
+
+
+def environments(args: argparse.Namespace) -> int:
+    """List the environments in the order of promotion."""
+    names = list(environment.load())
+    print(json.dumps(names) if args.json else "\n".join(names))
+    return 0
+
+
+def setup(args: argparse.Namespace) -> int:
+    """Create or update work pool, work queue and secret blocks."""
+    from deployer import setup
+
+    chosen = chosen_environment(args)
+    for sentence in act(lambda server: setup.setup(server, chosen, os.environ)):
+        print(sentence)
+    return 0
+
+
+def plan(args: argparse.Namespace) -> int:
+    """Show what a deploy would change."""
+    from deployer import release, render, survey, target
+
+    async def work(server: Server) -> Any:
+        if args.released:
+            chosen = chosen_environment(args)
+            wanted = target.from_release(await release.latest(server, chosen))
+        else:
+            chosen, wanted = await declared(server, args)
+        return await survey.survey(server, chosen, wanted, args.only)
+
+    made = act(work).plan
+    if args.format == "json":
+        print(render.as_json(made))
+    elif args.format == "markdown":
+        print(render.markdown(made, f"Plan for {args.environment}"))
+    else:
+        print(render.text(made, colour=sys.stdout.isatty()))
+    return CHANGES if args.detailed_exitcode and not made.empty else 0
+
+
+def deploy(args: argparse.Namespace) -> int:
+    """Plan, apply, verify and record; or put back."""
+    from deployer import deploy
+
+    async def work(server: Server) -> Any:
+        chosen, target = await declared(server, args)
+        return await deploy.deploy(server, chosen, target, options(args), say)
+
+    return _report(args, act(work))
+
+
+def _report(args: argparse.Namespace, outcome: Outcome) -> int:
+    from deployer import render
+
+    if args.format == "markdown":
+        print(render.outcome_markdown(outcome, args.environment))
+    else:
+        print(render.outcome_text(outcome, args.environment, colour=sys.stdout.isatty()))
+    return 0
+
+
+def verify(args: argparse.Namespace) -> int:
+    """Check that a worker polls and run the smoke runs."""
+    from deployer import render, survey, verify
+
+    async def work(server: Server) -> Any:
+        chosen, target = await declared(server, args)
+        live = (await survey.survey(server, chosen, target)).live
+        smoke = {key: (live[key], target.smoke[key]) for key in target.smoke if key in live}
+        return await verify.check(server, chosen, smoke, args.timeout, say)
+
+    print(render.runs_text(act(work)))
+    return 0
+
+
+def releases(args: argparse.Namespace) -> int:
+    """List what was deployed, newest first."""
+    from deployer import release, render
+
+    chosen = chosen_environment(args)
+    found = act(lambda server: release.recent(server, chosen, args.limit))
+    print(render.releases(found, args.format))
+    return 0
+
+
+def rollback(args: argparse.Namespace) -> int:
+    """Deploy a recorded release, without image or build."""
+    from deployer import deploy, release, target
+
+    chosen = chosen_environment(args)
+
+    async def work(server: Server) -> Any:
+        wanted = target.from_release(await release.find(server, chosen, args.to))
+        return await deploy.deploy(server, chosen, wanted, options(args), say)
+
+    return _report(args, act(work))
+
+
+def destroy(args: argparse.Namespace) -> int:
+    """Delete what this project owns in an environment."""
+    from deployer import destroy
+
+    if args.all_but is not None:
+        return _sweep(args)
+    chosen = chosen_environment(args)
+    if not args.yes and args.name is None:
+        raise DeployerError(
+            f"This deletes every deployment of {chosen.project} in {chosen.name}, and its "
+            "releases: if that is meant, add --yes."
+        )
+    for sentence in act(
+        lambda server: destroy.destroy(server, chosen, who(), args.lock_timeout, say)
+    ):
+        print(sentence)
+    return 0
+
+
+def _sweep(args: argparse.Namespace) -> int:
+    from deployer import destroy
+
+    known = environment.load()
+    keep = {environment.select(known, args.environment, each).name for each in args.all_but}
+    chosen = environment.select(known, args.environment, "x")  # a name that every label fits
+
+    async def work(server: Server) -> list[str]:
+        labels = await destroy.labels(server, chosen)
+        gone = [environment.select(known, args.environment, each) for each in labels]
+        done = []
+        for each in [each for each in gone if each.name not in keep]:
+            done += await destroy.destroy(server, each, who(), args.lock_timeout, say)
+        return done
+
+    print("\n".join(act(work)) or f"Nothing is left over in {args.environment}.")
+    return 0
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Say what is wrong, why it matters and how to mend it."""
+    from deployer import doctor
+
+    findings = asyncio.run(doctor.examine(chosen_environment(args), args.image, args.environ))
+    print(doctor.text(findings))
+    return FAILED if any(finding.fatal for finding in findings) else 0
+
+
+def export(args: argparse.Namespace) -> int:
+    """Print the catalog as a prefect.yaml."""
+    from deployer import check, export
+
+    print(export.to_yaml(chosen_environment(args), check.require(), args.image), end="")
+    return 0
+
+
+def serve(args: argparse.Namespace) -> int:
+    """Serve the catalog from this process, for development."""
+    from deployer import check, serve
+
+    chosen, catalog = chosen_environment(args), check.require()
+    act(lambda server: serve.refuse_deployed(server, chosen))
+    serve.serve(chosen, catalog)
+    return 0
