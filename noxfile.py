@@ -104,6 +104,19 @@ def e2e(session: nox.Session) -> None:
     run(session, "pytest", *(session.posargs or ["tests/e2e"]))
 
 
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Test the deployer with every fault, fifty kills and hundreds of examples. It takes hours."""
+    session.env.update(DEPLOYER_SOAK="1", DEPLOYER_EXAMPLES="200")
+    run(session, "pytest", "--timeout=14400", *(session.posargs or ["tests/deployer"]))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Compare the deployer's speed with `prefect deploy --all`: `-- --repeat N --deployments N`."""
+    run(session, "python", "-m", "bench", *session.posargs)
+
+
 @nox.session(name="all")
 def everything(session: nox.Session) -> None:
     """Run every test there is, in one run."""
