@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from deployer import environment
-from deployer.context import act, chosen_environment, declared, options, say, who
+from deployer.context import act, checked, chosen_environment, declared, options, say, who
 from deployer.errors import DeployerError
 
 if TYPE_CHECKING:
@@ -54,13 +54,14 @@ def plan(args: argparse.Namespace) -> int:
     """Show what a deploy would change."""
     from deployer import release, render, survey, target
 
+    chosen, catalog = (chosen_environment(args), None) if args.released else checked(args)
+
     async def work(server: Server) -> Any:
-        if args.released:
-            chosen = chosen_environment(args)
+        if catalog is None:
             wanted = target.from_release(await release.latest(server, chosen))
-        else:
-            chosen, wanted = await declared(server, args)
-        return await survey.survey(server, chosen, wanted, args.only)
+            return await survey.survey(server, chosen, wanted, args.only)
+        settled, wanted = await declared(server, args, chosen, catalog)
+        return await survey.survey(server, settled, wanted, args.only)
 
     made = act(work).plan
     if args.format == "json":
@@ -76,9 +77,11 @@ def deploy(args: argparse.Namespace) -> int:
     """Plan, apply, verify and record; or put back."""
     from deployer import deploy
 
+    chosen, catalog = checked(args)
+
     async def work(server: Server) -> Any:
-        chosen, target = await declared(server, args)
-        return await deploy.deploy(server, chosen, target, options(args), say)
+        settled, wanted = await declared(server, args, chosen, catalog)
+        return await deploy.deploy(server, settled, wanted, options(args), say)
 
     return _report(args, act(work))
 
@@ -97,11 +100,13 @@ def verify(args: argparse.Namespace) -> int:
     """Check that a worker polls and run the smoke runs."""
     from deployer import render, survey, verify
 
+    chosen, catalog = checked(args)
+
     async def work(server: Server) -> Any:
-        chosen, target = await declared(server, args)
-        live = (await survey.survey(server, chosen, target)).live
-        smoke = {key: (live[key], target.smoke[key]) for key in target.smoke if key in live}
-        return await verify.check(server, chosen, smoke, args.timeout, say)
+        settled, wanted = await declared(server, args, chosen, catalog)
+        live = (await survey.survey(server, settled, wanted)).live
+        smoke = {key: (live[key], wanted.smoke[key]) for key in wanted.smoke if key in live}
+        return await verify.check(server, settled, smoke, args.timeout, say)
 
     print(render.runs_text(act(work)))
     return 0
@@ -179,17 +184,17 @@ def doctor(args: argparse.Namespace) -> int:
 
 def export(args: argparse.Namespace) -> int:
     """Print the catalog as a prefect.yaml."""
-    from deployer import check, export
+    from deployer import export
 
-    print(export.to_yaml(chosen_environment(args), check.require(), args.image), end="")
+    print(export.to_yaml(*checked(args), args.image), end="")
     return 0
 
 
 def serve(args: argparse.Namespace) -> int:
     """Serve the catalog from this process, for development."""
-    from deployer import check, serve
+    from deployer import serve
 
-    chosen, catalog = chosen_environment(args), check.require()
+    chosen, catalog = checked(args)
     act(lambda server: serve.refuse_deployed(server, chosen))
     serve.serve(chosen, catalog)
     return 0

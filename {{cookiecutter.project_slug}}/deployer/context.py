@@ -14,9 +14,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from deployer import environment
+from deployer.environment import Environment
 from deployer.errors import DeployerError
 
 if TYPE_CHECKING:
+    from deployer.catalog import Deployment
     from deployer.deploy import Options
     from deployer.server import Server
     from deployer.target import Target
@@ -41,7 +43,7 @@ def act(work: Callable[[Server], Awaitable[Any]]) -> Any:
     return asyncio.run(run())
 
 
-def chosen_environment(args: argparse.Namespace) -> environment.Environment:
+def chosen_environment(args: argparse.Namespace) -> Environment:
     """Return the environment that the arguments name, with what they override."""
     chosen = environment.select(environment.load(), args.environment, args.name)
     variables = dict(chosen.job_variables)
@@ -63,16 +65,21 @@ def chosen_environment(args: argparse.Namespace) -> environment.Environment:
     return replace(chosen, job_variables=variables)
 
 
+def checked(args: argparse.Namespace) -> tuple[Environment, list[Deployment]]:
+    """Return environment and catalog once everything about them is fine; sends no request."""
+    from deployer import check
+
+    return chosen_environment(args), check.require()
+
+
 async def declared(
-    server: Server, args: argparse.Namespace
-) -> tuple[environment.Environment, Target]:
-    """Check the catalog, then ask the server what kind of pool it goes to."""
+    server: Server, args: argparse.Namespace, chosen: Environment, catalog: list[Deployment]
+) -> tuple[Environment, Target]:
+    """Ask the server what kind of pool a checked catalog goes to, and return what it asks for."""
     from prefect.exceptions import ObjectNotFound
 
-    from deployer import check, target
+    from deployer import target
 
-    chosen = chosen_environment(args)
-    catalog = check.require()
     try:
         pool = await server.client.read_work_pool(chosen.work_pool)
     except ObjectNotFound:
