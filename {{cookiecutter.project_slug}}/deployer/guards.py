@@ -69,3 +69,17 @@ def refuse_mass_deletion(wanted: Plan, limit: int) -> None:
             f"This would delete {len(gone) - renamed} of {owned} deployments, more than the "
             f"{limit} % of --prune-limit: if that is meant, deploy with --prune-limit 100."
         )
+
+
+def require_arrival(final: Plan) -> None:
+    """Compare once more after writing: the server may have made something else of it.
+
+    Raises:
+        DeployerError: it does not hold what was deployed.
+    """
+    if not final.empty:
+        left = [
+            f"{change.key}: {', '.join(change.fields) or change.action}"
+            for change in final.of("create", "update", "delete")
+        ]
+        raise DeployerError(f"The server does not hold what was deployed: {'; '.join(left)}.")
