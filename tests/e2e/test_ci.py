@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.baking import Project
-from tests.support.act import Act, WorkflowRun
+from tests.support.act import Act
 from tests.support.docker import docker
 
 pytestmark = pytest.mark.timeout(1200)
@@ -20,21 +20,21 @@ def fork(docker_engine: None, bake: Callable[..., Project], tmp_path: Path) -> I
     repository = Act(bake().path, tmp_path, name="Somebody/Weather-Flows")
     repository.skip_tests()
     yield repository
-    docker("rmi", "--force", "pull-request")
+    for name in docker("images", "--format", "{{.Repository}}:{{.Tag}}").splitlines():
+        if name.startswith("ghcr.io/somebody/weather-flows/preview:"):
+            docker("rmi", "--force", name)
 
 
-def open_pull_request(repository: Act) -> WorkflowRun:
-    """Run ci.yml as for a pull request that was just opened."""
-    payload = {"action": "opened", "number": 7, "pull_request": {"number": 7}}
-    return repository.run("pull_request", "ci.yml", payload)
-
-
-def test_a_pull_request_is_tested_and_its_image_checked_without_any_secret(fork: Act) -> None:
-    run = open_pull_request(fork)
+@pytest.mark.parametrize("author", ["somebody", "dependabot[bot]"])
+def test_a_pull_request_is_tested_and_its_image_checked_without_any_secret(
+    fork: Act, author: str
+) -> None:
+    run = fork.pull_request(fork=author == "somebody", author=author)
     assert run.jobs == {"tests": "success", "image": "success"}, run.output[-6000:]
     assert fork.records_of("uvx") == ["nox -s lint tests"]
     assert "3 deployments and 4 environments are fine." in run.output
     assert fork.records_of("login-action") == []
+    assert fork.records_of("gh") == []
 
 
 def test_a_pull_request_with_a_parameter_that_no_flow_has_is_red(fork: Act) -> None:
@@ -43,6 +43,6 @@ def test_a_pull_request_with_a_parameter_that_no_flow_has_is_red(fork: Act) -> N
     assert '"rows": 500' in text
     catalog.write_text(text.replace('"rows": 500', '"rosw": 500'))
     fork.commit("Wrong parameter")
-    run = open_pull_request(fork)
+    run = fork.pull_request(fork=True)
     assert run.jobs == {"tests": "success", "image": "failure"}, run.output[-6000:]
     assert "rosw" in run.output

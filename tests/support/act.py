@@ -195,9 +195,11 @@ class Act:
         """Run one workflow for one event and wait for its end."""
         return self.start(event, workflow, payload).wait(timeout)
 
-    def start(self, event: str, workflow: str, payload: Mapping[str, Any]) -> Running:
+    def start(
+        self, event: str, workflow: str, payload: Mapping[str, Any], *, run_id: int | None = None
+    ) -> Running:
         """Start one workflow for one event; end it with `wait` or `stop`."""
-        run_id = next(self._run_ids)
+        run_id = run_id or next(self._run_ids)
         folder = self.folder / f"run-{run_id}"
         folder.mkdir()
         repository = {
