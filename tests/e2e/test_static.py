@@ -135,6 +135,16 @@ def test_a_job_that_writes_to_a_server_is_never_cancelled_by_another(
                 assert not any(group["cancel-in-progress"] for group in groups), f"{name}: {job}"
 
 
+def test_a_job_that_reaches_the_server_first_says_what_is_not_set(default_project: Project) -> None:
+    for name, workflow in workflows(default_project.path):
+        for job, content in workflow["jobs"].items():
+            if "environment" in content and name != "cleanup.yml":  # which then has nothing to do
+                first = content["steps"][0]
+                assert first["name"] == "Say what is not set", f"{name}: {job}"
+                assert "gh variable set PREFECT_API_URL --env" in first["run"]
+                assert "gh secret set PREFECT_API_KEY --env" in first["run"]
+
+
 FORK = "github.event.pull_request.head.repo.full_name == github.repository"
 DEPENDABOT = "github.event.pull_request.user.login != 'dependabot[bot]'"
 
