@@ -1,5 +1,5 @@
 """`python -m bench`: measure, print a Markdown report, exit with 1 where a threshold is missed."""
-# ruff: noqa: T201 - the report is for a person
+# ruff: noqa: T201 - it speaks to a person
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import platform
 import signal
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import median
 
 import prefect
 
-from bench.measure import Cost, middle
+from bench.measure import Cost
 from bench.subject import DEPLOY_ALL, DEPLOYER, Subject, fresh_server, rows_on, settle, subject
 from tests.support.server import PrefectServer
 
@@ -30,40 +31,63 @@ each round has a fresh server.
 - server: Prefect {prefect} on Python {python}, SQLite, every setting at its default but {settings}
 - machine: {machine}, {cores} cores, load {load} at the start
 """
-Threshold = tuple[str, str, str, bool]
+WANTED = (
+    ("nothing changed", "plan", 20),
+    ("nothing changed", "deploy", 20),
+    ("all changed", "deploy", 2),
+    ("create", "deploy", 2),
+)
+NO_VERIFY = {"plan": (), "deploy": ("--no-verify",)}
 
 
-@dataclass(frozen=True)
-class Row:
-    """The medians of one case."""
+@dataclass
+class Report:
+    """What is printed at the end, in one piece.
 
-    case: str
-    prefect: Cost
-    deploy: Cost
-    plan: Cost
+    Attributes:
+        lines: Markdown.
+        thresholds: what was measured, the figure, the wanted one, and whether it was reached.
+    """
+
+    lines: list[str] = field(default_factory=list)
+    thresholds: list[tuple[str, str, str, bool]] = field(default_factory=list)
+
+    def table(self, title: str, head: list[str], rows: list[list[str]]) -> None:
+        """Add a table."""
+        lines = [head, ["---"] * len(head), *rows]
+        self.lines += [f"## {title}", "", *(f"| {' | '.join(cells)} |" for cells in lines), ""]
+
+    def want(self, what: str, figure: str, wanted: str, reached: bool) -> None:
+        """Add a threshold."""
+        self.thresholds.append((what, figure, wanted, reached))
+
+    def text(self) -> str:
+        """Return all of it, with the thresholds."""
+        head = ["what", "measured", "wanted", "reached"]
+        rows = [[*each, "yes" if reached else "**no**"] for *each, reached in self.thresholds]
+        self.table("Thresholds", head, rows)
+        return "\n".join([*self.lines, f"Load at the end: {os.getloadavg()[0]:.1f}."])
 
 
 def main(argv: list[str] | None = None) -> int:
     """Measure everything and print the report."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--repeat", type=int, default=3, help="rounds (default 3)")
-    parser.add_argument("--deployments", type=int, default=100, help="default 100")
+    parser.add_argument("--deployments", type=int, default=100, help="default 100; 0 leaves it out")
     parser.add_argument("--many", type=int, default=1000, help="default 1000; 0 leaves it out")
     args = parser.parse_args(argv)
     # Servers live in process groups of their own: they end with this process only when it unwinds.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    print(introduction(args.repeat), flush=True)
-    thresholds = start_up(max(args.repeat, 5))
-    thresholds += side_by_side(args.deployments, args.repeat)
+    report = Report([introduction(args.repeat)])
+    start_up(report, max(args.repeat, 5))
+    if args.deployments:
+        side_by_side(report, args.deployments, args.repeat)
     if args.many:
-        thresholds += many(args.many, args.repeat)
-    print("## Thresholds\n\n| what | measured | wanted | reached |\n| --- | --- | --- | --- |")
-    for what, measured, wanted, reached in thresholds:
-        print(f"| {what} | {measured} | {wanted} | {'yes' if reached else '**no**'} |")
-    print(f"\nLoad at the end: {os.getloadavg()[0]:.1f}.")
-    return 0 if all(reached for *_, reached in thresholds) else 1
+        many(report, args.many, args.repeat)
+    print(report.text())
+    return 0 if all(reached for *_, reached in report.thresholds) else 1
 
 
 def introduction(repeat: int) -> str:
@@ -81,65 +105,57 @@ def introduction(repeat: int) -> str:
     )
 
 
-def start_up(repeat: int) -> list[Threshold]:
+def start_up(report: Report, repeat: int) -> None:
     """Compare the start of the deployer with what no user of Prefect can avoid."""
     commands = {
-        "import": [sys.executable, "-c", "import prefect"],
-        "--help": [sys.executable, "-m", "deployer", "--help"],
-        "check": [sys.executable, "-m", "deployer", "check"],
+        "python -c 'import prefect'": [sys.executable, "-c", "import prefect"],
+        "python -m deployer --help": [*DEPLOYER, "--help"],
+        "python -m deployer check": [*DEPLOYER, "check"],
     }
     costs = defaultdict(list)
     with subject(0) as made:
-        for round_ in range(repeat + 1):
+        for number in range(repeat + 1):
             for name, command in commands.items():
                 cost = made.run(*command)
-                if round_:  # the first one compiles
-                    costs[name].append(cost)
-    found = {name: middle(each) for name, each in costs.items()}
-    print("## Start-up\n\n| command | s |\n| --- | --- |")
-    print(f"| `python -c 'import prefect'` | {found['import'].seconds:.2f} |")
-    print(f"| `python -m deployer --help` | {found['--help'].seconds:.2f} |")
-    print(f"| `python -m deployer check`, empty catalog | {found['check'].seconds:.2f} |\n")
-    more = {name: found[name].seconds - found["import"].seconds for name in ("--help", "check")}
-    return [
-        (f"`{name}` over `import prefect`", f"{extra:+.2f} s", "≤ +0.30 s", extra <= 0.3)
-        for name, extra in more.items()
-    ]
+                if number:  # the first one compiles
+                    costs[name].append(cost.seconds)
+    found = {name: median(each) for name, each in costs.items()}
+    rows = [[f"`{name}`", f"{seconds:.2f}"] for name, seconds in found.items()]
+    report.table("Start-up, with an empty catalog", ["command", "s"], rows)
+    unavoidable, *ours = found
+    for name in ours:
+        extra = found[name] - found[unavoidable]
+        report.want(f"`{name}` over `import prefect`", f"{extra:+.2f} s", "+0.30 s", extra <= 0.3)
 
 
-def side_by_side(size: int, repeat: int) -> list[Threshold]:
+def side_by_side(report: Report, size: int, repeat: int) -> None:
     """Compare the deployer with `prefect deploy --all`."""
-    costs: dict[tuple[str, str], list[Cost]] = defaultdict(list)
+    costs: dict[tuple[str, str], list[float]] = defaultdict(list)
     with subject(size) as made:
         for number in range(repeat):
             with fresh_server(made) as server:
                 for case in CASES:
                     for what, cost in one_case(made, server, case, number % 2 == 0).items():
-                        costs[case, what].append(cost)
-    sides = ("prefect", "deploy", "plan")
-    rows = [Row(case, *(middle(costs[case, side]) for side in sides)) for case in CASES]
-    print(f"## {size} deployments, half with schedules\n")
-    print("| case | `prefect deploy --all` s | `deployer deploy --no-verify` s | ratio ", end="")
-    print("| `deployer plan` s | ratio |\n| --- | --- | --- | --- | --- | --- |")
-    for row in rows:
-        print(f"| {row.case} | {row.prefect.seconds:.1f} ", end="")
-        for cost in (row.deploy, row.plan):
-            print(f"| {cost.seconds:.1f} | 1/{row.prefect.seconds / cost.seconds:.1f} ", end="")
-        print("|")
-    print()
-    found = {row.case: row for row in rows}
-    wanted = [
-        ("nothing changed", "plan", 20),
-        ("nothing changed", "deploy", 20),
-        ("all changed", "deploy", 2),
-        ("create", "deploy", 2),
+                        costs[case, what].append(cost.seconds)
+    found = {key: median(each) for key, each in costs.items()}
+    times = {(case, what): found[case, "prefect"] / found[case, what] for case, what in found}
+    rows = [
+        [case, f"{found[case, 'prefect']:.1f}"]
+        + [
+            text
+            for what in ("deploy", "plan")
+            for text in (f"{found[case, what]:.1f}", f"1/{times[case, what]:.1f}")
+        ]
+        for case in CASES
     ]
-    thresholds = []
-    for case, what, times in wanted:
-        ratio = found[case].prefect.seconds / getattr(found[case], what).seconds
-        label = f"{size} deployments, {case}: {what}"
-        thresholds.append((label, f"1/{ratio:.1f}", f"under 1/{times}", ratio > times))
-    return thresholds
+    head = ["case", "`prefect deploy --all` s"]
+    head += ["`deployer deploy --no-verify` s", "ratio", "`deployer plan` s", "ratio"]
+    title = f"{size} deployments, half with schedules"
+    report.table(title, head, rows)
+    for case, what, wanted in WANTED:
+        label = f"{size} deployments, {case}: `{what}` to `prefect deploy --all`"
+        ratio = times[case, what]
+        report.want(label, f"1/{ratio:.1f}", f"under 1/{wanted}", ratio > wanted)
 
 
 def one_case(
@@ -156,8 +172,8 @@ def one_case(
     }
     costs = {}
     for what in commands if prefect_first else ("plan", "deploy", "prefect"):
-        say(f"{made.size} deployments, {case}: {what}")
         costs[what] = made.run(*commands[what])
+        say(f"{made.size} deployments, {case}: {what}", costs[what])
         settle(server)
     for environment in ("deployer", "yaml"):
         held = rows_on(server, environment)
@@ -166,40 +182,33 @@ def one_case(
     return costs
 
 
-def many(size: int, repeat: int) -> list[Threshold]:
+def many(report: Report, size: int, repeat: int) -> None:
     """Measure a catalog of many deployments that are all there already."""
+    costs: dict[str, list[Cost]] = defaultdict(list)
     with subject(size) as made, fresh_server(made) as server:
-        say(f"{size} deployments: create")
-        create = made.deployer("deploy", "deployer", "--no-verify")
+        costs["create, `deploy`, once"].append(made.deployer("deploy", "deployer", "--no-verify"))
+        say(f"{size} deployments, create: deploy", costs["create, `deploy`, once"][0])
         settle(server)
-        costs = defaultdict(list)
         for _ in range(repeat):
-            for what in ("plan", "deploy"):
-                say(f"{size} deployments, nothing changed: {what}")
-                costs[what].append(made.deployer(what, "deployer", *NO_VERIFY[what]))
-    found = {what: middle(each) for what, each in costs.items()}
-    print(f"## {size} deployments, half with schedules\n")
-    print("| command | s | peak RSS MB |\n| --- | --- | --- |")
-    labelled = {"create, `deploy` (once)": create}
-    labelled |= {f"nothing changed, `{what}`": cost for what, cost in found.items()}
-    for label, cost in labelled.items():
-        print(f"| {label} | {cost.seconds:.1f} | {cost.megabytes:.0f} |")
-    print()
-    thresholds = []
-    for what, cost in found.items():
-        label = f"{size} deployments, nothing changed: {what}"
-        seconds, megabytes = f"{cost.seconds:.1f} s", f"{cost.megabytes:.0f} MB"
-        thresholds.append((label, seconds, "under 15 s", cost.seconds < 15))
-        thresholds.append((f"{label}, memory", megabytes, "under 300 MB", cost.megabytes < 300))
-    return thresholds
+            for what, options in NO_VERIFY.items():
+                cost = made.deployer(what, "deployer", *options)
+                costs[f"nothing changed, `{what}`"].append(cost)
+                say(f"{size} deployments, nothing changed: {what}", cost)
+    rows = []
+    for case, each in costs.items():
+        seconds, megabytes = median(c.seconds for c in each), median(c.megabytes for c in each)
+        rows.append([case, f"{seconds:.1f}", f"{megabytes:.0f}"])
+        if case.startswith("nothing"):
+            label = f"{size} deployments, {case}"
+            report.want(label, f"{seconds:.1f} s", "under 15 s", seconds < 15)
+            report.want(f"{label}: peak RSS", f"{megabytes:.0f} MB", "300 MB", megabytes < 300)
+    title = f"{size} deployments, half with schedules"
+    report.table(title, ["command", "s", "peak RSS MB"], rows)
 
 
-NO_VERIFY = {"plan": (), "deploy": ("--no-verify",)}
-
-
-def say(message: str) -> None:
-    """Tell a person what is going on."""
-    print(message, file=sys.stderr, flush=True)
+def say(what: str, cost: Cost) -> None:
+    """Tell a person what was measured, while the rest goes on."""
+    print(f"{what}: {cost.seconds:.1f} s", file=sys.stderr, flush=True)
 
 
 sys.exit(main())

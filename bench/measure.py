@@ -9,13 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryFile
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one or more runs of a command took.
+    """What a command took.
 
     Attributes:
         seconds: from its start to its end.
@@ -58,8 +57,3 @@ def measure(command: Sequence[str | Path], folder: Path, env: Mapping[str, str])
             )
     unit = 1e6 if sys.platform == "darwin" else 1e3
     return Cost(seconds, usage.ru_maxrss / unit)
-
-
-def middle(costs: Sequence[Cost]) -> Cost:
-    """Return the medians."""
-    return Cost(median(c.seconds for c in costs), median(c.megabytes for c in costs))

@@ -114,7 +114,7 @@ def subject(size: int) -> Iterator[Subject]:
     with TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         template = copy_template(folder / "template")
-        with stdout_to_stderr():
+        with quiet_stdout():
             made = Subject(bake_into(folder / "out", template), size)
         made.write("deployments/environments.toml", ENVIRONMENTS)
         for number in range(size):
@@ -140,11 +140,12 @@ def fresh_server(made: Subject) -> Iterator[PrefectServer]:
 
 
 @contextmanager
-def stdout_to_stderr() -> Iterator[None]:
-    """Keep what other programs say, such as the template's hooks, out of the report."""
+def quiet_stdout() -> Iterator[None]:
+    """Keep what other programs print, such as the template's hooks, out of the report."""
     sys.stdout.flush()
     kept = os.dup(1)
-    os.dup2(2, 1)
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 1)
     try:
         yield
     finally:
