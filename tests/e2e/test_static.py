@@ -35,7 +35,7 @@ def copy(default_project: Project, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def workflows(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def workflows(folder: Path) -> Iterator[tuple[str, dict[Any, Any]]]:
     """Return each workflow's name and content."""
     for path in sorted((folder / ".github" / "workflows").glob("*.yml")):
         yield path.name, yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -153,7 +153,7 @@ def test_code_of_a_fork_never_reaches_a_runner_of_ones_own_or_a_secret(
     default_project: Project,
 ) -> None:
     for name, workflow in workflows(default_project.path):
-        if "pull_request" not in workflow[True]:
+        if "pull_request" not in workflow[True]:  # to YAML, `on` is a yes
             continue
         for job, content in workflow["jobs"].items():
             condition = " ".join(str(content.get("if", "")).split())
