@@ -308,6 +308,22 @@ def test_setup_fills_secret_blocks_and_never_prints_them(project: DeployerProjec
     assert pool["concurrency_limit"] == 3
 
 
+def test_setup_gives_the_pool_the_base_job_template_of_the_repository(
+    project: DeployerProject,
+) -> None:
+    where = f"/work_pools/{project.read_pool().replace(' ', '%20')}"
+    template = project.server.request("GET", where)["base_job_template"]
+    template["variables"]["properties"]["stream_output"]["default"] = False
+    project.write("deployments/pool.json", json.dumps(template))
+    text = (project.path / "deployments/environments.toml").read_text()
+    declared = text.replace("[pr]", 'base_job_template = "deployments/pool.json"\n[pr]')
+    project.write("deployments/environments.toml", declared)
+
+    assert "updated: base_job_template" in ok(project, "setup", "local")
+    assert project.server.request("GET", where)["base_job_template"] == template
+    assert "is there (process)" in ok(project, "setup", "local")
+
+
 def test_an_auth_string_opens_the_server_and_its_absence_is_explained(
     bake: Callable[..., Project], project_python: Path, tmp_path: Path
 ) -> None:
