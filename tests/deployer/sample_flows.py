@@ -24,4 +24,9 @@ def typed(items: list[int], ratio: float = 0.5, note: str | None = None) -> None
     """
 
 
-FLOWS = [plain, anywhere, typed]
+@flow
+def bare() -> None:  # noqa: D103 - a flow without a docstring
+    pass
+
+
+FLOWS = [plain, anywhere, typed, bare]

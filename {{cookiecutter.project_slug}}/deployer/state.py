@@ -23,6 +23,9 @@ State = dict[str, Any]
 # Prefect's default anchor is the moment of the deploy, which would make every plan differ
 # and can keep an hourly schedule from ever firing; Prefect's own default for rrules is this one.
 ANCHOR = "2020-01-01T00:00:00+00:00"
+DURATION = TypeAdapter(timedelta)  # seconds, or ISO 8601
+# What the server makes of a flow without a docstring: creating writes the word, updating nothing.
+NO_DESCRIPTION = ("None", "", None)
 
 
 def declared(entry: Deployment, environment: Environment, image: str | None = None) -> State:
@@ -93,7 +96,7 @@ def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | Non
         "parameter_schema": row["parameter_openapi_schema"] or {},
         "enforce_parameter_schema": row["enforce_parameter_schema"],
         "tags": sorted(row["tags"]),
-        "description": row["description"] or None,
+        "description": None if row["description"] in NO_DESCRIPTION else row["description"],
         "version": row["version"],
         "concurrency_limit": limit.get("limit"),
         "collision_strategy": options.get("collision_strategy"),
@@ -166,19 +169,13 @@ def _timing(schedule: dict[str, Any]) -> dict[str, Any]:
     if "interval" in schedule:
         anchor = datetime.fromisoformat(schedule["anchor_date"].replace("Z", "+00:00"))
         return {
-            "interval": _seconds(schedule["interval"]),
+            "interval": DURATION.validate_python(schedule["interval"]).total_seconds(),
             "anchor_date": anchor.astimezone(timezone.utc).isoformat(),
             "timezone": zone or "UTC",
         }
     if "rrule" in schedule:
         return {"rrule": schedule["rrule"], "timezone": zone or "UTC"}
     return {"cron": schedule["cron"], "timezone": zone, "day_or": schedule.get("day_or", True)}
-
-
-def _seconds(interval: Any) -> float:
-    if isinstance(interval, int | float):
-        return float(interval)
-    return TypeAdapter(timedelta).validate_python(interval).total_seconds()
 
 
 def _declared_trigger(trigger: Any) -> dict[str, Any]:
