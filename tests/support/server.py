@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -82,7 +83,10 @@ class PrefectServer(Process):
         return True
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """Send one request to the API and return what the server answered."""
+        """Send one request to the API and return what the server answered.
+
+        With 503 a busy SQLite asks for another try, which Prefect's own client makes too.
+        """
         request = urllib.request.Request(
             self.api_url + path,
             method=method,
@@ -92,6 +96,13 @@ class PrefectServer(Process):
         if auth := self.env.get("PREFECT_API_AUTH_STRING"):
             token = base64.b64encode(auth.encode()).decode()
             request.add_header("Authorization", f"Basic {token}")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        for wait in (1, 2, 4, 8, None):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    text = answer.read()
+                return json.loads(text) if text else None
+            except urllib.error.HTTPError as error:
+                if error.code != 503 or wait is None:
+                    raise
+                time.sleep(wait)
+        raise AssertionError("unreachable")
