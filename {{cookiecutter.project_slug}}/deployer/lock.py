@@ -22,7 +22,7 @@ from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.server import Server
 
-EXPIRY = 60  # seconds without a renewal after which the holder counts as dead
+EXPIRY = 180  # seconds without a renewal after which the holder counts as dead
 RENEWAL = 15
 
 
