@@ -145,6 +145,33 @@ def test_a_deployer_that_is_waited_for_too_long_is_named(server: PrefectServer) 
     world.deploy(BEFORE, lock_timeout=1)
 
 
+def test_a_deployer_that_lost_its_lock_writes_nothing_more(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(server)
+    world.deploy(BEFORE)
+    before = world.states()
+    monkeypatch.setattr(lock, "RENEWAL", 1000)  # as on a machine too busy to renew in time
+    name = f"deployer-lock-{world.environment.key}"
+
+    def take_over() -> None:
+        mine = world.call("GET", f"/variables/name/{name}")
+        world.call("DELETE", f"/variables/{mine['id']}")
+        world.call("POST", "/variables/", {"name": name, "value": {"holder": "Bob", "token": "b"}})
+
+    # The lock is the first write; the second one is under way when somebody takes it over.
+    with Proxy(server.api_url, "delay", 3, then=take_over) as proxy:
+        world.api_url = proxy.api_url
+        with pytest.raises(DeployerError, match="took the lock over"):
+            world.deploy(AFTER)
+    world.api_url = server.api_url
+
+    touched = {key for key, state in world.states().items() if state != before.get(key)}
+    assert touched == {world.key(AFTER[0])}, "only what was being written"
+    assert not [each for each in proxy.writes if each.endswith("/artifacts/")]
+    assert world.call("GET", f"/variables/name/{name}")["value"]["holder"] == "Bob"
+
+
 def test_an_older_run_is_refused_after_a_newer_one(server: PrefectServer) -> None:
     world = World(server)
     world.deploy(BEFORE, order=7)

@@ -13,11 +13,11 @@ from deployer.plan import Change, Plan, difference
 from deployer.server import Live, Server
 from deployer.state import State
 
-Say = Callable[[str], None]
+Step = Callable[[str], Awaitable[None]]
 
 
 async def apply(
-    server: Server, plan: Plan, live: dict[str, Live], entries: dict[str, Deployment], say: Say
+    server: Server, plan: Plan, live: dict[str, Live], entries: dict[str, Deployment], step: Step
 ) -> None:
     """Deploy what differs; switch off what leaves.
 
@@ -26,7 +26,7 @@ async def apply(
         plan: what to change.
         live: what the plan was made from.
         entries: the catalog's entries by `FLOW/NAME`.
-        say: told about every step.
+        step: told about every write before it; it raises when nothing may be written any more.
     """
 
     async def write(change: Change) -> None:
@@ -34,17 +34,17 @@ async def apply(
         await _drop_nameless(server, live.get(change.key))
         await writing.deploy(entry, with_leaving(change))
 
-    await carry_out(server, plan, live, write, say)
+    await carry_out(server, plan, live, write, step)
 
 
-async def reinstate(server: Server, plan: Plan, live: dict[str, Live], say: Say) -> None:
+async def reinstate(server: Server, plan: Plan, live: dict[str, Live], step: Step) -> None:
     """Write recorded states: the code that declared them is not here."""
 
     async def write(change: Change) -> None:
         assert change.after is not None  # noqa: S101 - creations and updates have one
         await writing.put(server, change.after, live.get(change.key))
 
-    await carry_out(server, plan, live, write, say)
+    await carry_out(server, plan, live, write, step)
 
 
 async def carry_out(
@@ -52,7 +52,7 @@ async def carry_out(
     plan: Plan,
     live: dict[str, Live],
     write: Callable[[Change], Awaitable[None]],
-    say: Say,
+    step: Step,
 ) -> None:
     """Write every creation and update, and switch off every deployment that leaves.
 
@@ -62,7 +62,7 @@ async def carry_out(
     changes = plan.of("create", "update")
     refused = []
     for number, change in enumerate(changes, 1):
-        say(f"{number}/{len(changes)} {change.key}")
+        await step(f"{number}/{len(changes)} {change.key}")
         try:
             await write(change)
         except Exception as error:
@@ -72,23 +72,26 @@ async def carry_out(
     if refused:
         raise DeployerError(*refused)
     for change in plan.of("delete"):
+        await step(f"switching off {change.key}")
         await writing.put(server, switched_off(live[change.key].state), live[change.key])
 
 
-async def prune(server: Server, plan: Plan, now: dict[str, Live]) -> None:
+async def prune(server: Server, plan: Plan, now: dict[str, Live], step: Step) -> None:
     """Delete the deployments and schedules that left, which are switched off by now."""
     for change in plan.of("update"):
         after = change.after or {}
         for row in now[change.key].row["schedules"]:
             if row["slug"] not in after["schedules"]:
+                await step(f"deleting a schedule of {change.key}")
                 await server.delete_schedule(now[change.key], row["id"])
     for change in plan.of("delete"):
         if change.key in now:
+            await step(f"deleting {change.key}")
             await server.delete(now[change.key])
 
 
 async def restore(
-    server: Server, plan: Plan, before: dict[str, Live], now: dict[str, Live], say: Say
+    server: Server, plan: Plan, before: dict[str, Live], now: dict[str, Live], step: Step
 ) -> list[str]:
     """Put back what a plan's changes found; return the keys that were written.
 
@@ -97,18 +100,18 @@ async def restore(
         plan: what was tried, whether it arrived or not.
         before: what was there.
         now: what is there.
-        say: told about every step.
+        step: told about every write before it; it raises when nothing may be written any more.
     """
     restored = []
     for change in plan.of("create", "update", "delete"):
         old, new = before.get(change.key), now.get(change.key)
-        if old is None and new is not None:
-            await server.delete(new)
-        elif old is not None and (new is None or difference(old.state, new.state)):
-            await writing.put(server, old.state, new)
-        else:
+        if not difference(old and old.state, new and new.state):
             continue
-        say(f"put back {change.key}")
+        await step(f"putting back {change.key}")
+        if old is not None:
+            await writing.put(server, old.state, new)
+        elif new is not None:
+            await server.delete(new)
         restored.append(change.key)
     return restored
 

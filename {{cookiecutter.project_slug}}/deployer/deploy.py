@@ -98,12 +98,17 @@ async def deploy(
             look = await survey(server, environment, target, options.only, foreign)
         if look.plan.empty:
             return Outcome(look.plan, seconds=clock.seconds, ids=_ids(look))
+
+        async def step(message: str) -> None:
+            await mine.confirm()
+            say(message)
+
         try:
-            return await _transaction(server, environment, target, options, look, say, clock)
+            return await _transaction(server, environment, target, options, look, say, step, clock)
         except BaseException as error:
             if mine.lost:
                 raise
-            restored = await _put_back(server, environment, look, say)
+            restored = await _put_back(server, environment, look, step)
             if not isinstance(error, Exception):
                 raise  # interrupted: nothing to explain
             problems = error.problems if isinstance(error, DeployerError) else (explain(error),)
@@ -117,12 +122,13 @@ async def _transaction(
     options: Options,
     look: Survey,
     say: Say,
+    step: apply.Step,
     clock: _Clock,
 ) -> Outcome:
     if target.entries is None:
-        await apply.reinstate(server, look.plan, look.live, say)
+        await apply.reinstate(server, look.plan, look.live, step)
     else:
-        await apply.apply(server, look.plan, look.live, target.entries, say)
+        await apply.apply(server, look.plan, look.live, target.entries, step)
     clock("apply")
     runs: list[SmokeRun] = []
     after = (await survey(server, environment, target, options.only)).live
@@ -130,11 +136,12 @@ async def _transaction(
         smoke = {key: (after[key], target.smoke[key]) for key in target.smoke if key in after}
         runs = await verify.check(server, environment, smoke, options.timeout, say)
         clock("verify")
-    await apply.prune(server, look.plan, after)
+    await apply.prune(server, look.plan, after, step)
     final = await survey(server, environment, target, options.only)
     guards.require_arrival(final.plan)
     clock("prune")
     record = _record(target, options, look, final, str(await server.now()))
+    await step(f"recording release {record.number}")
     await release.record(server, environment, record)
     clock("record")
     return Outcome(look.plan, record, runs, clock.seconds, _ids(final))
@@ -167,14 +174,16 @@ def _record(target: Target, options: Options, look: Survey, final: Survey, at: s
     )
 
 
-async def _put_back(server: Server, environment: Environment, look: Survey, say: Say) -> str:
+async def _put_back(
+    server: Server, environment: Environment, look: Survey, step: apply.Step
+) -> str:
     names = {n for each in look.live.values() for n in each.state["triggers"]}
     names |= {n for c in look.plan.changes for n in (c.after or {}).get("triggers", ())}
     problem = ""
     for attempt in range(RESTORE_ATTEMPTS):
         try:
             now = await server.read(environment, names)
-            restored = await apply.restore(server, look.plan, look.live, now, say)
+            restored = await apply.restore(server, look.plan, look.live, now, step)
         except Exception as error:
             problem = explain(error)
             await asyncio.sleep(2**attempt)

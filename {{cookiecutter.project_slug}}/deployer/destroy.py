@@ -42,8 +42,9 @@ async def destroy(
         One sentence for each thing that was deleted.
     """
     done = []
-    async with lock.held(server, environment, who, lock_timeout, say):
+    async with lock.held(server, environment, who, lock_timeout, say) as mine:
         for key, live in (await server.read(environment, set())).items():
+            await mine.confirm()
             await server.delete(live)
             done.append(f"deleted {key}")
         records = await release.delete_all(server, environment)

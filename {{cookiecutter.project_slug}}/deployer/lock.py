@@ -24,6 +24,13 @@ from deployer.server import Server
 
 EXPIRY = 180  # seconds without a renewal after which the holder counts as dead
 RENEWAL = 15
+TAGS = ["deployer"]
+
+
+TAKEN_OVER = (
+    "Another deployer took the lock over while the server was not answering, and holds it now: "
+    "nothing was put back; deploy again after it."
+)
 
 
 @dataclass
@@ -31,10 +38,42 @@ class Lock:
     """A lock that is held.
 
     Attributes:
+        server: where it is.
+        id: of its variable.
+        renewed: when it was renewed last, by this machine's monotonic clock.
         lost: somebody else holds it now, so nothing may be written any more.
     """
 
+    server: Server
+    id: str
+    renewed: float
     lost: bool = False
+
+    async def confirm(self) -> None:
+        """Make sure that nobody can have taken the lock over: called before each write.
+
+        Raises:
+            DeployerError: somebody has.
+        """
+        if time.monotonic() - self.renewed > EXPIRY / 3:
+            await self.renew()
+
+    async def renew(self) -> None:
+        """Tell the server that the holder lives.
+
+        Raises:
+            DeployerError: somebody else took the lock over.
+        """
+        sent = time.monotonic()
+        try:
+            await self.server.request("PATCH", f"/variables/{self.id}", json={"tags": TAGS})
+        except PrefectHTTPStatusError as error:
+            # Whoever takes over deletes the variable; as long as it is there, the lock is ours.
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+            self.lost = True
+            raise DeployerError(TAKEN_OVER) from None
+        self.renewed = sent
 
 
 @asynccontextmanager
@@ -55,41 +94,39 @@ async def held(
         say: told when there is somebody to wait for.
 
     Raises:
-        DeployerError: another deployer held it all the time.
+        DeployerError: another deployer held it all the time, or took it over.
     """
     name = f"deployer-lock-{environment.key}"
-    identity = await _take(server, name, holder, patience, say)
-    lock = Lock()
-    renewal = asyncio.create_task(_renew(server, identity, lock, asyncio.current_task()))
+    lock = await _take(server, name, holder, patience, say)
+    renewal = asyncio.create_task(_renew(lock, asyncio.current_task()))
     try:
         yield lock
     except asyncio.CancelledError:
         if not lock.lost:
             raise
-        raise DeployerError(
-            "Another deployer took the lock over while the server could not be reached, "
-            "and holds it now: nothing was put back; deploy again after it."
-        ) from None
+        raise DeployerError(TAKEN_OVER) from None
     finally:
         renewal.cancel()
         with suppress(Exception):  # what cannot be given back expires
-            await server.request("DELETE", f"/variables/{identity}")
+            await server.request("DELETE", f"/variables/{lock.id}")
 
 
 async def _take(
     server: Server, name: str, holder: str, patience: float, say: Callable[[str], None]
-) -> str:
+) -> Lock:
     deadline = time.monotonic() + patience
     token = str(uuid4())
     told = False
     while True:
+        sent = time.monotonic()
         with suppress(ObjectAlreadyExists):
-            return await _create(server, name, {"holder": holder, "token": token})
+            identity = await _create(server, name, {"holder": holder, "token": token})
+            return Lock(server, identity, sent)
         lock = await _read(server, name)
         if lock is None:
             continue
         if lock["value"].get("token") == token:
-            return str(lock["id"])  # ours: only the answer to creating it was lost
+            return Lock(server, str(lock["id"]), sent)  # only the answer to creating it was lost
         other = lock["value"].get("holder")
         updated = datetime.fromisoformat(lock["updated"].replace("Z", "+00:00"))
         if (await server.now() - updated).total_seconds() > EXPIRY:
@@ -109,7 +146,7 @@ async def _take(
 
 
 async def _create(server: Server, name: str, value: dict[str, str]) -> str:
-    body = {"name": name, "value": value, "tags": ["deployer"]}
+    body = {"name": name, "value": value, "tags": TAGS}
     try:
         return str((await server.request("POST", "/variables/", json=body))["id"])
     except PrefectHTTPStatusError as error:
@@ -123,17 +160,10 @@ async def _read(server: Server, name: str) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-async def _renew(
-    server: Server, identity: str, lock: Lock, holder: asyncio.Task[Any] | None
-) -> None:
+async def _renew(lock: Lock, holder: asyncio.Task[Any] | None) -> None:
     while not lock.lost:
         await asyncio.sleep(RENEWAL)
-        try:
-            await server.request("PATCH", f"/variables/{identity}", json={"tags": ["deployer"]})
-        except PrefectHTTPStatusError as error:
-            # Whoever takes over deletes the variable; as long as it is there, the lock is ours.
-            lock.lost = error.response.status_code == httpx.codes.NOT_FOUND
-        except httpx.HTTPError:
-            continue
+        with suppress(httpx.HTTPError, DeployerError):  # asked again, unless it is lost
+            await lock.renew()
     if holder:
         holder.cancel()

@@ -41,11 +41,23 @@ async def connect() -> AsyncIterator[Server]:
     """
     try:
         async with AsyncClientContext.get_or_create() as context:
+            context.client._client.event_hooks["response"].append(_come_again_soon)
             yield Server(context.client)
     except (httpx.HTTPError, OSError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not isinstance(cause(error), httpx.HTTPError):
             raise  # Prefect wraps a server that cannot be reached in one of these
         raise DeployerError(explain(error)) from error
+
+
+async def _come_again_soon(response: httpx.Response) -> None:
+    """Give a busy SQLite's 503 the Retry-After that it lacks: it is free again in a moment.
+
+    Prefect's client would wait 2, 4, 8 … seconds, which was half the time of a large deploy.
+    """
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        asked = response.request.extensions
+        asked["times"] = asked.get("times", 0) + 1
+        response.headers.setdefault("Retry-After", str(0.05 * 4 ** asked["times"]))
 
 
 class Server:

@@ -18,6 +18,7 @@ from pydantic_core import to_jsonable_python
 
 from deployer.catalog import STARTED, Deployment
 from deployer.environment import ROOT, Environment
+from deployer.parameters import schema_of
 
 State = dict[str, Any]
 # Prefect's default anchor is the moment of the deploy, which would make every plan differ
@@ -58,7 +59,7 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
         "work_queue": options.get("work_queue_name") or environment.work_queue or "default",
         "job_variables": to_jsonable_python(variables),
         "parameters": to_jsonable_python(options.get("parameters") or {}),
-        "parameter_schema": flow.parameters.model_dump(mode="json", exclude_unset=True),
+        "parameter_schema": schema_of(flow),
         "enforce_parameter_schema": options.get("enforce_parameter_schema", True),
         "tags": sorted({*(options.get("tags") or ()), *environment.tags}),
         "description": options.get("description") or flow.description or None,
