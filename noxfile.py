@@ -139,6 +139,8 @@ def lock(session: nox.Session) -> None:
         with session.chdir(project):
             session.run(*poetry, "lock", *update)
             session.run(*poetry, "export", "--output=requirements.txt")
+            session.run(*poetry, "export", "--with=worker", "--output=requirements-worker.txt")
             session.run(*poetry, "export", "--with=worker,dev", "--output=requirements-dev.txt")
-        for name in ("poetry.lock", "requirements.txt", "requirements-dev.txt"):
+        exported = ("requirements.txt", "requirements-worker.txt", "requirements-dev.txt")
+        for name in ("poetry.lock", *exported):
             shutil.copy(project / name, PROJECT / name)

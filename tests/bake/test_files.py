@@ -34,6 +34,7 @@ FILES = [
     "deployer/answers.py",
     "deployer/apply.py",
     "deployer/arguments.py",
+    "deployer/build.py",
     "deployer/catalog.py",
     "deployer/check.py",
     "deployer/cli.py",
@@ -79,6 +80,7 @@ FILES = [
     "poetry.lock",
     "pyproject.toml",
     "requirements-dev.txt",
+    "requirements-worker.txt",
     "requirements.txt",
     "tests/__init__.py",
     "tests/conftest.py",
@@ -175,7 +177,7 @@ def export_commands(project: Project) -> Iterator[list[str]]:
 def test_the_requirements_are_what_the_lock_says(project: Project) -> None:
     commands = list(export_commands(project))
     written = [command[-1].removeprefix("--output=") for command in commands]
-    assert written == ["requirements.txt", "requirements-dev.txt"]
+    assert written == ["requirements.txt", "requirements-worker.txt", "requirements-dev.txt"]
     for command, path in zip(commands, written, strict=True):
         exported = project.run(*command[:-1]).stdout
         assert exported == project.read(path)

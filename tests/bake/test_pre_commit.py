@@ -72,11 +72,13 @@ def test_a_stale_lock_is_refused_with_what_to_do(
     )
     project.run("git", "add", ".")
     output = pre_commit(project, path_without_poetry, exit_code=1)
-    assert output.count("Run `poetry lock` to fix the lock file.") == 2
-    assert output.count("Failed") == 2
+    assert output.count("Run `poetry lock` to fix the lock file.") == 3
+    assert output.count("Failed") == 3
 
 
-@pytest.mark.parametrize("path", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "path", ["requirements.txt", "requirements-worker.txt", "requirements-dev.txt"]
+)
 def test_requirements_edited_by_hand_are_put_right(
     project: Project, path_without_poetry: str, path: str
 ) -> None:

@@ -188,12 +188,24 @@ def test_where_the_image_runs_the_runner_is_of_its_platform(default_project: Pro
                 assert "vars.IMAGE_PLATFORM == 'linux/arm64'" in content["runs-on"], (name, job)
 
 
-def test_the_name_of_the_image_covers_all_that_is_let_into_it(default_project: Project) -> None:
+def test_the_names_of_the_images_cover_all_that_is_let_into_them(default_project: Project) -> None:
     let_in = re.findall(r"^!(.+)$", default_project.read(".dockerignore"), flags=re.MULTILINE)
-    (content,) = re.findall(
-        r"^CONTENT = (\(.+\))$", default_project.read("deployer/image.py"), re.M
+    source = default_project.read("deployer/image.py")
+    flows, worker = (
+        {*ast.literal_eval(content)}
+        for content in re.findall(r"^(?:CONTENT|WORKER) = (\(.+\))$", source, re.M)
     )
-    assert set(ast.literal_eval(content)) == {"Dockerfile", ".dockerignore", *let_in}
+    assert flows | worker == {"Dockerfile", ".dockerignore", *let_in}
+    stages: dict[str, set[str]] = {}
+    dockerfile = re.sub(r"^#.*\n", "", default_project.read("Dockerfile"), flags=re.MULTILINE)
+    for stage in re.split(r"^FROM ", dockerfile, flags=re.MULTILINE)[1:]:
+        base, name = re.match(r"(\S+)(?: AS (\S+))?", stage).groups()
+        copied = re.findall(r"^COPY (?:--from=(\S+) )?(\S+)", stage, re.MULTILINE)
+        stages[name] = stages.get(base, set()).union(
+            *(stages[other] if other else {path} for other, path in copied)
+        )
+    assert stages[None] == flows - {"Dockerfile", ".dockerignore"}
+    assert stages["worker"] == worker - {"Dockerfile", ".dockerignore"}
 
 
 def test_every_third_party_action_has_a_stand_in_that_records_all_it_is_given(

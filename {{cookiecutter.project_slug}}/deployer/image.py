@@ -1,4 +1,4 @@
-"""Builds the image and names it by what is in it: `python -m deployer.image`.
+"""Names an image by what is in it, and builds it if it is not there: `python -m deployer.image`.
 
 The tag is made of git's own ids of the files that go into the image. As long as none of them
 changes, neither does the name, and nothing is built. Standard library only.
@@ -15,32 +15,24 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deployer.environment import ROOT, load
+from deployer.build import build, call, mirrored
+from deployer.environment import load
 from deployer.errors import DeployerError
 
-# The Dockerfile, and whatever .dockerignore lets in.
+# What makes the image of the flows, and a worker's; together, all that .dockerignore lets in.
 CONTENT = ("Dockerfile", ".dockerignore", "requirements.txt", "flows", "deployments", "deployer")
+WORKER = ("Dockerfile", ".dockerignore", "requirements.txt", "requirements-worker.txt")
 # What registries answer for an image that is not there; some do not tell it from a forbidden one.
 ABSENT = ("not found", "name unknown", "manifest unknown", "denied", "unauthorized", "forbidden")
 
 
-def call(*command: str, env: dict[str, str] | None = None, stdin: str | None = None) -> str:
-    """Run a command in the project's folder and return its output.
+def tag(target: str | None = None) -> str:
+    """Return the tag of the image that the files as they are now would make, committed or not.
 
-    Raises:
-        DeployerError: it failed; the error is the command's own.
+    Args:
+        target: `worker`; None is the image of the flows.
     """
-    answer = subprocess.run(  # noqa: S603
-        command, cwd=ROOT, env=env, input=stdin, capture_output=True, text=True, check=False
-    )
-    if answer.returncode:
-        lines = (answer.stderr or answer.stdout).strip().splitlines() or ["no message"]
-        raise DeployerError(f"`{' '.join(command[:2])}` failed: {lines[-1]}")
-    return answer.stdout.strip()
-
-
-def tag() -> str:
-    """Return the tag of the image that the files as they are now would make, committed or not."""
+    content = WORKER if target else CONTENT
     try:
         index = Path(call("git", "rev-parse", "--path-format=absolute", "--git-path", "index"))
     except (DeployerError, FileNotFoundError):
@@ -53,9 +45,9 @@ def tag() -> str:
         if index.exists():
             shutil.copy(index, copy)
         env = {**os.environ, "GIT_INDEX_FILE": str(copy)}
-        call("git", "add", "--all", "--", *CONTENT, env=env)
-        files = call("git", "ls-files", "-s", "--", *CONTENT, env=env)
-    return "src-" + call("git", "hash-object", "--stdin", stdin=files + "\n")[:40]
+        call("git", "add", "--all", "--", *content, env=env)
+        files = call("git", "ls-files", "-s", "--", *content, env=env)
+    return f"{target or 'src'}-" + call("git", "hash-object", "--stdin", stdin=files + "\n")[:40]
 
 
 def digest(name: str) -> str | None:
@@ -78,32 +70,6 @@ def digest(name: str) -> str | None:
     )
 
 
-def is_engine_running() -> bool:
-    """Tell whether there is a Docker engine to talk to."""
-    try:
-        call("docker", "version", "--format", "{{.Server.Version}}")
-    except (DeployerError, FileNotFoundError):
-        return False
-    return True
-
-
-def build(name: str) -> None:
-    """Build the image of that name, unless it is there; Docker's own progress goes to stderr.
-
-    Raises:
-        DeployerError: there is no engine, or the build failed.
-    """
-    if not is_engine_running():
-        raise DeployerError("There is no Docker engine to talk to: start Docker and try again.")
-    if call("docker", "images", "--quiet", name):
-        print(f"{name} is there already.", file=sys.stderr)
-        return
-    print(f"Building {name}", file=sys.stderr)
-    command = ["docker", "build", "--tag", name, "."]
-    if subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False).returncode:  # noqa: S603
-        raise DeployerError(f"`docker build` of {name} failed: its messages are above.")
-
-
 def main(argv: list[str] | None = None) -> int:
     """Build the image and print its name."""
     parser = argparse.ArgumentParser(prog="python -m deployer.image", description=__doc__)
@@ -112,21 +78,30 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--platform", help="part of the name where it is given: linux/arm64")
     parser.add_argument("--label", help="whose image it is, before the rest of the tag: pr-7")
+    parser.add_argument("--target", choices=["worker"], help="instead of the image of the flows")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--name-only", action="store_true", help="print the name, build nothing")
     what.add_argument(
         "--digest", action="store_true", help="print its digest in the registry, if it is there"
     )
+    what.add_argument(
+        "--build-contexts",
+        action="store_true",
+        help="print where BASE_MIRROR has the base image, as BuildKit wants it: NAME=docker-image://…",
+    )
     options = parser.parse_args(argv)
+    if options.build_contexts:
+        print(",".join(f"{base}=docker-image://{there}" for base, there in mirrored().items()))
+        return 0
     try:
-        parts = [options.label, tag(), (options.platform or "").replace("/", "-")]
+        parts = [options.label, tag(options.target), (options.platform or "").replace("/", "-")]
         repository = options.repository or next(iter(load().values())).project
         name = f"{repository}:{'-'.join(part for part in parts if part)}"
         if options.digest:
             print(digest(name) or "")
             return 0
         if not options.name_only:
-            build(name)
+            build(name, options.target)
     except DeployerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from prefect.blocks.system import Secret
@@ -14,6 +15,12 @@ from prefect.workers.utilities import get_default_base_job_template_for_infrastr
 from deployer.environment import ROOT, Environment
 from deployer.errors import DeployerError
 from deployer.server import Server
+
+# In place of Prefect's own defaults in the pools of a type: images are named by digest, which
+# need not be looked up again, and a container that has ended is of no use.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "docker": {"image_pull_policy": "IfNotPresent", "auto_remove": True}
+}
 
 
 async def setup(server: Server, environment: Environment, values: Mapping[str, str]) -> list[str]:
@@ -89,7 +96,10 @@ async def _template(environment: Environment) -> dict[str, Any] | None:
             f"Prefect knows no work pool of type {environment.work_pool_type!r}: "
             "is it spelt right, and is its package installed (prefect-docker, prefect-kubernetes)?"
         )
-    return found
+    template = deepcopy(found)
+    for name, value in DEFAULTS.get(environment.work_pool_type, {}).items():
+        template["variables"]["properties"][name]["default"] = value
+    return template
 
 
 async def _queue(server: Server, environment: Environment) -> list[str]:

@@ -24,6 +24,7 @@ from importlib import import_module
 from typing import Any
 
 from deployer import image, processes
+from deployer.build import build, call
 from deployer.environment import ROOT, load
 from deployer.errors import DeployerError
 
@@ -71,7 +72,7 @@ class Up:
         if self.docker:
             with self.step("image"):
                 name = f"{next(iter(load().values())).project}:{image.tag()}"
-                image.build(name)
+                build(name)
             with self.step("registry and push"):
                 name = self.push(name)
                 say(f"The image is {name}")
@@ -129,17 +130,17 @@ class Up:
             content = {"version": 0.1, "storage": storage, "http": {"addr": address}}
             settings.write_text(json.dumps(content), encoding="utf-8")
             command = [program, "serve", str(settings)]
-        elif image.call("docker", "images", "--quiet", REGISTRY):
+        elif call("docker", "images", "--quiet", REGISTRY):
             command = ["docker", "run", "--rm", "--publish", f"{address}:5000", REGISTRY]
         else:
             say(f"There is neither docker-registry nor {REGISTRY} here: deploying {name} by tag.")
             return name
         self.run("registry", command, lambda: answers(f"http://{address}/v2/"))
         there = f"{address}/{name}"
-        image.call("docker", "tag", name, there)
+        call("docker", "tag", name, there)
         self.stack.callback(attempt, "docker", "rmi", there)
-        image.call("docker", "push", "--quiet", there)
-        found = image.call("docker", "inspect", "--format", "{{json .RepoDigests}}", there)
+        call("docker", "push", "--quiet", there)
+        found = call("docker", "inspect", "--format", "{{json .RepoDigests}}", there)
         digest: str = next(name for name in json.loads(found) if name.startswith(f"{address}/"))
         return digest
 
@@ -233,13 +234,13 @@ def answers(url: str) -> bool:
 def attempt(*command: str) -> None:
     """Run a command that cleans up; what is gone already is no failure."""
     with suppress(DeployerError):
-        image.call(*command)
+        call(*command)
 
 
 def remove_containers(label: str) -> None:
     """Remove the containers that bear a label, running or not."""
     with suppress(DeployerError):
-        found = image.call("docker", "ps", "--all", "--quiet", "--filter", f"label={label}")
+        found = call("docker", "ps", "--all", "--quiet", "--filter", f"label={label}")
         if found:
             attempt("docker", "rm", "--force", "--volumes", *found.split())
 
