@@ -41,8 +41,15 @@ def run(session: nox.Session, program: str, *arguments: str) -> None:
         session.run(uv, "venv", "--quiet", "--python=>=3.10,<3.14", str(ENVIRONMENT))
     locked = str(PROJECT / "requirements-dev.txt")
     group = f"{ROOT / 'pyproject.toml'}:test"
-    session.run(uv, "pip", "install", "--quiet", f"--group={group}", "-r", locked)
+    session.run(uv, "pip", "install", "--quiet", f"--group={group}", "-r", locked, *dask())
     session.run(str(PROGRAMS / program), *arguments, interrupt_timeout=60, terminate_timeout=60)
+
+
+def dask() -> list[str]:
+    """Return Dask's packages as they are locked: no requirements file of a project has them."""
+    lock = (PROJECT / "poetry.lock").read_text(encoding="utf-8")
+    form = r'^name = "(dask|distributed|prefect-dask)"\nversion = "(.+)"$'
+    return [f"{name}=={version}" for name, version in re.findall(form, lock, re.MULTILINE)]
 
 
 def bake(session: nox.Session, folder: Path) -> Path:

@@ -2,21 +2,26 @@
 
 import csv
 import io
+import os
 from collections import defaultdict
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypedDict, cast
+from typing import Any, TypedDict, cast
 
 import httpx
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.blocks.system import Secret
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Daily weather of Seattle, 2012 to 2015: NOAA's data, in the public domain, from vega-datasets.
 SAMPLE = "flows/data/seattle-weather.csv"
 BATCH = 500
+# What TASK_RUNNER may be but `threads`, and the class that it stands for.
+CLUSTERS = {"dask": "DaskTaskRunner", "ray": "RayTaskRunner"}
 
 
 class Summary(TypedDict):
@@ -103,6 +108,38 @@ def process_partition(partition: str, path: Path, column: str) -> Summary:
     )
 
 
+def task_runner() -> TaskRunner[Any]:
+    """Return the task runner that the environment asks for.
+
+    TASK_RUNNER is `threads`, which is the default, `dask` or `ray`. DASK_ADDRESS or RAY_ADDRESS
+    then says where the cluster is, such as `tcp://scheduler:8786` or `ray://head:10001`. Its
+    workers need the same packages and flows as this process, and reach the same server.
+
+    Raises:
+        ValueError: TASK_RUNNER is something else, or the address is missing.
+        RuntimeError: the package for it cannot be imported.
+    """
+    name = os.environ.get("TASK_RUNNER") or "threads"
+    if name == "threads":
+        return ThreadPoolTaskRunner()
+    if name not in CLUSTERS:
+        choices = ", ".join(["threads", *CLUSTERS])
+        raise ValueError(f"TASK_RUNNER is {name!r}: choose one of {choices}.")
+    variable = f"{name.upper()}_ADDRESS"
+    address = os.environ.get(variable)
+    if not address:
+        raise ValueError(f"TASK_RUNNER is {name!r}: say in {variable} where the cluster is.")
+    try:
+        package = import_module(f"prefect_{name}")
+    except ImportError as error:
+        raise RuntimeError(
+            f"TASK_RUNNER is {name!r}, but prefect_{name} cannot be imported ({error}): "
+            f"install the dependency group {name} of pyproject.toml."
+        ) from error
+    runner: TaskRunner[Any] = getattr(package, CLUSTERS[name])(address=address)
+    return runner
+
+
 def table(summaries: list[Summary]) -> str:
     """Return the summaries as a Markdown table."""
     lines = [
@@ -134,10 +171,11 @@ def advanced_flow(
     Returns:
         One summary for each partition, in the order of their names.
     """
+    summarise = process_partition.with_options(task_runner=task_runner())
     text = read(source, token_block)
     with TemporaryDirectory() as folder:
         files = split(text, partition_by, Path(folder))
-        summaries = [process_partition(value, path, column) for value, path in files.items()]
+        summaries = [summarise(value, path, column) for value, path in files.items()]
     create_markdown_artifact(
         key="advanced-flow-summary",
         markdown=f"## {column} by {partition_by}\n\n{table(summaries)}\n",

@@ -2,6 +2,7 @@
 
 import csv
 import statistics
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -11,9 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from prefect.artifacts import Artifact
 from prefect.blocks.system import Secret
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import advanced_flow as module
-from flows.advanced_flow import PROJECT, SAMPLE, advanced_flow, read
+from flows.advanced_flow import PROJECT, SAMPLE, advanced_flow, read, task_runner
 
 SMALL = "city,degrees\nOslo,3\nRome,20\nOslo,5\n"
 
@@ -110,3 +112,32 @@ def test_the_token_of_a_secret_block_is_sent():
         advanced_flow(url, partition_by="city", column="degrees", token_block=block)
 
     assert tokens == ["Bearer s3cret"]
+
+
+@pytest.mark.parametrize("environment", [{}, {"TASK_RUNNER": ""}, {"TASK_RUNNER": "threads"}])
+def test_tasks_run_in_threads_by_default(monkeypatch, environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert isinstance(task_runner(), ThreadPoolTaskRunner)
+    assert not {"distributed", "ray"} & sys.modules.keys()
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"TASK_RUNNER": "spark"}, "TASK_RUNNER is 'spark': choose one of threads, dask, ray."),
+        ({"TASK_RUNNER": "dask"}, "say in DASK_ADDRESS where the cluster is."),
+        ({"TASK_RUNNER": "ray", "DASK_ADDRESS": "x"}, "say in RAY_ADDRESS where the cluster is."),
+        ({"TASK_RUNNER": "ray", "RAY_ADDRESS": "x"}, "install the dependency group ray of"),
+    ],
+)
+def test_a_task_runner_that_cannot_be_had_is_refused_in_a_sentence(
+    monkeypatch, environment, sentence
+):
+    monkeypatch.setitem(sys.modules, "prefect_ray", None)  # as if it were not installed
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises((ValueError, RuntimeError), match=sentence):
+        task_runner()
