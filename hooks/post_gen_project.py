@@ -1,9 +1,9 @@
 """Tidy the new project and say what to do next.
 
-Why a hook: cookiecutter copies whatever lies in the template's folder, so a working copy in which
-tools have run would hand their caches on (all that cookiecutter.json can do is not to render
-them); and it ends without a word. Local and idempotent, because cruft runs this with every update:
-no network, no git, nothing installed.
+Why a hook: cookiecutter copies whatever lies in the template's folder, the files that are for
+another answer too, and from a working copy in which tools have run their caches (all that
+cookiecutter.json can do is not to render them); and it ends without a word. Local and idempotent,
+because cruft runs this with every update: no network, no git, nothing installed.
 """
 
 # {% raw %}
@@ -15,6 +15,16 @@ from pathlib import Path
 # Only what its tool makes again: `cookiecutter --overwrite-if-exists` runs this in a project that
 # somebody works in, where .prefect and .env hold things of their own.
 CACHES = {".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", "__pycache__"}
+
+# What only one type of work pool has a use for.
+FILES_OF = {"kubernetes": ("deployments/kubernetes-job-template.json", "kubernetes-worker.yaml")}
+
+
+def remove_unchosen(project: Path, work_pool_type: str) -> None:
+    """Remove the files that are for another type of work pool."""
+    for kind, files in FILES_OF.items():
+        for name in files if kind != work_pool_type else ():
+            (project / name).unlink(missing_ok=True)
 
 
 def remove_caches(project: Path) -> None:
@@ -35,8 +45,9 @@ def next_commands(project: Path, folder: Path) -> list[str]:
     ]
 
 
-def main(project: Path, folder: Path) -> None:
+def main(project: Path, folder: Path, work_pool_type: str) -> None:
     """Tidy the project; tell a person in this folder the next commands."""
+    remove_unchosen(project, work_pool_type)
     remove_caches(project)
     # In a project that is being updated cruft makes two more, in temporary folders.
     if not (folder / ".cruft.json").exists():
@@ -48,4 +59,6 @@ def main(project: Path, folder: Path) -> None:
 # {% endraw %}
 if __name__ == "__main__":
     # Cookiecutter runs this in the project; the shell's PWD still says where the person is.
-    main(Path.cwd(), Path(os.environ.get("PWD") or Path.cwd().parent))
+    FOLDER = Path(os.environ.get("PWD") or Path.cwd().parent)
+    # The hook before this one has refused every other answer than the known types.
+    main(Path.cwd(), FOLDER, "{{ cookiecutter.work_pool_type }}")

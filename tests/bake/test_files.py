@@ -89,6 +89,12 @@ FILES = [
     "tests/test_catalog.py",
 ]
 
+# The files that depend on an answer.
+FILES_OF: dict[str, list[str]] = {
+    "docker": [],
+    "kubernetes": ["deployments/kubernetes-job-template.json", "kubernetes-worker.yaml"],
+}
+
 # What the files that carry an answer would show of a template.
 JINJA = re.compile(r"(?<!\$)\{\{|\{%|\{#")
 
@@ -114,12 +120,23 @@ def is_rendered(path: str, template: Path) -> bool:
 
 
 def test_a_project_has_exactly_these_files(project: Project) -> None:
-    assert project.files() == sorted(FILES)
+    chosen = FILES_OF[project.answers["work_pool_type"]]
+    assert project.files() == sorted(FILES + chosen)
 
 
 def test_only_files_that_carry_an_answer_are_rendered(project: Project, template: Path) -> None:
-    rendered = [path for path in project.files() if is_rendered(path, template)]
-    assert rendered == ["README.md", "deployments/environments.toml", "pyproject.toml"]
+    carrying = ["README.md", "deployments/environments.toml", "pyproject.toml"]
+    if project.has_file("kubernetes-worker.yaml"):
+        carrying.insert(2, "kubernetes-worker.yaml")
+    assert [path for path in project.files() if is_rendered(path, template)] == carrying
+
+
+def test_only_a_project_with_the_answer_kubernetes_speaks_of_it(project: Project) -> None:
+    carrying = ["README.md", "deployments/environments.toml", "kubernetes-worker.yaml"]
+    traces = [
+        path for path in carrying if project.has_file(path) and "ubernetes" in project.read(path)
+    ]
+    assert traces == (carrying if project.answers["work_pool_type"] == "kubernetes" else [])
 
 
 def test_no_trace_of_the_template_is_left(project: Project, template: Path) -> None:

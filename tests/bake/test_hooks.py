@@ -9,7 +9,7 @@ import pytest
 import post_gen_project
 import pre_gen_project
 from tests.bake.answering import DEFAULTS, parse_toml
-from tests.baking import ROOT, Project
+from tests.baking import ROOT, TEMPLATE_FOLDER, Project
 
 HOOKS = ROOT / "hooks"
 
@@ -181,9 +181,30 @@ def test_the_next_commands_fit_the_shell_and_the_folder(tmp_path: Path) -> None:
 def test_caches_of_tools_do_not_stay_in_a_new_project(tmp_path: Path) -> None:
     for folder in (".ruff_cache/x", "flows/__pycache__", "flows/data", ".prefect"):
         (tmp_path / folder).mkdir(parents=True)
-    post_gen_project.main(tmp_path, tmp_path)
-    post_gen_project.main(tmp_path, tmp_path)
+    post_gen_project.main(tmp_path, tmp_path, "docker")
+    post_gen_project.main(tmp_path, tmp_path, "docker")
     assert sorted(path.name for path in tmp_path.rglob("*")) == [".prefect", "data", "flows"]
+
+
+@pytest.mark.parametrize("work_pool_type", pre_gen_project.WORK_POOL_TYPES)
+def test_a_project_keeps_only_the_files_of_its_type_of_work_pool(
+    tmp_path: Path, work_pool_type: str
+) -> None:
+    of_types = {name: kind for kind, names in post_gen_project.FILES_OF.items() for name in names}
+    for name in [*of_types, "deployments/catalog.py"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    post_gen_project.main(tmp_path, tmp_path, work_pool_type)
+    post_gen_project.main(tmp_path, tmp_path, work_pool_type)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    chosen = {name for name, kind in of_types.items() if kind == work_pool_type}
+    assert left == {"deployments/catalog.py", *chosen}
+
+
+def test_every_file_that_may_be_removed_is_one_of_the_template(template: Path) -> None:
+    names = [name for names in post_gen_project.FILES_OF.values() for name in names]
+    assert [name for name in names if not (template / TEMPLATE_FOLDER / name).is_file()] == []
+    assert set(post_gen_project.FILES_OF) <= set(pre_gen_project.WORK_POOL_TYPES)
 
 
 def test_an_update_does_not_name_the_folders_it_makes(
@@ -191,9 +212,9 @@ def test_an_update_does_not_name_the_folders_it_makes(
 ) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "old/.cruft.json").write_text("{}")
-    post_gen_project.main(tmp_path / "new", tmp_path)
+    post_gen_project.main(tmp_path / "new", tmp_path, "docker")
     assert "cd new" in capsys.readouterr().out
-    post_gen_project.main(tmp_path / "new", tmp_path / "old")
+    post_gen_project.main(tmp_path / "new", tmp_path / "old", "docker")
     assert capsys.readouterr().out == ""
 
 
