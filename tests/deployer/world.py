@@ -12,8 +12,9 @@ from urllib.error import HTTPError
 
 import httpx
 from deployer.catalog import Deployment
-from deployer.deploy import Options, Outcome, deploy
+from deployer.deploy import Options, deploy
 from deployer.environment import Environment
+from deployer.outcome import Outcome
 from deployer.plan import Plan
 from deployer.server import Live, Server, connect
 from deployer.setup import setup

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from deployer import state as states
 from deployer import write as writing
 from deployer.answers import explain, is_refusal
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
+from deployer.finish import finish
 from deployer.plan import Change, Plan, difference
 from deployer.server import Live, Server
 from deployer.state import State
@@ -51,7 +53,7 @@ async def carry_out(
     server: Server,
     plan: Plan,
     live: dict[str, Live],
-    write: Callable[[Change], Awaitable[None]],
+    write: Callable[[Change], Coroutine[Any, Any, None]],
     step: Step,
 ) -> None:
     """Write every creation and update, and switch off every deployment that leaves.
@@ -64,7 +66,7 @@ async def carry_out(
     for number, change in enumerate(changes, 1):
         await step(f"{number}/{len(changes)} {change.key}")
         try:
-            await write(change)
+            await finish(write(change))
         except Exception as error:
             refused.append(f"{change.key}: {explain(error)}")
             if not is_refusal(error):
@@ -73,7 +75,8 @@ async def carry_out(
         raise DeployerError(*refused)
     for change in plan.of("delete"):
         await step(f"switching off {change.key}")
-        await writing.put(server, switched_off(live[change.key].state), live[change.key])
+        off = switched_off(live[change.key].state)
+        await finish(writing.put(server, off, live[change.key]))
 
 
 async def prune(server: Server, plan: Plan, now: dict[str, Live], step: Step) -> None:
@@ -83,11 +86,11 @@ async def prune(server: Server, plan: Plan, now: dict[str, Live], step: Step) ->
         for row in now[change.key].row["schedules"]:
             if row["slug"] not in after["schedules"]:
                 await step(f"deleting a schedule of {change.key}")
-                await server.delete_schedule(now[change.key], row["id"])
+                await finish(server.delete_schedule(now[change.key], row["id"]))
     for change in plan.of("delete"):
         if change.key in now:
             await step(f"deleting {change.key}")
-            await server.delete(now[change.key])
+            await finish(server.delete(now[change.key]))
 
 
 async def restore(

@@ -17,7 +17,7 @@ from deployer.context import act, checked, chosen_environment, declared, options
 from deployer.errors import DeployerError
 
 if TYPE_CHECKING:
-    from deployer.deploy import Outcome
+    from deployer.outcome import Outcome
     from deployer.server import Server
 
 FAILED, CHANGES = 1, 2

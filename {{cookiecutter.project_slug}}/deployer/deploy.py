@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from deployer import apply, guards, lock, release, verify
 from deployer.answers import explain
 from deployer.environment import Environment
 from deployer.errors import DeployerError
-from deployer.plan import Plan
+from deployer.finish import finish
+from deployer.outcome import Clock, Outcome
 from deployer.release import Release
 from deployer.server import Server
 from deployer.survey import Survey, survey
@@ -27,7 +27,6 @@ class Options:
     """How to deploy.
 
     Attributes:
-        image: reference the runs use; None runs from the working tree.
         only: glob on `FLOW/NAME`; everything else stays as it is.
         who: who deploys, for the lock and the record.
         commit: of the source, for the record.
@@ -40,7 +39,6 @@ class Options:
         adopt: take over deployments of the same name that are not ours.
     """
 
-    image: str | None = None
     only: str | None = None
     who: str = "somebody"
     commit: str | None = None
@@ -51,25 +49,6 @@ class Options:
     lock_timeout: float = 600
     prune_limit: int = 50
     adopt: bool = False
-
-
-@dataclass
-class Outcome:
-    """What a deploy did.
-
-    Attributes:
-        plan: what it changed.
-        release: its record; None where nothing differed.
-        runs: the smoke runs.
-        seconds: how long each step took.
-        ids: of what is deployed now, by `FLOW/NAME`.
-    """
-
-    plan: Plan
-    release: Release | None = None
-    runs: list[SmokeRun] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    ids: dict[str, str] = field(default_factory=dict)
 
 
 async def deploy(
@@ -83,7 +62,7 @@ async def deploy(
     Raises:
         DeployerError: something is refused before the first write, or failed and was put back.
     """
-    clock = _Clock()
+    clock = Clock()
     look = await survey(server, environment, target, options.only)
     clock("plan")
     if look.plan.empty:
@@ -108,7 +87,7 @@ async def deploy(
         except BaseException as error:
             if mine.lost:
                 raise
-            restored = await _put_back(server, environment, look, step)
+            restored = await finish(_put_back(server, environment, look, step))
             if not isinstance(error, Exception):
                 raise  # interrupted: nothing to explain
             problems = error.problems if isinstance(error, DeployerError) else (explain(error),)
@@ -123,7 +102,7 @@ async def _transaction(
     look: Survey,
     say: Say,
     step: apply.Step,
-    clock: _Clock,
+    clock: Clock,
 ) -> Outcome:
     if target.entries is None:
         await apply.reinstate(server, look.plan, look.live, step)
@@ -133,7 +112,10 @@ async def _transaction(
     runs: list[SmokeRun] = []
     after = (await survey(server, environment, target, options.only)).live
     if options.verify:
-        smoke = {key: (after[key], target.smoke[key]) for key in target.smoke if key in after}
+        planned = {change.key for change in look.plan.changes}  # without what --only leaves alone
+        smoke = {
+            k: (after[k], target.smoke[k]) for k in target.smoke if k in after and k in planned
+        }
         runs = await verify.check(server, environment, smoke, options.timeout, say)
         clock("verify")
     await apply.prune(server, look.plan, after, step)
@@ -171,6 +153,7 @@ def _record(target: Target, options: Options, look: Survey, final: Survey, at: s
         # What --only left alone is as it was declared before.
         switches={**(latest.switches if latest else {}), **deployed} if options.only else deployed,
         smoke=target.smoke,
+        again=target.again,
     )
 
 
@@ -191,16 +174,3 @@ async def _put_back(
             what = f"put back {len(restored)} deployments" if restored else "nothing was changed"
             return f"The server holds what it held before: {what}."
     return f"Putting back failed: {problem} Deploy again when the server is well."
-
-
-class _Clock:
-    """Seconds between calls, by the name of the step that ended."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def __call__(self, step: str) -> None:
-        now = time.monotonic()
-        self.seconds[step] = round(now - self._last, 2)
-        self._last = now

@@ -33,6 +33,7 @@ class Release:
         states: what the server held after it, by `FLOW/NAME`.
         switches: what was declared of pause and schedules, by `FLOW/NAME`.
         smoke: the parameters of the smoke runs, by `FLOW/NAME`.
+        again: the release that was rolled back to; None for a deploy.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Release:
     states: dict[str, State]
     switches: dict[str, Any]
     smoke: dict[str, dict[str, Any]]
+    again: int | None = None
 
 
 def switches(declared: dict[str, State]) -> dict[str, Any]:
@@ -62,13 +64,15 @@ def switches(declared: dict[str, State]) -> dict[str, Any]:
     }
 
 
-async def recent(server: Server, environment: Environment, limit: int = 1) -> list[Release]:
+async def recent(
+    server: Server, environment: Environment, limit: int = 1, skip: int = 0
+) -> list[Release]:
     """Return the latest releases, newest first.
 
     Raises:
         DeployerError: a record was made by a newer deployer or changed by hand.
     """
-    body = {**_where(environment), "sort": "CREATED_DESC", "limit": limit}
+    body = {**_where(environment), "sort": "CREATED_DESC", "limit": limit, "offset": skip}
     rows = await server.request("POST", "/artifacts/filter", json=body)
     return [_parse(row) for row in rows]
 
@@ -86,21 +90,27 @@ async def latest(server: Server, environment: Environment) -> Release:
 
 
 async def find(server: Server, environment: Environment, number: int | None) -> Release:
-    """Return one release, or the last verified one before the latest.
+    """Return one release, or the last verified one before what is deployed.
+
+    What is deployed after a rollback is the release that was rolled back to, so that a second
+    rollback goes one further back and not to what the first one left.
 
     Raises:
         DeployerError: there is none.
     """
-    releases = await recent(server, environment, 200)
-    if number is None:
-        chosen = [each for each in releases[1:] if each.verified][:1]
-        missing = "There is no verified release before the latest one"
-    else:
-        chosen = [each for each in releases if each.number == number]
-        missing = f"There is no release {number}"
-    if not chosen:
-        raise DeployerError(f"{missing} in {environment.name}: `deployer releases` lists all.")
-    return chosen[0]
+    latest = await recent(server, environment)
+    before = (latest[0].again or latest[0].number) if latest else 0
+    seen = 0
+    # A record holds all of its release, so only a few are read at once.
+    while page := await recent(server, environment, 10, seen):
+        for each in page:
+            if each.number == number if number else each.verified and each.number < before:
+                return each
+        seen += len(page)
+    missing = f"release {number}" if number else f"verified release before {before or 'the first'}"
+    raise DeployerError(
+        f"There is no {missing} in {environment.name}: `deployer releases` lists all."
+    )
 
 
 async def record(server: Server, environment: Environment, release: Release) -> None:

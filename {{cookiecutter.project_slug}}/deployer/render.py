@@ -9,7 +9,7 @@ from deployer.plan import SYMBOLS, Change, Plan
 from deployer.rules import CREDENTIAL
 
 if TYPE_CHECKING:
-    from deployer.deploy import Outcome
+    from deployer.outcome import Outcome
     from deployer.release import Release
     from deployer.verify import SmokeRun
 
@@ -161,7 +161,7 @@ def runs_text(runs: list[SmokeRun]) -> str:
 
 def releases(found: list[Release], form: str) -> str:
     """Return releases, newest first, as lines or as JSON."""
-    names = ("number", "at", "who", "commit", "image", "verified", "summary", "run_url")
+    names = ("number", "at", "who", "commit", "image", "verified", "summary", "again", "run_url")
     rows = [{name: getattr(each, name) for name in names} for each in found]
     if form == "json":
         return json.dumps(rows, indent=2, ensure_ascii=False)
@@ -170,6 +170,7 @@ def releases(found: list[Release], form: str) -> str:
     return "\n".join(
         f"{row['number']:>4}  {row['at'][:19]}  {row['who']}  {(row['commit'] or '-')[:8]}  "
         f"{'verified' if row['verified'] else 'not verified'}  {row['summary']}"
+        + (f", release {row['again']} again" if row["again"] else "")
         for row in rows
     )
 

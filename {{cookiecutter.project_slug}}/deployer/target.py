@@ -23,6 +23,7 @@ class Target:
         entries: the catalog's entries; None for a recorded release, whose code is not here.
         image: the image that the states use.
         commit: of the source.
+        again: number of the recorded release; None for the catalog.
     """
 
     states: dict[str, State]
@@ -31,6 +32,7 @@ class Target:
     entries: dict[str, Deployment] | None = None
     image: str | None = None
     commit: str | None = None
+    again: int | None = None
 
 
 def from_catalog(
@@ -61,6 +63,7 @@ def from_release(recorded: Release) -> Target:
         recorded.switches,
         image=recorded.image,
         commit=recorded.commit,
+        again=recorded.again or recorded.number,
     )
 
 

@@ -1,0 +1,66 @@
+"""What a release brings back, and what it leaves alone."""
+
+from __future__ import annotations
+
+import pytest
+from deployer.catalog import Deployment
+from deployer.errors import DeployerError
+
+from tests.deployer.sample_flows import anywhere, plain
+from tests.deployer.world import World
+from tests.support.server import PrefectServer
+
+
+def rows(number: int) -> list[Deployment]:
+    """Return a catalog whose parameter says which release it is of."""
+    return [Deployment(anywhere, "main", parameters={"rows": number})]
+
+
+def test_each_rollback_goes_one_further_back(server: PrefectServer) -> None:
+    world = World(server)
+
+    def deployed() -> int:
+        (state,) = world.states().values()
+        return int(state["parameters"]["rows"])
+
+    for number in (1, 2):
+        world.deploy(rows(number), verify=True)
+    world.deploy(rows(3), verify=False)
+    world.deploy(rows(4), verify=True)
+
+    assert world.roll_back(verify=True).release
+    assert deployed() == 2, "3 was not verified"
+    back = world.roll_back(verify=True).release
+    assert back
+    assert (deployed(), back.number, back.again) == (1, 6, 1)
+    with pytest.raises(DeployerError, match="There is no verified release before 1 in production"):
+        world.roll_back(verify=True)
+
+    world.deploy(rows(5), verify=True)
+    world.roll_back(verify=True)
+    assert deployed() == 1, "what was deployed before 5"
+
+
+def test_an_old_release_among_many_is_found(server: PrefectServer) -> None:
+    world = World(server)
+    for number in range(1, 14):
+        world.deploy(rows(number))
+
+    world.roll_back(2)
+
+    (state,) = world.states().values()
+    assert state["parameters"] == {"rows": 2}
+    with pytest.raises(DeployerError, match="There is no release 99 in production"):
+        world.roll_back(99)
+
+
+def test_only_what_is_deployed_is_smoke_run(server: PrefectServer) -> None:
+    world = World(server)
+    # No worker runs here: a smoke run would fail the deploy.
+    smoked = Deployment(plain, "smoked", smoke={})
+    world.deploy([smoked, Deployment(anywhere, "main")])
+
+    done = world.deploy([smoked, *rows(2)], only="*/main*", verify=True)
+
+    assert done.release
+    assert done.runs == []
