@@ -40,8 +40,8 @@ def path_without_poetry(tmp_path: Path) -> str:
 
 @pytest.fixture
 def project(bake: Callable[..., Project]) -> Project:
-    """A new project with its first commit in the making."""
-    made = bake(project_name='Größe & "Co"')
+    """A new project with its first commit in the making, of the answer with the most files."""
+    made = bake(project_name='Größe & "Co"', work_pool_type="kubernetes")
     made.run("git", "init", "--quiet")
     made.run("git", "add", ".")
     return made

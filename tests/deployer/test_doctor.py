@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import re
 import socket
@@ -34,6 +35,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.deployer.conftest import DeployerProject
 from tests.support.docker import Registry, docker, need_docker
 from tests.support.processes import free_port
@@ -508,6 +510,22 @@ def test_a_pool_of_another_type_is_a_finding(server: PrefectServer, pool: Pool) 
     found = only(examine(server.api_url, docker), fatal=True)
 
     assert "is of type process, but deployments/environments.toml says docker" in found.what
+
+
+def test_a_pool_with_another_template_than_the_repository_is_a_finding(
+    server: PrefectServer,
+) -> None:
+    path = "deployments/kubernetes-job-template.json"
+    template = json.loads((ROOT / TEMPLATE_FOLDER / path).read_text())
+    same = Pool(server, base_job_template=template)
+    another = Pool(server)
+    same.poll()
+    another.poll()
+
+    assert examine(server.api_url, same.environment(base_job_template=path)) == []
+    found = only(examine(server.api_url, another.environment(base_job_template=path)), fatal=False)
+    assert found.what == f"The work pool {another.name!r} has another template than {path}."
+    assert found.mend == "python -m deployer setup production"
 
 
 def test_a_paused_pool_is_a_finding(server: PrefectServer, pool: Pool) -> None:

@@ -19,6 +19,7 @@ from deployer.answers import explain
 from deployer.environment import FILE, Environment
 from deployer.finding import Finding as Finding
 from deployer.finding import text as text
+from deployer.setup import declared_template
 from deployer.verify import FRESH
 
 PATIENCE = 10  # seconds for one answer; a server that needs more has a problem worth naming
@@ -114,6 +115,11 @@ async def _pool(
                 True,
             )
         )
+    declared = declared_template(environment)
+    if declared not in (None, pool.base_job_template):
+        what = f"The work pool {name!r} has another template than {environment.base_job_template}."
+        why = "Its runs get other resources and rights than the repository says."
+        found.append(Finding(what, why, setup, False))
     if pool.is_paused:
         resume = f"prefect work-pool resume '{name}'"
         what = f"The work pool {name!r} is paused."

@@ -80,14 +80,25 @@ async def _pool(server: Server, environment: Environment) -> list[str]:
     return [f"work pool {name} updated: {', '.join(changes)}"]
 
 
+def declared_template(environment: Environment) -> dict[str, Any] | None:
+    """Return the base job template that the repository has for the work pool, if it has one.
+
+    Raises:
+        DeployerError: the file is not JSON.
+    """
+    if environment.base_job_template is None:
+        return None
+    path = ROOT / environment.base_job_template
+    try:
+        template: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DeployerError(f"{environment.base_job_template} is not JSON: {error}.") from None
+    return template
+
+
 async def _template(environment: Environment) -> dict[str, Any] | None:
-    if environment.base_job_template:
-        path = ROOT / environment.base_job_template
-        try:
-            template: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DeployerError(f"{environment.base_job_template} is not JSON: {error}.") from None
-        return template
+    if (declared := declared_template(environment)) is not None:
+        return declared
     if environment.work_pool_type is None:
         return None
     found = await get_default_base_job_template_for_infrastructure_type(environment.work_pool_type)
