@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -20,14 +21,15 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.baking import bake_into
+from tests.baking import ROOT, bake_into
 from tests.deployer.conftest import DeployerProject
 from tests.support.docker import unavailable
 from tests.support.kubernetes import Job, KubernetesApi, KubernetesWorker
 from tests.support.server import PrefectServer
 
-# Prefect supports Kubernetes from Python 3.11 on.
-prefect_kubernetes = pytest.importorskip("prefect_kubernetes")
+if sys.version_info < (3, 11):
+    pytest.skip("prefect-kubernetes needs Python 3.11", allow_module_level=True)
+import prefect_kubernetes
 
 KUBERNETES = "1.37"
 POOL = "cluster"
@@ -178,6 +180,15 @@ def test_setup_creates_the_pool_with_the_template_and_a_second_one_changes_nothi
 def test_every_deployment_of_the_catalog_becomes_a_job(cluster: Cluster) -> None:
     names = ["hourly", "nightly", "manual"]
     assert sorted(cluster.jobs) == sorted([*names, *(f"{name}-staging" for name in names)])
+
+
+def test_the_version_that_the_readmes_name_is_the_newest_that_there_is_a_schema_of(
+    project: DeployerProject,
+) -> None:
+    for text in (project.project.read("README.md"), (ROOT / "README.md").read_text()):
+        named = re.findall(r"Kubernetes\s(\d\.\d+)", text)
+        assert named == [KUBERNETES]
+    assert kubernetes_validate.latest_version() == f"{KUBERNETES}.0"
 
 
 def test_the_api_schema_knows_every_field_of_every_job(cluster: Cluster) -> None:

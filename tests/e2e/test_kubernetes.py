@@ -19,8 +19,8 @@ from tests.support.docker import Registry, docker
 from tests.support.kubernetes import Job, KubernetesApi, KubernetesWorker, run_in_docker
 from tests.support.server import PrefectServer
 
-# Prefect supports Kubernetes from Python 3.11 on.
-pytest.importorskip("prefect_kubernetes")
+if sys.version_info < (3, 11):
+    pytest.skip("prefect-kubernetes needs Python 3.11", allow_module_level=True)
 
 POOL = "kubernetes-pool"  # the default for this answer
 NAME = "restricted-flows"
@@ -78,6 +78,10 @@ def test_the_smoke_runs_complete_non_root_read_only_and_within_the_limits_of_the
     assert deployed.report.count("  Completed  ") == 2
     assert "production is at release 1." in deployed.report
     assert len(deployed.containers) == 2
+    for job in deployed.jobs:
+        (asked,) = job["spec"]["template"]["spec"]["containers"]
+        # So Prefect's own files went to the image's home, /work/.prefect.
+        assert "PREFECT_HOME" not in {each["name"] for each in asked["env"]}
     for container in json.loads(docker("inspect", *deployed.containers)):
         host, config = container["HostConfig"], container["Config"]
         assert config["User"] == "10001:0"

@@ -138,9 +138,14 @@ class KubernetesWorker(Worker):
         self.api = api
 
     def environment(self) -> dict[str, str]:
-        """Return the clients' environment."""
+        """Return the clients' environment, without the folders that no worker in a cluster has.
+
+        A worker hands its settings on to its runs.
+        """
+        folders = ("PREFECT_HOME", "PREFECT_PROFILES_PATH")
+        given = {key: value for key, value in super().environment().items() if key not in folders}
         observing = {"PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_ENABLED": "false"}
-        return super().environment() | self.api.env | observing
+        return given | self.api.env | observing
 
 
 def run_in_docker(job: Job) -> str:
