@@ -29,6 +29,8 @@ FILES = [
     ".pre-commit-config.yaml",
     "Dockerfile",
     "README.md",
+    "compose.postgres.env",
+    "compose.yaml",
     "deployer/__init__.py",
     "deployer/__main__.py",
     "deployer/answers.py",

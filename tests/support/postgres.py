@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own: a folder that goes away, a socket in it, no network."""
+"""A PostgreSQL server of its own, in a folder that goes away with it."""
 
 from __future__ import annotations
 
@@ -47,15 +47,17 @@ class Postgres(Process):
 
     name = "postgres"
 
-    def __init__(self, bin_folder: Path, folder: Path) -> None:
+    def __init__(self, bin_folder: Path, folder: Path, *, port: int | None = None) -> None:
         """Prepare a server; nothing runs before `start` or `with`.
 
         Args:
             bin_folder: where `initdb` and `postgres` are.
             folder: an empty one, whose parents everybody may enter.
+            port: where it listens on loopback too; None is nowhere.
         """
         super().__init__(folder)
         self.bin = bin_folder
+        self.port = port
         self.url = f"postgresql+asyncpg://prefect@/postgres?host={quote(str(self.folder))}"
         self._as_user: list[str] = []
 
@@ -80,24 +82,27 @@ class Postgres(Process):
         return f"--pgdata={self.folder / 'data'}"
 
     def command(self) -> list[str | Path]:
-        """Return the command line: reached by the socket alone, and nothing survives a crash."""
-        settings = ["listen_addresses=", f"unix_socket_directories={self.folder}", "fsync=off"]
+        """Return the command line: nothing but this machine reaches it or survives its crash."""
+        settings = [f"unix_socket_directories={self.folder}", "fsync=off"]
+        settings += [f"listen_addresses={'127.0.0.1' if self.port else ''}"]
+        settings += [f"port={self.port}"] if self.port else []
         options = [f"--{setting}" for setting in settings]
         return [*self._as_user, self.bin / "postgres", "-D", self.folder / "data", *options]
 
     def is_ready(self) -> bool:
         """Return whether the server takes connections."""
         where = ["--host", str(self.folder), "--username=prefect", "--dbname=postgres"]
+        where += [f"--port={self.port}"] if self.port else []
         return subprocess.run([self.bin / "pg_isready", "--quiet", *where]).returncode == 0
 
 
 @contextmanager
-def temporary_postgres() -> Iterator[Postgres]:
+def temporary_postgres(port: int | None = None) -> Iterator[Postgres]:
     """Run an empty PostgreSQL; skip (fail, with CI set) where it is not installed."""
     bin_folder = need_postgres()
     # Not in pytest's own folder, which nobody else may enter.
     with TemporaryDirectory(prefix="postgres-") as folder:
-        server = Postgres(bin_folder, Path(folder))
+        server = Postgres(bin_folder, Path(folder), port=port)
         server.create()
         with server:
             yield server

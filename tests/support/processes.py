@@ -100,6 +100,13 @@ class Process:
                 break
         popen.wait()
 
+    def kill(self) -> None:
+        """End the program and its children without a warning."""
+        popen, self._popen = self._popen, None
+        if popen is not None:
+            os.killpg(popen.pid, signal.SIGKILL)
+            popen.wait()
+
     def restart(self) -> None:
         """End the program and start it again in the same place."""
         self.stop()
