@@ -10,7 +10,9 @@ import json
 import platform
 import re
 import subprocess
+import sys
 from importlib.metadata import distributions
+from sysconfig import get_path
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
@@ -24,7 +26,9 @@ def component(kind: str, name: str, version: str) -> dict[str, str]:
 def components() -> list[dict[str, str]]:
     """Return Python itself, its distributions and, where there are any, Debian's packages."""
     found = [component("generic", "python", platform.python_version())]
-    for each in distributions():
+    # What the environment stands on has packages of its own: pip.
+    base = get_path("purelib", vars={"base": sys.base_prefix})
+    for each in distributions(path=[*sys.path, base]):
         name = re.sub(r"[-_.]+", "-", each.metadata["Name"]).lower()
         found.append(component("pypi", name, each.version))
     try:

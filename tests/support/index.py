@@ -1,0 +1,94 @@
+"""A package index that asks for a password, with wheels made here."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+
+
+def make_wheel(folder: Path, name: str, tag: str = "py3-none-any") -> Path:
+    """Make version 1.0 of a package whose module says that it was imported."""
+    info = f"{name}-1.0.dist-info"
+    files = {
+        f"{name}.py": f"print('{name} was imported')\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
+    }
+    record = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
+    wheel = folder / f"{name}-1.0-{tag}.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in {**files, f"{info}/RECORD": record}.items():
+            archive.writestr(path, text)
+    return wheel
+
+
+def requirement(wheel: Path) -> str:
+    """Return the line by which requirements.txt would ask for a wheel."""
+    name = wheel.name.partition("-")[0]
+    return f"{name}==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+
+
+class PrivateIndex:
+    """Serves one wheel to whoever has the password.
+
+    Attributes:
+        url: the index.
+        refused: how many requests came without it.
+        served: how often the wheel was downloaded.
+    """
+
+    def __init__(self, host: str, wheel: Path, user: str, password: str) -> None:
+        """Listen on a free port of this address once it is entered."""
+        token = base64.b64encode(f"{user}:{password}".encode()).decode()
+        name = wheel.name.partition("-")[0].replace("_", "-")
+        index = self
+        self.refused = self.served = 0
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.headers["Authorization"] != f"Basic {token}":
+                    index.refused += 1
+                    self.send_response(401)
+                    self.send_header("WWW-Authenticate", 'Basic realm="index"')
+                    self.end_headers()
+                elif self.path == f"/simple/{name}/":
+                    self.answer("text/html", f'<a href="/{wheel.name}">{wheel.name}</a>'.encode())
+                elif self.path == f"/{wheel.name}":
+                    index.served += 1
+                    self.answer("application/octet-stream", wheel.read_bytes())
+                else:
+                    self.send_error(404)
+
+            do_HEAD = do_GET
+
+            def answer(self, kind: str, body: bytes) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer((host, 0), Handler)
+        self.url = f"http://{host}:{self._server.server_port}/simple"
+
+    def __enter__(self) -> PrivateIndex:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
