@@ -117,14 +117,15 @@ def project(
     head, line, rest = file.read_text().partition("# [production.job_variables]")
     assert line
     file.write_text(head + re.sub("^# ", "", line + rest, flags=re.MULTILINE))
-    for where in (".env", ".prefect/profiles.toml", "flows/.env", "deployments/.prefect/key"):
+    secrets = (".env", ".prefect/profiles.toml", "flows/.env", "deployments/.prefect/key")
+    for where in secrets:
         (project.path / where).parent.mkdir(exist_ok=True)
         (project.path / where).write_text("PREFECT_API_KEY=canary-file")
     project.run("git", "init", "--quiet")
     project.run("git", "remote", "add", "origin", "https://canary-git@example.com/flows.git")
     project.run("git", "add", "--all")
     project.run("git", "commit", "--quiet", "--message=canary-message")
-    assert project.run("git", "ls-files", "*.env", "*.prefect*").stdout == ""
+    assert project.run("git", "ls-files", *secrets).stdout == ""
     return project
 
 
