@@ -23,7 +23,7 @@ import yaml
 from tests.baking import path_with_tools
 
 STAND_INS = Path(__file__).resolve().parents[1] / "e2e" / "stand-ins"
-RUNNERS = ("ubuntu-24.04", "ubuntu-24.04-arm", "self-hosted")
+RUNNERS = ("ubuntu-24.04", "ubuntu-24.04-arm", "ubuntu-latest", "self-hosted")
 # Act closes a failed step's terminal at once, before it has read what the step printed last.
 # A step that execs another program has no trap any more, so here it is a child.
 LINGER = """\
@@ -248,7 +248,7 @@ class Act:
     def actions(self) -> set[str]:
         """Return every `owner/name@commit` that the workflows use."""
         used = set()
-        for workflow in (self.project / ".github" / "workflows").glob("*.yml"):
+        for workflow in (self.project / ".github" / "workflows").glob("*.y*ml"):
             for job in yaml.safe_load(workflow.read_text())["jobs"].values():
                 used |= {step["uses"] for step in job.get("steps", []) if "uses" in step}
         return used
