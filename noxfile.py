@@ -120,7 +120,7 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Compare the deployer's speed with `prefect deploy --all`: `-- --repeat N --deployments N`."""
+    """Compare the speed with Prefect's own ways: `-- --repeat N --deployments N --only PART`."""
     run(session, "python", "-m", "bench", *session.posargs)
 
 

@@ -14,22 +14,27 @@ from statistics import median
 
 import prefect
 
+from bench import pipeline
 from bench.measure import Cost
 from bench.subject import DEPLOY_ALL, DEPLOYER, Subject, fresh_server, rows_on, settle, subject
 from tests.support.server import PrefectServer
 
+PARTS = ("deployer", "pipeline")
 CASES = ("create", "nothing changed", "all changed")
 INTRODUCTION = """\
-# The deployer's speed
+# The speed
+
+- server: Prefect {prefect} on Python {python}, SQLite, every setting at its default but {settings}
+- machine: {machine}, {cores} cores, load {load} at the start
+"""
+OF_THE_DEPLOYER = """\
+# The deployer
 
 Every figure is the median of {repeat} runs of a whole command as a person waits for it, start of
 the interpreter included, from the same environment with compiled modules, in one project with one
 flow a deployment and a schedule on every second one. Both sides have deployments of their own on
 one server, take turns in going first, and wait until the scheduler is done with the last case;
 each round has a fresh server.
-
-- server: Prefect {prefect} on Python {python}, SQLite, every setting at its default but {settings}
-- machine: {machine}, {cores} cores, load {load} at the start
 """
 WANTED = (
     ("nothing changed", "plan", 20),
@@ -72,6 +77,9 @@ class Report:
 def main(argv: list[str] | None = None) -> int:
     """Measure everything and print the report."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
+    parser.add_argument(
+        "--only", action="append", choices=PARTS, help="measure this part, and others named so"
+    )
     parser.add_argument("--repeat", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--deployments", type=int, default=100, help="default 100; 0 leaves it out")
     parser.add_argument("--many", type=int, default=1000, help="default 1000; 0 leaves it out")
@@ -80,22 +88,26 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    report = Report([introduction(args.repeat)])
-    start_up(report, max(args.repeat, 5))
-    if args.deployments:
-        side_by_side(report, args.deployments, args.repeat)
-    if args.many:
-        many(report, args.many, args.repeat)
+    report = Report([introduction()])
+    parts = args.only or PARTS
+    if "deployer" in parts:
+        report.lines.append(OF_THE_DEPLOYER.format(repeat=args.repeat))
+        start_up(report, max(args.repeat, 5))
+        if args.deployments:
+            side_by_side(report, args.deployments, args.repeat)
+        if args.many:
+            many(report, args.many, args.repeat)
+    if "pipeline" in parts:
+        pipeline.measure(report, args.repeat)
     print(report.text())
     return 0 if all(reached for *_, reached in report.thresholds) else 1
 
 
-def introduction(repeat: int) -> str:
+def introduction() -> str:
     """Say what is measured, and where."""
     server = PrefectServer(sys.executable, ".")
     changed = [name for name in server.environment() if name.startswith("PREFECT_")]
     return INTRODUCTION.format(
-        repeat=repeat,
         prefect=prefect.__version__,
         python=platform.python_version(),
         settings=", ".join(f"`{name}`" for name in sorted(changed)),
