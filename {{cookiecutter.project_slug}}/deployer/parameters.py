@@ -9,7 +9,9 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from prefect import Flow
+from prefect.utilities.collections import remove_nested_keys
 from pydantic_core import to_jsonable_python
 
 from deployer.errors import reason
@@ -32,9 +34,6 @@ def parameter_problems(
     if found := json_problems("parameters", base):
         return found
     schema = schema_of(flow)
-    # Half a second that an empty catalog can do without: it imports SQLAlchemy.
-    from prefect.utilities.schema_tools import validate
-
     kinds = [each.kind for each in inspect.signature(flow.fn).parameters.values()]
     any_name = inspect.Parameter.VAR_KEYWORD in kinds
     known = schema.get("properties", {})
@@ -47,14 +46,27 @@ def parameter_problems(
             near = get_close_matches(str(name), known, 1)
             hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}."
             problems.setdefault(f": the flow has no parameter {name!r}; {hint}", where)
-        if not enforced:
+        if not enforced or _fits(values, schema, partly=values is base):
             continue
+        # Half a second that a fine catalog can do without: it imports SQLAlchemy.
+        from prefect.utilities.schema_tools import validate
+
         errors = validate(to_jsonable_python(values), schema, ignore_required=values is base)
         for each in errors:
             if each.validator != "format":  # which the server does not look at
                 problems.setdefault(f"{each.json_path[1:]}: {each.message}.", where)
     # A run repeats what is wrong with the deployment's own: it is said once.
     return [where + problem for problem, where in problems.items()]
+
+
+def _fits(values: dict[str, Any], schema: dict[str, Any], *, partly: bool) -> bool:
+    """Tell whether a schema as it is allows the values; Prefect's comparison allows some more."""
+    if partly:
+        schema = remove_nested_keys(["required"], schema)
+    try:
+        return bool(Draft202012Validator(schema).is_valid(to_jsonable_python(values)))
+    except Exception:  # a schema of pydantic 1 is of an older draft: Prefect knows how to read it
+        return False
 
 
 @cache
