@@ -8,4 +8,7 @@ gc.set_threshold(100_000, 50, 100)
 
 from deployer.cli import main  # noqa: E402
 
-sys.exit(main())
+code = main()
+# At the end it would look once more, and take apart one by one what the system frees at once.
+gc.freeze()
+sys.exit(code)
