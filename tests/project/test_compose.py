@@ -96,6 +96,9 @@ def test_a_password_for_postgresql_makes_it_several_processes(
         # Compose doubles the $ in what it prints.
         assert environment["PREFECT_SERVER_DATABASE_PASSWORD"].replace("$$", "$") == STRANGE
         assert environment["PREFECT_SERVER_EVENTS_MESSAGING_BROKER"] == "prefect_redis.messaging"
+    # What the image has is for a worker.
+    assert "postgres" in found["services"]["healthcheck"]["test"][-1]
+    assert found["migrate"]["healthcheck"] == {"disable": True}
 
 
 def test_every_service_is_kept_from_what_it_does_not_need(
