@@ -138,7 +138,7 @@ def images(project: Project) -> Iterator[Images]:
     client = docker_py.from_env(timeout=900)
 
     def by_docker_py() -> list[str]:
-        _, log = client.images.build(path=str(project.path), tag=again, nocache=True, rm=True)
+        _, log = client.images.build(path=str(project.path), tag=again, nocache=True, forcerm=True)
         return re.findall(r"---> ([0-9a-f]{12})", "".join(line.get("stream", "") for line in log))
 
     with ThreadPoolExecutor() as pool:
