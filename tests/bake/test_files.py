@@ -19,6 +19,8 @@ from tests.baking import TEMPLATE_FOLDER, Project, bake_into, copy_template
 FILES = [
     ".activate-hooks/install.py",
     ".dockerignore",
+    ".github/CODEOWNERS",
+    ".github/SECURITY.md",
     ".github/dependabot.yml",
     ".github/workflows/ci.yml",
     ".github/workflows/cleanup.yml",

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.baking import Project
+from tests.e2e import small
+from tests.e2e.small import Site
 from tests.support.act import Act
-from tests.support.docker import Registry, Worker, bridge_address, need_docker
+from tests.support.docker import PASSWORD, USERNAME, Registry, Worker, bridge_address, need_docker
 from tests.support.server import PrefectServer
 
-POOL = "docker-pool"  # the default answer
 _numbers = count(1)
 
 
@@ -41,7 +42,7 @@ def project_python() -> Path:
 def server(
     docker_engine: None, project_python: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrefectServer]:
-    """A server that is reached under one address from here and from containers."""
+    """A server that asks for nothing, under one address from here and from containers."""
     home = tmp_path_factory.mktemp("server")
     with PrefectServer(project_python, home, host=bridge_address()) as server:
         yield server
@@ -49,18 +50,18 @@ def server(
 
 @pytest.fixture(scope="session")
 def registry(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry, which takes its images and their containers with it.
+    """A registry with a password, which takes its images and their containers with it.
 
     One for all tests, because a push of layers that a registry has takes seconds, not a minute.
     """
-    with Registry(tmp_path_factory.mktemp("registry")) as registry:
+    with Registry(tmp_path_factory.mktemp("registry"), login=True) as registry:
         yield registry
 
 
 @pytest.fixture(scope="module")
 def worker(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """A docker worker for the default pool."""
-    with Worker(server, POOL, tmp_path_factory.mktemp("worker")) as worker:
+    with Worker(server, small.POOL, tmp_path_factory.mktemp("worker")) as worker:
         yield worker
 
 
@@ -79,16 +80,32 @@ def repository(
         variables={
             "PREFECT_API_URL": server.api_url,
             "REGISTRY": registry.address,
-            "REGISTRY_USERNAME": "canary-username",
+            "REGISTRY_USERNAME": USERNAME,
         },
-        secrets={"REGISTRY_PASSWORD": "canary-registry-password"},
+        secrets={"REGISTRY_PASSWORD": PASSWORD},
     )
 
 
-def make_small(repository: Act) -> None:
-    """Leave one environment to be deployed to and one smoke run, and skip the project's tests."""
-    repository.skip_tests()
-    file = repository.project / "deployments" / "environments.toml"
-    head, _, rest = file.read_text().partition("[staging]")
-    file.write_text(head + rest[rest.index("[production]") :])
-    repository.replace("deployments/catalog.py", "        smoke={},\n", "")
+@pytest.fixture(scope="session")
+def site(
+    template: Path,
+    project_python: Path,
+    registry: Registry,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """A small project in production, behind a gateway; it takes a minute, so there is one."""
+    with small.site(project_python, template, registry, tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture
+def clone(site: Site, tmp_path: Path) -> Iterator[Act]:
+    """The small project's repository, and production as its first push left it.
+
+    After the test no secret may stand in any log or record.
+    """
+    site.settle()
+    made = site.origin.copy(tmp_path)
+    site.gateway.writes.clear()
+    yield made
+    site.assert_no_secret_was_told(made)

@@ -145,6 +145,71 @@ def test_a_job_that_reaches_the_server_first_says_what_is_not_set(default_projec
                 assert "gh secret set PREFECT_API_KEY --env" in first["run"]
 
 
+def test_a_container_that_is_not_given_the_server_has_no_network(default_project: Project) -> None:
+    runs = []
+    for where, step in steps(default_project.path):
+        for command in re.findall(r"docker run (?:\\\n|.)+", step.get("run", "")):
+            runs.append(where)
+            assert ("--env PREFECT_API_URL" in command) is not ("--network none" in command), where
+    assert len(runs) == 7
+
+
+def test_a_secret_goes_to_the_one_step_that_needs_it(default_project: Project) -> None:
+    for name, workflow in workflows(default_project.path):
+        for job, content in workflow["jobs"].items():
+            outside = {key: value for key, value in content.items() if key != "steps"}
+            assert "secrets." not in str(outside), f"{name}: {job}"
+        assert "secrets." not in str({k: v for k, v in workflow.items() if k != "jobs"}), name
+    for where, step in steps(default_project.path):
+        secrets = set(re.findall(r"secrets\.(\w+)", str(step)))
+        tells = step.get("name") == "Say what is not set"
+        logs_in = step.get("uses", "").startswith("docker/login-action@")
+        deploys = "-m deployer " in step.get("run", "")
+        assert "REGISTRY_PASSWORD" not in secrets or tells or logs_in, where
+        assert secrets <= {"REGISTRY_PASSWORD"} or tells or deploys, where
+
+
+def test_jobs_that_reach_no_server_get_none_of_its_secrets(default_project: Project) -> None:
+    for name, workflow in workflows(default_project.path):
+        for job, content in workflow["jobs"].items():
+            if "environment" not in content:
+                assert "secrets.PREFECT" not in str(content), f"{name}: {job}"
+            if job == "tests":
+                assert content["permissions"] == {"contents": "read"}, name
+                assert "secrets." not in str(content), name
+                assert "github.token" not in str(content), name
+
+
+LOOKED_FOR = {"docker": "Dockerfile*", "github-actions": "*.yml", "pip": "pyproject.toml"}
+
+
+def test_dependabot_waits_and_looks_where_there_is_something_to_find(folder: Path) -> None:
+    settings = yaml.safe_load((folder / ".github" / "dependabot.yml").read_text())
+    assert {each["package-ecosystem"] for each in settings["updates"]} == LOOKED_FOR.keys()
+    for update in settings["updates"]:
+        kind = update["package-ecosystem"]
+        assert update["cooldown"]["default-days"] >= 7, kind
+        for directory in update.get("directories") or [update["directory"]]:
+            # Only at the root does it look into this folder by itself.
+            at_root = kind == "github-actions" and directory == "/"
+            place = folder / (".github/workflows" if at_root else directory.strip("/"))
+            assert list(place.glob(LOOKED_FOR[kind])), f"{kind}: {directory}"
+
+
+def test_the_templates_dependabot_looks_at_the_projects_files_too(template: Path) -> None:
+    settings = yaml.safe_load((template / ".github" / "dependabot.yml").read_text())
+    for update in settings["updates"]:
+        directories = update.get("directories") or [update["directory"]]
+        assert any(TEMPLATE_FOLDER in each for each in directories), update["package-ecosystem"]
+
+
+def test_code_owners_are_asked_for_files_that_there_are(default_project: Project) -> None:
+    text = default_project.read(".github/CODEOWNERS")
+    paths = re.findall(r"^(?:# )?(/\S+) +@", text, flags=re.MULTILINE)
+    assert paths
+    assert [path for path in paths if not (default_project.path / path.strip("/")).exists()] == []
+
+
 FORK = "github.event.pull_request.head.repo.full_name == github.repository"
 DEPENDABOT = "github.event.pull_request.user.login != 'dependabot[bot]'"
 

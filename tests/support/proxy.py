@@ -24,9 +24,16 @@ class Proxy:
     """
 
     def __init__(
-        self, target: str, kind: str = "none", k: int = 0, then: Callable[[], None] | None = None
+        self,
+        target: str,
+        kind: str = "none",
+        k: int = 0,
+        then: Callable[[], None] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        header: tuple[str, str] | None = None,
     ) -> None:
-        """Listen on a free port of loopback.
+        """Listen on a free port.
 
         Args:
             target: the API's address.
@@ -35,8 +42,11 @@ class Proxy:
                 request and all that follow, `none` forwards.
             k: which write, from 1.
             then: called when that write arrives, before anything else.
+            host: the address to listen on.
+            header: name and value; a request without it is answered with 403, as gateways do.
         """
         self.target = urlsplit(target)
+        self.header = header
         self.kind, self.k, self.then = kind, k, then
         self.writes: list[str] = []
         self._guard = threading.Lock()
@@ -53,9 +63,9 @@ class Proxy:
 
             do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((host, 0), Handler)
         self._server.daemon_threads = True
-        self.api_url = f"http://127.0.0.1:{self._server.server_port}{self.target.path}"
+        self.api_url = f"http://{host}:{self._server.server_port}{self.target.path}"
 
     def __enter__(self) -> Proxy:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -79,14 +89,13 @@ class Proxy:
 
     def _pass(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        if self.header and handler.headers.get(self.header[0]) != self.header[1]:
+            return _refuse(handler, 403)
         fault = self._fault(handler.command, urlsplit(handler.path).path)
         if fault in ("drop", "gone"):
             return _close(handler)
         if fault.isdigit():
-            handler.send_response(int(fault))
-            handler.send_header("Retry-After", "0")
-            handler.send_header("Content-Length", "0")
-            return handler.end_headers()
+            return _refuse(handler, int(fault))
         if fault == "delay":
             time.sleep(2)
         try:
@@ -95,7 +104,7 @@ class Proxy:
             return _close(handler)
         if fault == "cut":
             return _close(handler)
-        handler.send_response(answer.status)
+        handler.send_response_only(answer.status)  # its Date is the server's
         for name, value in answer.getheaders():
             if name.lower() not in HOP:
                 handler.send_header(name, value)
@@ -115,6 +124,13 @@ class Proxy:
         data = answer.read()
         connection.close()
         return answer, data
+
+
+def _refuse(handler: BaseHTTPRequestHandler, status: int) -> None:
+    handler.send_response(status)
+    handler.send_header("Retry-After", "0")
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
 
 
 def _close(handler: BaseHTTPRequestHandler) -> None:

@@ -49,7 +49,10 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
-    command(commands.check, "find everything that is wrong with catalog and environments, offline")
+    made = command(
+        commands.check, "find everything that is wrong with catalog and environments, offline"
+    )
+    made.add_argument("--format", choices=["text", "markdown"], default="text", help=FORMAT)
     made = command(commands.environments, "list the environments in the order of promotion")
     made.add_argument("--json", action="store_true", help="as a JSON list, for workflows")
 

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
         if getattr(args, "format", None) == "markdown":  # the summary of a job tells it too
-            print(failure(args.environment, error.problems))
+            print(failure(getattr(args, "environment", "check"), error.problems))
         return FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("error: Interrupted.", file=sys.stderr)

@@ -53,18 +53,25 @@ def setup(args: argparse.Namespace) -> int:
 def plan(args: argparse.Namespace) -> int:
     """Show what a deploy would change."""
     from deployer import release, render, survey, target
+    from deployer.plan import Plan
 
     chosen, catalog = (chosen_environment(args), None) if args.released else checked(args)
 
-    async def work(server: Server) -> Any:
+    async def work(server: Server) -> Plan | None:
         if catalog is None:
-            wanted = target.from_release(await release.latest(server, chosen))
-            return await survey.survey(server, chosen, wanted, args.only)
-        settled, wanted = await declared(server, args, chosen, catalog)
-        return await survey.survey(server, settled, wanted, args.only)
+            released = await release.recent(server, chosen)
+            if not released:
+                return None
+            settled, wanted = chosen, target.from_release(released[0])
+        else:
+            settled, wanted = await declared(server, args, chosen, catalog)
+        return (await survey.survey(server, settled, wanted, args.only)).plan
 
-    made = act(work).plan
-    if args.format == "json":
+    found = act(work)
+    made = found or Plan(())
+    if found is None and args.format != "json":
+        print(f"Nothing was released in {chosen.name} yet, so nothing differs from it.")
+    elif args.format == "json":
         print(render.as_json(made))
     elif args.format == "markdown":
         print(render.markdown(made, f"Plan for {args.environment}"))

@@ -77,18 +77,6 @@ async def recent(
     return [_parse(row) for row in rows]
 
 
-async def latest(server: Server, environment: Environment) -> Release:
-    """Return the latest release.
-
-    Raises:
-        DeployerError: there is none.
-    """
-    found = await recent(server, environment)
-    if not found:
-        raise DeployerError(f"Nothing was released in {environment.name} yet: deploy first.")
-    return found[0]
-
-
 async def find(server: Server, environment: Environment, number: int | None) -> Release:
     """Return one release, or the last verified one before what is deployed.
 

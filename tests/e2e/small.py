@@ -1,0 +1,167 @@
+"""A small project in production, as its first push left it: where most scenarios begin."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.baking import bake_into
+from tests.support.act import Act, WorkflowRun
+from tests.support.docker import PASSWORD, USERNAME, Registry, Worker, bridge_address, docker
+from tests.support.proxy import Proxy
+from tests.support.server import PrefectServer
+
+POOL = "docker-pool"  # the default answer
+AUTH = "canary-user:canary-auth-string"
+HEADER = ("X-Gateway", "canary-gateway-header")
+SECRETS = {
+    "GITHUB_TOKEN": "canary-github-token",
+    "REGISTRY_PASSWORD": PASSWORD,
+    "PREFECT_API_AUTH_STRING": AUTH,
+    "PREFECT_CLIENT_CUSTOM_HEADERS": json.dumps(dict([HEADER])),
+}
+FILE = "canary-of-a-file-that-stays-out"  # of the image
+# What nobody may ever read, nor in the form in which it travels.
+NEVER_TOLD = [
+    "canary-github-token",
+    PASSWORD,
+    "canary-auth-string",
+    HEADER[1],
+    base64.b64encode(AUTH.encode()).decode(),
+    base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode(),
+]
+JOBS = ["tests", "image", "attest", "production"]
+READ = ["artifacts", "variables", "deployments", "flow_runs", "logs", "block_documents"]
+
+
+def rows_of(server: PrefectServer, what: str) -> list[dict[str, Any]]:
+    """Read up to 200 rows."""
+    return list(server.request("POST", f"/{what}/filter", {"limit": 200}))
+
+
+def deployments(server: PrefectServer) -> dict[str, dict[str, Any]]:
+    """Return what is deployed, by name, without what a worker's asking for work changes."""
+    rows = rows_of(server, "deployments")
+    moving = {"last_polled", "status"}
+    return {row["name"]: {k: v for k, v in row.items() if k not in moving} for row in rows}
+
+
+def essence(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what a deploy to production decides of deployments."""
+    fields = ("parameters", "job_variables", "paused", "version", "work_pool_name")
+    return {
+        name: [row[field] for field in fields] + [[each["active"] for each in row["schedules"]]]
+        for name, row in rows.items()
+        if "environment:production" in row["tags"]
+    }
+
+
+def explain(run: WorkflowRun) -> str:
+    """Return what a person needs to see when a workflow ended otherwise than expected."""
+    return f"jobs {run.jobs}\n{run.output[-6000:]}"
+
+
+def make_small(repository: Act) -> None:
+    """Leave previews, production and one smoke run, and skip the project's tests."""
+    repository.skip_tests()
+    file = repository.project / "deployments" / "environments.toml"
+    head, _, rest = file.read_text().partition("[staging]")
+    before, _, after = head.partition('name_suffix = "-{name}"\n')
+    preview = f'{before}work_queue = "queue-{{name}}"\nname_suffix = "-{{name}}"\n{after}'
+    file.write_text(preview + rest[rest.index("[production]") :])
+    (repository.project / "notes.txt").write_text(f"{FILE}\n")
+    repository.replace("deployments/catalog.py", "        smoke={},\n", "")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server behind a gateway, a worker, a registry, and a repository that was pushed once.
+
+    Attributes:
+        gateway: the proxy that the workflows reach the server through; it wants a header.
+        origin: the repository; tests work in copies of it.
+        before: what was deployed before the first push.
+        first: that push.
+        image: what it deployed.
+        settled: what matters of production after it.
+    """
+
+    server: PrefectServer
+    gateway: Proxy
+    worker: Worker
+    registry: Registry
+    origin: Act
+    before: dict[str, Any]
+    first: WorkflowRun
+    image: str
+    settled: dict[str, Any]
+
+    def deployed(self) -> dict[str, dict[str, Any]]:
+        """Return what is deployed, by name."""
+        return deployments(self.server)
+
+    def hourly(self) -> dict[str, Any]:
+        """Return the one deployment that has a smoke run."""
+        return self.deployed()["hourly"]
+
+    def tags(self) -> list[str]:
+        """Return the tags of production's images."""
+        return self.registry.tags(self.origin.package)
+
+    def settle(self) -> None:
+        """Put production back to what the first push left there, where a test changed it."""
+        if essence(self.deployed()) != self.settled:
+            self.deployer("deploy", "production", "--image", self.image)
+
+    def deployer(self, *arguments: str) -> str:
+        """Run the deployer of the first image, as a person would."""
+        secrets = {key: value for key, value in SECRETS.items() if key.startswith("PREFECT_")}
+        environment = {"PREFECT_API_URL": self.gateway.api_url, **secrets}
+        given = [f"--env={key}={value}" for key, value in environment.items()]
+        return docker("run", "--rm", *given, self.image, "python", "-m", "deployer", *arguments)
+
+    def assert_no_secret_was_told(self, repository: Act) -> None:
+        """Search every log, every record of the server and what GitHub was told."""
+        logs = [*repository.folder.glob("run-*/log.jsonl"), self.server.log, self.worker.log]
+        texts = {str(path): path.read_text(errors="replace") for path in logs}
+        texts["github"] = json.dumps([repository.github, repository.records_of("gh")])
+        texts |= {what: json.dumps(rows_of(self.server, what)) for what in READ}
+        texts["events"] = json.dumps(self.server.request("POST", "/events/filter", {}))
+        found = [
+            (word, where) for where, text in texts.items() for word in NEVER_TOLD if word in text
+        ]
+        assert found == []
+
+
+@contextmanager
+def site(python: Path, template: Path, registry: Registry, folder: Path) -> Iterator[Site]:
+    """Start everything and push for the first time."""
+    with ExitStack() as stack:
+        auth = {"PREFECT_SERVER_API_AUTH_STRING": AUTH, "PREFECT_API_AUTH_STRING": AUTH}
+        host = bridge_address()
+        server = stack.enter_context(PrefectServer(python, folder / "server", host=host, env=auth))
+        gateway = stack.enter_context(Proxy(server.api_url, host=host, header=HEADER))
+        worker = stack.enter_context(Worker(server, POOL, folder / "worker"))
+        origin = Act(
+            bake_into(folder / "small projects", template).path,
+            folder / "acting",
+            name="Acme/Small-Flows",
+            variables={
+                "PREFECT_API_URL": gateway.api_url,
+                "REGISTRY": registry.address,
+                "REGISTRY_USERNAME": USERNAME,
+            },
+            secrets=SECRETS,
+        )
+        make_small(origin)
+        before = deployments(server)
+        first = origin.push()
+        assert first.jobs == dict.fromkeys(JOBS, "success"), explain(first)
+        after = deployments(server)
+        image = after["hourly"]["job_variables"]["image"]
+        yield Site(server, gateway, worker, registry, origin, before, first, image, essence(after))

@@ -1,0 +1,127 @@
+"""drift.yml and rollback.yml, on a small project in production.
+
+Each test begins with production as the first push left it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.small import JOBS, Site, explain
+from tests.support.act import Act, WorkflowRun
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def drift(repository: Act) -> WorkflowRun:
+    return repository.run("schedule", "drift.yml", {})
+
+
+def rollback(repository: Act, **inputs: str) -> WorkflowRun:
+    return repository.dispatch("rollback.yml", environment="production", **inputs)
+
+
+def test_drift_made_by_hand_opens_one_issue_edits_it_and_closes_it(clone: Act, site: Site) -> None:
+    # What is committed since then is no drift.
+    clone.replace("deployments/catalog.py", '"rows": 500', '"rows": 501')
+    run = drift(clone)
+    assert run.jobs == {"drift": "success"}, explain(run)
+    assert clone.github["issues"] == []
+
+    path = f"/deployments/{site.hourly()['id']}"
+    for rows in (7, 8):
+        site.server.request("PATCH", path, {"parameters": {"rows": rows}})
+        run = drift(clone)
+        assert run.jobs == {"drift": "success"}, explain(run)
+        (issue,) = clone.github["issues"]
+        assert f"parameters.rows: {rows} → 500" in issue["body"].replace("\\", "")
+        assert f"{rows} → 500" in run.summaries["drift"]
+    assert issue["state"] == "open"
+
+    site.server.request("PATCH", path, {"parameters": {"rows": 500}})
+    run = drift(clone)
+    assert run.jobs == {"drift": "success"}, explain(run)
+    (issue,) = clone.github["issues"]
+    assert issue["state"] == "closed"
+    assert site.gateway.writes == []
+
+
+def test_before_the_first_release_there_is_no_drift(clone: Act, site: Site) -> None:
+    clone.replace("deployments/environments.toml", 'project = "', 'project = "not-')
+    run = drift(clone)
+    assert run.jobs == {"drift": "success"}, explain(run)
+    assert "Nothing was released in production yet" in run.summaries["drift"]
+    assert clone.github["issues"] == []
+    assert site.gateway.writes == []
+
+
+def test_a_rollback_needs_no_registry_and_no_image(clone: Act, site: Site) -> None:
+    clone.replace("deployments/catalog.py", '"rows": 500', '"rows": 501')
+    pushed = clone.push()
+    assert pushed.jobs == dict.fromkeys(JOBS, "success"), explain(pushed)
+    image = site.hourly()["job_variables"]["image"]
+    latest = number(pushed.summaries["production"])
+    site.registry.stop()
+    try:
+        back = rollback(clone, verify="true")
+        assert back.jobs == {"rollback": "success"}, explain(back)
+        assert number(back.summaries["rollback"]) == latest + 1
+        assert "Completed" in back.summaries["rollback"]
+        assert deployed(site) == ({"rows": 500}, site.image)
+        forth = rollback(clone, release=str(latest), verify="false")
+        assert forth.jobs == {"rollback": "success"}, explain(forth)
+        assert "Completed" not in forth.summaries["rollback"]
+        assert deployed(site) == ({"rows": 501}, image)
+    finally:
+        site.registry.start()
+    assert len(clone.records_of("build-push-action")) == 1
+
+
+def deployed(site: Site) -> tuple[Any, str]:
+    """Return parameters and image of the one deployment that the test changes."""
+    row = site.hourly()
+    return row["parameters"], row["job_variables"]["image"]
+
+
+def number(summary: str) -> int:
+    """Return the number of the release that a summary tells about."""
+    return int(summary.partition("production is at release ")[2].split()[0].rstrip("."))
+
+
+def test_a_rollback_to_a_release_that_never_was_changes_nothing(clone: Act, site: Site) -> None:
+    before = site.deployed()
+    run = rollback(clone, release="9999")
+    assert run.jobs == {"rollback": "failure"}, explain(run)
+    assert "There is no release 9999 in production" in run.summaries["rollback"]
+    assert (site.deployed(), site.gateway.writes) == (before, [])
+
+
+@pytest.mark.parametrize("workflow", ["rollback", "drift"])
+@pytest.mark.parametrize(
+    ("url", "command"),
+    [
+        (None, "gh variable set PREFECT_API_URL --env production"),
+        ("https://api.prefect.cloud/api/x", "gh secret set PREFECT_API_KEY --env production"),
+    ],
+)
+def test_what_is_not_set_is_named_in_the_first_step_with_the_command_that_sets_it(
+    clone: Act, workflow: str, url: str | None, command: str
+) -> None:
+    del clone.variables["PREFECT_API_URL"]
+    if url:
+        clone.variables["PREFECT_API_URL"] = url
+    run = rollback(clone) if workflow == "rollback" else drift(clone)
+    assert run.jobs == {workflow: "failure"}, explain(run)
+    assert [step.name for step in run.steps] == ["Say what is not set"]
+    assert f"run `{command}`" in run.output
+
+
+def test_what_reaches_the_server_waits_for_a_runner_of_ones_own(clone: Act) -> None:
+    clone.variables["RUNNER"] = "private"
+    assert rollback(clone).jobs == {}
+    assert drift(clone).jobs == {}
+    clone.runners = ["private"]
+    run = drift(clone)
+    assert run.jobs == {"drift": "success"}, explain(run)
