@@ -50,7 +50,7 @@ def image(project: Project, registry: Registry) -> str:
     repository = f"{registry.address}/{NAME}"
     build = [sys.executable, "-m", "deployer.image", "--repository", repository]
     name = project.run(*build, timeout=600).stdout.strip()
-    docker("push", name, timeout=300)
+    registry.push(name)
     return f"{repository}@{registry.digest(NAME, name.rpartition(':')[2])}"
 
 

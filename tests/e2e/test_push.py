@@ -222,6 +222,23 @@ def test_a_rebuild_renews_the_image_under_its_name(clone: Act, site: Site, tmp_p
     assert site.gateway.writes == []
 
 
+def test_githubs_own_registry_is_the_default_and_takes_the_workflows_own_token(
+    clone: Act, site: Site
+) -> None:
+    del clone.variables["REGISTRY"], clone.variables["REGISTRY_USERNAME"]
+    # An image that this machine's engine has: nothing is asked of GitHub.
+    run = clone.dispatch("deploy.yml", image=site.image, dry_run="true")
+    expected = dict.fromkeys(["tests", "image", "production"], "success")
+    assert run.jobs == expected, explain(run)
+    logins = clone.records_of("login-action")
+    assert len(logins) == 2  # in image and production
+    for login in logins:
+        assert (login["registry"], login["password"]) == ("ghcr.io", "canary-github-token")
+        assert login["username"]
+    assert "Plan for production" in run.summaries["production"]
+    assert site.gateway.writes == []
+
+
 def test_only_what_reaches_the_server_waits_for_a_runner_of_ones_own(
     clone: Act, site: Site
 ) -> None:

@@ -140,6 +140,13 @@ class Registry(Process):
                     if "<none>" not in name:
                         docker("rmi", "--force", name)
 
+    def push(self, name: str) -> None:
+        """Push an image of this machine, logged in for that alone."""
+        config = ["--config", str(self.folder / "docker")]
+        if self.login:
+            docker(*config, "login", "--username", USERNAME, "--password", PASSWORD, self.address)
+        docker(*config, "push", name, timeout=300)
+
     def search(self, repository: str, reference: str, words: Iterable[str]) -> set[str]:
         """Return which of the words stand in an image: in its history or in a file of any layer."""
         wanted = {word.encode(): word for word in words}
