@@ -116,6 +116,14 @@ def test_a_pull_request_without_what_a_preview_needs_is_green_and_told_so(
     assert (site.deployed(), site.gateway.writes) == (before, [])
 
 
+def test_a_registry_without_its_password_is_named_before_anything_is_built(clone: Act) -> None:
+    del clone.secrets["REGISTRY_PASSWORD"]
+    run = clone.pull_request("opened", 8)
+    assert run.jobs == {"tests": "success", "image": "failure"}, explain(run)
+    assert "run `gh secret set REGISTRY_PASSWORD`" in run.output
+    assert clone.records_of("build-push-action") == []
+
+
 def test_a_preview_waits_for_a_runner_of_ones_own_while_tests_and_image_do_not(clone: Act) -> None:
     clone.variables["RUNNER"] = "private"
     run = clone.pull_request("opened", 8)

@@ -142,7 +142,7 @@ def test_a_registry_that_is_down_builds_nothing_and_changes_nothing(clone: Act, 
             {"PREFECT_API_AUTH_STRING": "", "PREFECT_API_KEY": "canary-auth-string"},
             "refuses the credentials (401)",
         ),
-        ({}, {"PREFECT_CLIENT_CUSTOM_HEADERS": ""}, "refuses the credentials (403)"),
+        ({}, {"PREFECT_CLIENT_CUSTOM_HEADERS": ""}, "and PREFECT_CLIENT_CUSTOM_HEADERS for"),
     ],
     ids=["down", "auth-string", "key", "header"],
 )

@@ -31,7 +31,8 @@ def explain(error: BaseException) -> str:
         if status in (401, 403):
             return (
                 f"The Prefect server refuses the credentials ({status}): set PREFECT_API_KEY for "
-                "Prefect Cloud, or PREFECT_API_AUTH_STRING for a server of your own."
+                "Prefect Cloud, PREFECT_API_AUTH_STRING for a server of your own, and "
+                "PREFECT_CLIENT_CUSTOM_HEADERS for what a proxy before it wants."
             )
         where = f"{error.request.method} {error.request.url.path}"
         return f"The Prefect server answers {status} to {where}: {_detail(error.response)}."
