@@ -50,11 +50,20 @@ def server(
 
 @pytest.fixture(scope="session")
 def registry(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry with a password, which takes its images and their containers with it.
+    """A registry that asks for nothing; it takes its images and their containers with it."""
+    with Registry(tmp_path_factory.mktemp("registry")) as registry:
+        yield registry
+
+
+@pytest.fixture(scope="session")
+def private_registry(
+    docker_engine: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Registry]:
+    """A registry with a password; it takes its images and their containers with it.
 
     One for all tests, because a push of layers that a registry has takes seconds, not a minute.
     """
-    with Registry(tmp_path_factory.mktemp("registry"), login=True) as registry:
+    with Registry(tmp_path_factory.mktemp("private-registry"), login=True) as registry:
         yield registry
 
 
@@ -67,7 +76,10 @@ def worker(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def repository(
-    bake: Callable[..., Project], server: PrefectServer, registry: Registry, tmp_path: Path
+    bake: Callable[..., Project],
+    server: PrefectServer,
+    private_registry: Registry,
+    tmp_path: Path,
 ) -> Act:
     """A fresh project, committed, with everything set that its workflows need.
 
@@ -79,7 +91,7 @@ def repository(
         name=f"Acme/Weather-Flows-{next(_numbers)}",
         variables={
             "PREFECT_API_URL": server.api_url,
-            "REGISTRY": registry.address,
+            "REGISTRY": private_registry.address,
             "REGISTRY_USERNAME": USERNAME,
         },
         secrets={"REGISTRY_PASSWORD": PASSWORD},
@@ -90,11 +102,12 @@ def repository(
 def site(
     template: Path,
     project_python: Path,
-    registry: Registry,
+    private_registry: Registry,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
     """A small project in production, behind a gateway; it takes a minute, so there is one."""
-    with small.site(project_python, template, registry, tmp_path_factory.mktemp("site")) as site:
+    folder = tmp_path_factory.mktemp("site")
+    with small.site(project_python, template, private_registry, folder) as site:
         yield site
 
 

@@ -22,6 +22,7 @@ HEADER = ("X-Gateway", "canary-gateway-header")
 SECRETS = {
     "GITHUB_TOKEN": "canary-github-token",
     "REGISTRY_PASSWORD": PASSWORD,
+    "NETRC": "machine packages.invalid login somebody password canary-netrc-password",
     "PREFECT_API_AUTH_STRING": AUTH,
     "PREFECT_CLIENT_CUSTOM_HEADERS": json.dumps(dict([HEADER])),
 }
@@ -31,6 +32,7 @@ NEVER_TOLD = [
     "canary-github-token",
     PASSWORD,
     "canary-auth-string",
+    "canary-netrc-password",
     HEADER[1],
     base64.b64encode(AUTH.encode()).decode(),
     base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode(),

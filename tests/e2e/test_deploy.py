@@ -29,18 +29,18 @@ def flow_runs(server: PrefectServer, deployment: dict[str, Any]) -> list[dict[st
 
 
 def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_changes_nothing(
-    repository: Act, server: PrefectServer, registry: Registry, worker: Worker
+    repository: Act, server: PrefectServer, private_registry: Registry, worker: Worker
 ) -> None:
     first = repository.push()
 
     assert sorted(first.jobs) == sorted(JOBS), explain(first)
     assert set(first.jobs.values()) == {"success"}, explain(first)
 
-    (tag,) = registry.tags(repository.package)
+    (tag,) = private_registry.tags(repository.package)
     assert tag.startswith("src-")
     assert len(tag) == len("src-") + 40
-    digest = registry.digest(repository.package, tag)
-    image = f"{registry.address}/{repository.package}@{digest}"
+    digest = private_registry.digest(repository.package, tag)
+    image = f"{private_registry.address}/{repository.package}@{digest}"
     before = deployments(server)
     assert sorted(before) == sorted(
         name + suffix for name in ("hourly", "nightly", "manual") for suffix in ("", "-staging")
@@ -60,7 +60,10 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
 
     build = repository.records_of("build-push-action")
     assert [(b["provenance"], b["sbom"], b["load"]) for b in build] == [("false", "false", "true")]
-    subject = {"subject-name": f"{registry.address}/{repository.package}", "subject-digest": digest}
+    subject = {
+        "subject-name": f"{private_registry.address}/{repository.package}",
+        "subject-digest": digest,
+    }
     made, listed = repository.records_of("attest")
     assert made == {**subject, "sbom-path": ""}
     assert listed == {**subject, "sbom-path": listed["sbom-path"]}
@@ -70,7 +73,7 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
     assert {"pkg:pypi/prefect", "pkg:generic/python", "pkg:deb/debian/libc6"} <= purls
     logins = repository.records_of("login-action")
     assert {(login["registry"], login["password"]) for login in logins} == {
-        (registry.address, PASSWORD)
+        (private_registry.address, PASSWORD)
     }
 
     (repository.project / "README.md").write_text("# Another text\n")
@@ -84,8 +87,8 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
     assert "production is up to date" in second.summaries["production"]
     assert second.step("image", "Build") is None
     assert len(repository.records_of("build-push-action")) == 1
-    assert registry.tags(repository.package) == [tag]
-    assert registry.digest(repository.package, tag) == digest
+    assert private_registry.tags(repository.package) == [tag]
+    assert private_registry.digest(repository.package, tag) == digest
     assert deployments(server) == before
     for name in ("hourly", "nightly"):
         assert len(flow_runs(server, before[name])) == 1
@@ -112,7 +115,7 @@ def test_an_unset_variable_is_named_in_the_first_step_with_the_command_that_sets
 def test_a_dispatch_plans_only_or_sends_a_given_image_to_another_work_pool(
     repository: Act,
     server: PrefectServer,
-    registry: Registry,
+    private_registry: Registry,
     worker: Worker,
     tmp_path: Path,
 ) -> None:
@@ -125,8 +128,9 @@ def test_a_dispatch_plans_only_or_sends_a_given_image_to_another_work_pool(
     assert "Plan for production" in dry.summaries["production"]
     assert deployments(server) == before
 
-    (tag,) = registry.tags(repository.package)
-    image = f"{registry.address}/{repository.package}@{registry.digest(repository.package, tag)}"
+    (tag,) = private_registry.tags(repository.package)
+    digest = private_registry.digest(repository.package, tag)
+    image = f"{private_registry.address}/{repository.package}@{digest}"
     (repository.project / "flows" / "new.py").write_text("# Not in the image that is given.\n")
     repository.commit("Another image")
     with Worker(server, "another-pool", tmp_path / "worker"):
@@ -134,7 +138,7 @@ def test_a_dispatch_plans_only_or_sends_a_given_image_to_another_work_pool(
             "deploy.yml", environment="staging", image=image, work_pool="another-pool"
         )
         assert sent.jobs == dict.fromkeys(["tests", "image", "staging"], "success"), explain(sent)
-    assert registry.tags(repository.package) == [tag]
+    assert private_registry.tags(repository.package) == [tag]
     after = deployments(server)
     for name in ("hourly-staging", "nightly-staging", "manual-staging"):
         assert after[name]["work_pool_name"] == "another-pool"

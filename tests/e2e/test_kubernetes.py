@@ -45,13 +45,13 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 
 @pytest.fixture(scope="module")
-def image(project: Project, registry: Registry) -> str:
+def image(project: Project, private_registry: Registry) -> str:
     """The digest of the project's image, pushed."""
-    repository = f"{registry.address}/{NAME}"
+    repository = f"{private_registry.address}/{NAME}"
     build = [sys.executable, "-m", "deployer.image", "--repository", repository]
     name = project.run(*build, timeout=600).stdout.strip()
-    registry.push(name)
-    return f"{repository}@{registry.digest(NAME, name.rpartition(':')[2])}"
+    private_registry.push(name)
+    return f"{repository}@{private_registry.digest(NAME, name.rpartition(':')[2])}"
 
 
 @pytest.fixture(scope="module")

@@ -164,9 +164,11 @@ def test_a_secret_goes_to_the_one_step_that_needs_it(default_project: Project) -
         secrets = set(re.findall(r"secrets\.(\w+)", str(step)))
         tells = step.get("name") == "Say what is not set"
         logs_in = step.get("uses", "").startswith("docker/login-action@")
+        builds = step.get("uses", "").startswith("docker/build-push-action@")
         deploys = "-m deployer " in step.get("run", "")
         assert "REGISTRY_PASSWORD" not in secrets or tells or logs_in, where
-        assert secrets <= {"REGISTRY_PASSWORD"} or tells or deploys, where
+        assert "NETRC" not in secrets or builds, where
+        assert secrets <= {"REGISTRY_PASSWORD", "NETRC"} or tells or deploys, where
 
 
 def test_jobs_that_reach_no_server_get_none_of_its_secrets(default_project: Project) -> None:
