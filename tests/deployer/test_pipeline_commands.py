@@ -227,6 +227,17 @@ def test_a_registry_that_is_down_is_not_one_without_the_image(
         assert "Nothing was built" in done.stderr
 
 
+def test_the_registry_is_asked_for_the_very_name_that_is_given(
+    project: DeployerProject, tmp_path: Path
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\necho "$4"\n')
+    docker.chmod(0o755)
+    path = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = project.project.run("python", "-m", "deployer.image", "--digest", "r/other:t", env=path)
+    assert done.stdout == "r/other:t\n"
+
+
 def test_label_and_platform_are_part_of_the_images_name(project: DeployerProject) -> None:
     project.project.run("git", "init", "--quiet")
     command = ["python", "-m", "deployer.image", "--repository=r/n", "--name-only"]

@@ -82,7 +82,11 @@ def main(argv: list[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--name-only", action="store_true", help="print the name, build nothing")
     what.add_argument(
-        "--digest", action="store_true", help="print its digest in the registry, if it is there"
+        "--digest",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="print its digest in the registry, if it is there; of the image of another name",
     )
     what.add_argument(
         "--build-contexts",
@@ -94,10 +98,13 @@ def main(argv: list[str] | None = None) -> int:
         print(",".join(f"{base}=docker-image://{there}" for base, there in mirrored().items()))
         return 0
     try:
+        if options.digest:
+            print(digest(options.digest) or "")
+            return 0
         parts = [options.label, tag(options.target), (options.platform or "").replace("/", "-")]
         repository = options.repository or next(iter(load().values())).project
         name = f"{repository}:{'-'.join(part for part in parts if part)}"
-        if options.digest:
+        if options.digest is not None:
             print(digest(name) or "")
             return 0
         if not options.name_only:
