@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
+import httpx
 import pytest
+from deployer.answers import server_time
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
 
 from tests.deployer.sample_flows import anywhere, plain
 from tests.deployer.world import World
 from tests.support.server import PrefectServer
+
+
+@pytest.mark.parametrize(
+    ("dates", "hour"),
+    [
+        (["Mon, 23 Nov 2026 05:00:00 GMT"], 5),
+        (["Mon, 23 Nov 2026 05:00:00 GMT", "Mon, 23 Nov 2026 06:00:00 GMT"], 5),
+    ],
+    ids=["a server's", "a server's and its proxy's"],
+)
+def test_the_time_is_the_server_s(dates: list[str], hour: int) -> None:
+    found = server_time(httpx.Response(200, headers=[("Date", each) for each in dates]))
+
+    assert found == datetime(2026, 11, 23, hour, tzinfo=timezone.utc)
+
+
+def test_a_server_that_does_not_tell_the_time_has_this_machine_s() -> None:
+    assert abs(server_time(httpx.Response(200)) - datetime.now(timezone.utc)) < timedelta(minutes=1)
 
 
 def rows(number: int) -> list[Deployment]:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 
 import httpx
 
 REFUSALS = {400, 404, 409, 422}
+
+
+def server_time(answer: httpx.Response) -> datetime:
+    """Return the time at which a server answered; this machine's, where it does not say."""
+    # A proxy may add a date of its own: the server's comes first.
+    given = answer.headers.get_list("date")[:1]
+    return parsedate_to_datetime(given[0]) if given else datetime.now(timezone.utc)
 
 
 def is_refusal(error: BaseException) -> bool:

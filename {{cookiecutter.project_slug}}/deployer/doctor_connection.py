@@ -8,7 +8,6 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,7 +17,7 @@ from prefect.client.base import ServerType
 from prefect.client.orchestration import PrefectClient
 from prefect.settings.models.api import APISettings
 
-from deployer.answers import explain
+from deployer.answers import explain, server_time
 from deployer.finding import Finding
 
 SKEW = 30  # seconds between two clocks that nobody notices
@@ -54,8 +53,7 @@ async def probe(client: PrefectClient) -> Answer:
         version = answer.json()
         if not isinstance(version, str):
             raise ValueError(version)
-    date = answer.headers.get("date")
-    return Answer(parsedate_to_datetime(date) if date else datetime.now(timezone.utc), version)
+    return Answer(server_time(answer), version)
 
 
 async def problem(error: Exception, client: PrefectClient, api: APISettings) -> Finding:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -15,7 +14,7 @@ from prefect.context import AsyncClientContext
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from deployer import state as states
-from deployer.answers import cause, explain
+from deployer.answers import cause, explain, server_time
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.state import State
@@ -84,9 +83,7 @@ class Server:
 
     async def now(self) -> datetime:
         """Return the server's own time."""
-        response = await self.client.request("GET", "/admin/version")
-        date = response.headers.get("date")
-        return parsedate_to_datetime(date) if date else datetime.now(timezone.utc)
+        return server_time(await self.client.request("GET", "/admin/version"))
 
     async def read(self, environment: Environment, triggers: set[str]) -> dict[str, Live]:
         """Read what this project owns in an environment.
