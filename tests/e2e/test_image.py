@@ -532,9 +532,6 @@ def test_a_worker_is_unhealthy_when_it_does_not_answer(
     docker("exec", worker_container, "sh", "-c", "kill -CONT -1")
     health(worker_container, "healthy")
 
-    docker("stop", "--time=60", worker_container)
-    assert docker("inspect", "--format={{.State.ExitCode}}", worker_container) in ("0", "143")
-
 
 # How they are built
 
