@@ -113,7 +113,7 @@ def serve(session: nox.Session) -> None:
 @nox.session
 def image(session: nox.Session) -> None:
     """Build the image, unless it is there, and print its name, which says what is in it."""
-    run(session, "python", "-m", "deployer.image", *session.posargs)
+    run(session, "python", "-m", "tools.image", *session.posargs)
 
 
 @nox.session
@@ -142,4 +142,4 @@ def up(session: nox.Session) -> None:
     # Whoever ends nox ends everything that `up` started.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    run(session, "python", "-m", "deployer.up", *session.posargs, interrupt_timeout=0)
+    run(session, "python", "-m", "tools.up", *session.posargs, interrupt_timeout=0)

@@ -97,7 +97,7 @@ class GitHub:
     """Stands in for `gh`: answers by the last word of the path, remembers what was written."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
-        from deployer import github
+        from tools import github
 
         self.answers, self.written = answers, list[tuple[Any, ...]]()
         monkeypatch.setenv("GITHUB_REPOSITORY", "Acme/Flows")
@@ -118,7 +118,7 @@ def row(body: str, login: str = "github-actions[bot]", **more: Any) -> dict[str,
 
 
 def test_a_comment_is_found_by_its_marker_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    from deployer import github
+    from tools import github
 
     mine = github.marked("preview", "old")
     strange = row(mine, "somebody", id=2)
@@ -136,7 +136,7 @@ def test_a_comment_is_found_by_its_marker_and_cut(monkeypatch: pytest.MonkeyPatc
 
 
 def test_one_issue_is_opened_edited_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from deployer import github
+    from tools import github
 
     hub = GitHub(monkeypatch, issues=[])
     github.issue("Drift", "a", gone=False)
@@ -161,7 +161,7 @@ def test_one_issue_is_opened_edited_and_closed(monkeypatch: pytest.MonkeyPatch) 
 def test_only_images_of_closed_pull_requests_are_deleted(
     monkeypatch: pytest.MonkeyPatch, kind: str, owner: str
 ) -> None:
-    from deployer import github
+    from tools import github
 
     tags = [["pr-1-src-a"], ["pr-1-src-b", "pr-2-src-b"], ["pr-10-src-c"], [], ["pr-4-src-d"]]
     versions = [
@@ -187,7 +187,7 @@ def test_only_images_of_closed_pull_requests_are_deleted(
 def test_gh_that_refuses_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from deployer import github
+    from tools import github
 
     gh = tmp_path / "gh"
     gh.write_text("#!/bin/sh\necho 'gh: Bad credentials (HTTP 401)' >&2\nexit 1\n")
@@ -220,7 +220,7 @@ def test_a_registry_that_is_down_is_not_one_without_the_image(
     docker.chmod(0o755)
     project.project.run("git", "init", "--quiet")
     path = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    command = ["python", "-m", "deployer.image", "--repository=r/n", "--digest"]
+    command = ["python", "-m", "tools.image", "--repository=r/n", "--digest"]
     done = project.project.run(*command, exit_code=status, env=path)
     assert done.stdout.strip() == expected
     if status:
@@ -234,13 +234,13 @@ def test_the_registry_is_asked_for_the_very_name_that_is_given(
     docker.write_text('#!/bin/sh\necho "$4"\n')
     docker.chmod(0o755)
     path = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    done = project.project.run("python", "-m", "deployer.image", "--digest", "r/other:t", env=path)
+    done = project.project.run("python", "-m", "tools.image", "--digest", "r/other:t", env=path)
     assert done.stdout == "r/other:t\n"
 
 
 def test_label_and_platform_are_part_of_the_images_name(project: DeployerProject) -> None:
     project.project.run("git", "init", "--quiet")
-    command = ["python", "-m", "deployer.image", "--repository=r/n", "--name-only"]
+    command = ["python", "-m", "tools.image", "--repository=r/n", "--name-only"]
     plain = project.project.run(*command).stdout.strip()
     same = project.project.run(*command, "--platform=", "--label=").stdout.strip()
     other = project.project.run(*command, "--platform=linux/arm64", "--label=pr-7").stdout.strip()

@@ -92,8 +92,8 @@ class Images:
 
 
 def deployer_image(project: Project, *options: str, exit_code: int = 0, **env: str) -> str:
-    """Run `python -m deployer.image` and return what it printed: the name, or the error."""
-    command = [sys.executable, "-m", "deployer.image", *options]
+    """Run `python -m tools.image` and return what it printed: the name, or the error."""
+    command = [sys.executable, "-m", "tools.image", *options]
     done = project.run(*command, exit_code=exit_code, env=env, timeout=900)
     return (done.stderr if exit_code else done.stdout).strip()
 

@@ -48,7 +48,7 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 def image(project: Project, private_registry: Registry) -> str:
     """The digest of the project's image, pushed."""
     repository = f"{private_registry.address}/{NAME}"
-    build = [sys.executable, "-m", "deployer.image", "--repository", repository]
+    build = [sys.executable, "-m", "tools.image", "--repository", repository]
     name = project.run(*build, timeout=600).stdout.strip()
     private_registry.push(name)
     return f"{repository}@{private_registry.digest(NAME, name.rpartition(':')[2])}"

@@ -182,7 +182,12 @@ def test_jobs_that_reach_no_server_get_none_of_its_secrets(default_project: Proj
                 assert "github.token" not in str(content), name
 
 
-LOOKED_FOR = {"docker": "Dockerfile*", "github-actions": "*.yml", "pip": "pyproject.toml"}
+LOOKED_FOR = {
+    "docker": "Dockerfile*",
+    "docker-compose": "compose.yaml",
+    "github-actions": "*.yml",
+    "pip": "pyproject.toml",
+}
 
 
 def test_dependabot_waits_and_looks_where_there_is_something_to_find(folder: Path) -> None:
@@ -257,7 +262,7 @@ def test_where_the_image_runs_the_runner_is_of_its_platform(default_project: Pro
 
 def test_the_names_of_the_images_cover_all_that_is_let_into_them(default_project: Project) -> None:
     let_in = re.findall(r"^!(.+)$", default_project.read(".dockerignore"), flags=re.MULTILINE)
-    source = default_project.read("deployer/image.py")
+    source = default_project.read("tools/image.py")
     flows, worker = (
         {*ast.literal_eval(content)}
         for content in re.findall(r"^(?:CONTENT|WORKER) = (\(.+\))$", source, re.M)

@@ -180,7 +180,7 @@ def test_the_stack_comes_up_runs_a_flow_and_survives_going_down(
     compose("up", "--build", "--detach", "--wait", "server")
     deployer("deployer", "setup", "production")
     compose("up", "--detach", "--wait")
-    image = deployer("deployer.image").strip()
+    image = deployer("tools.image").strip()
     network = f"network_mode={stack['FLOW_NETWORK']}"
     deployed = deployer(
         "deployer", "deploy", "production", "--image", image, "--job-variable", network

@@ -63,7 +63,7 @@ def test_the_image_is_named_by_its_content_committed_or_not(
     bake: Callable[..., Project],
 ) -> None:
     project = bake()
-    command = [sys.executable, "-m", "deployer.image", "--name-only"]
+    command = [sys.executable, "-m", "tools.image", "--name-only"]
 
     answer = project.run(*command, exit_code=1)
     assert "`git init`" in answer.stderr

@@ -42,24 +42,20 @@ def parser() -> argparse.ArgumentParser:
     )
     adder = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def command(run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        name = run.__name__
+    def command(run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        name, text = run.__name__, str(run.__doc__)
         example = f"example: python -m deployer {EXAMPLES[name]}"
         made = adder.add_parser(name, help=text, description=text, epilog=example)
         made.set_defaults(run=run)
         return made
 
-    made = command(
-        commands.check, "find everything that is wrong with catalog and environments, offline"
-    )
+    made = command(commands.check)
     made.add_argument("--format", choices=["text", "markdown"], default="text", help=FORMAT)
-    made = command(commands.environments, "list the environments in the order of promotion")
+    made = command(commands.environments)
     made.add_argument("--json", action="store_true", help="as a JSON list, for workflows")
 
-    made = _where(
-        command(commands.setup, "create or update work pool, work queue and secret blocks")
-    )
-    made = _wanted(_where(command(commands.plan, "show what a deploy would change")))
+    made = _where(command(commands.setup))
+    made = _wanted(_where(command(commands.plan)))
     made.add_argument(
         "--detailed-exitcode", action="store_true", help="exit with 2 where something differs"
     )
@@ -70,31 +66,25 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--format", choices=["text", "markdown", "json"], default="text", help=FORMAT)
 
-    made = _acting(
-        _wanted(_where(command(commands.deploy, "plan, apply, verify and record; or put back")))
-    )
+    made = _acting(_wanted(_where(command(commands.deploy))))
     made.add_argument("--commit", help="commit of the source, for the record")
     made.add_argument(
         "--order", type=int, help="the pipeline's run id: older than the last one is refused"
     )
     made.add_argument("--adopt", action="store_true", help="take over deployments of the same name")
-    made = _wanted(
-        _where(command(commands.verify, "check that a worker polls and run the smoke runs"))
-    )
+    made = _wanted(_where(command(commands.verify)))
     made.add_argument(
         "--timeout", type=float, default=600, help="seconds for the smoke runs (default 600)"
     )
 
-    made = _where(command(commands.releases, "list what was deployed, newest first"))
+    made = _where(command(commands.releases))
     made.add_argument("--limit", type=int, default=20, help="how many (default 20)")
     made.add_argument("--format", choices=["text", "json"], default="text", help=FORMAT)
 
-    made = _acting(
-        _where(command(commands.rollback, "deploy a recorded release, without image or build"))
-    )
+    made = _acting(_where(command(commands.rollback)))
     made.add_argument("--to", type=int, help="the release; default the last verified one before")
 
-    made = _where(command(commands.destroy, "delete what this project owns in an environment"))
+    made = _where(command(commands.destroy))
     made.add_argument("--yes", action="store_true", help="needed but for one preview")
     made.add_argument(
         "--all-but", nargs="*", metavar="NAME", help="every preview there is but these"
@@ -105,11 +95,11 @@ def parser() -> argparse.ArgumentParser:
         default=600,
         help="seconds to wait for another deployer (default 600)",
     )
-    made = _where(command(commands.doctor, "say what is wrong, why it matters and how to mend it"))
+    made = _where(command(commands.doctor))
     made.add_argument("--image", help="reference of the image to look for")
-    made = _where(command(commands.export, "print the catalog as a prefect.yaml"))
+    made = _where(command(commands.export))
     made.add_argument("--image", help="reference of the image that the runs use")
-    _where(command(commands.serve, "serve the catalog from this process, for development"), "local")
+    _where(command(commands.serve), "local")
     return whole
 
 

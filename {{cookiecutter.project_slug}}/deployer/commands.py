@@ -111,9 +111,8 @@ def verify(args: argparse.Namespace) -> int:
 
     async def work(server: Server) -> Any:
         settled, wanted = await declared(server, args, chosen, catalog)
-        live = (await survey.survey(server, settled, wanted)).live
-        smoke = {key: (live[key], wanted.smoke[key]) for key in wanted.smoke if key in live}
-        return await verify.check(server, settled, smoke, args.timeout, say)
+        look = await survey.survey(server, settled, wanted, args.only)
+        return await verify.check(server, settled, look.smoke(wanted), args.timeout, say)
 
     print(render.runs_text(act(work)))
     return 0
@@ -165,16 +164,10 @@ def _sweep(args: argparse.Namespace) -> int:
     from deployer import destroy
 
     known = environment.load()
-    keep = {environment.select(known, args.environment, each).name for each in args.all_but}
-    chosen = environment.select(known, args.environment, "x")  # a name that every label fits
 
     async def work(server: Server) -> list[str]:
-        labels = await destroy.labels(server, chosen)
-        gone = [environment.select(known, args.environment, each) for each in labels]
-        done = []
-        for each in [each for each in gone if each.name not in keep]:
-            done += await destroy.destroy(server, each, who(), args.lock_timeout, say)
-        return done
+        which = (known, args.environment, args.all_but)
+        return await destroy.sweep(server, *which, who(), args.lock_timeout, say)
 
     print("\n".join(act(work)) or f"Nothing is left over in {args.environment}.")
     return 0

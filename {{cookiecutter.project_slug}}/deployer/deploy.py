@@ -110,15 +110,12 @@ async def _transaction(
         await apply.apply(server, look.plan, look.live, target.entries, step)
     clock("apply")
     runs: list[SmokeRun] = []
-    after = (await survey(server, environment, target, options.only)).live
+    after = await survey(server, environment, target, options.only)
     if options.verify:
-        planned = {change.key for change in look.plan.changes}  # without what --only leaves alone
-        smoke = {
-            k: (after[k], target.smoke[k]) for k in target.smoke if k in after and k in planned
-        }
+        smoke = after.smoke(target)
         runs = await verify.check(server, environment, smoke, options.timeout, say)
         clock("verify")
-    await apply.prune(server, look.plan, after, step)
+    await apply.prune(server, look.plan, after.live, step)
     final = await survey(server, environment, target, options.only)
     guards.require_arrival(final.plan)
     clock("prune")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from deployer import lock, release
-from deployer.environment import Environment
+from deployer.environment import Environment, select
 from deployer.server import Server
 
 
@@ -20,6 +20,38 @@ async def labels(server: Server, environment: Environment) -> list[str]:
     where = {"deployments": {"tags": {"all_": environment.tags[1:]}}}
     tags = {tag for row in await server.pages("/deployments/filter", where) for tag in row["tags"]}
     return sorted(tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix))
+
+
+async def sweep(
+    server: Server,
+    known: dict[str, Environment],
+    name: str,
+    keep: list[str],
+    who: str,
+    lock_timeout: float,
+    say: Callable[[str], None],
+) -> list[str]:
+    """Destroy every preview but some.
+
+    Args:
+        server: where they are.
+        known: the environments.
+        name: the one of them that there is one of for each label.
+        keep: the labels of those that stay.
+        who: for the lock.
+        lock_timeout: seconds to wait for another deployer, each time.
+        say: told about every step.
+
+    Returns:
+        One sentence for each thing that was deleted.
+    """
+    kept = {select(known, name, label).name for label in keep}
+    done = []
+    for label in await labels(server, select(known, name, "x")):  # any label would do
+        left_over = select(known, name, label)
+        if left_over.name not in kept:
+            done += await destroy(server, left_over, who, lock_timeout, say)
+    return done
 
 
 async def destroy(

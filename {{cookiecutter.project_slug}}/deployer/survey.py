@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 from deployer import plan, release
 from deployer.environment import Environment
@@ -21,6 +22,11 @@ class Survey:
     plan: Plan
     live: dict[str, Live]
     latest: Release | None
+
+    def smoke(self, target: Target) -> dict[str, tuple[Live, dict[str, Any]]]:
+        """Return what the target runs once, with its parameters, of what was looked at."""
+        seen = {change.key for change in self.plan.changes} & self.live.keys()
+        return {key: (self.live[key], each) for key, each in target.smoke.items() if key in seen}
 
 
 async def survey(

@@ -1,4 +1,4 @@
-"""Names an image by what is in it, and builds it if it is not there: `python -m deployer.image`.
+"""Names an image by what is in it, and builds it if it is not there: `python -m tools.image`.
 
 The tag is made of git's own ids of the files that go into the image. As long as none of them
 changes, neither does the name, and nothing is built. Standard library only.
@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deployer.build import build, call, mirrored
 from deployer.environment import load
 from deployer.errors import DeployerError
+from tools.build import build, call, mirrored
 
 # What makes the image of the flows, and a worker's; together, all that .dockerignore lets in.
 CONTENT = ("Dockerfile", ".dockerignore", "requirements.txt", "flows", "deployments", "deployer")
@@ -72,7 +72,7 @@ def digest(name: str) -> str | None:
 
 def main(argv: list[str] | None = None) -> int:
     """Build the image and print its name."""
-    parser = argparse.ArgumentParser(prog="python -m deployer.image", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.image", description=__doc__)
     parser.add_argument(
         "--repository", help="what the tag is appended to, such as ghcr.io/me/flows"
     )

@@ -137,7 +137,7 @@ def delete_images(label: str | None) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; texts come on stdin."""
-    parser = argparse.ArgumentParser(prog="python -m deployer.github", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.github", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     made = commands.add_parser("comment", help="write or edit the comment on a pull request")
     made.add_argument("number", type=int, help="of the pull request")

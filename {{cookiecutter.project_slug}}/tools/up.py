@@ -1,0 +1,187 @@
+"""Everything at once on this machine: `python -m tools.up`, or `nox -s up`.
+
+A Prefect server with SQLite, the work pool, the deployments and a worker, until Ctrl-C; with
+`--once` until the smoke runs are through. Database and logs are in `.prefect`; nothing else stays.
+"""
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timezone
+from importlib import import_module
+
+from deployer.environment import load
+from deployer.errors import DeployerError
+from tools import image, processes
+from tools.build import build
+from tools.machine import (
+    HOME,
+    HOST,
+    answers,
+    catch_signals,
+    free_port,
+    isolate,
+    remove_containers,
+    say,
+)
+from tools.registry import push
+from tools.report import ask, report
+
+
+class Up:
+    """What was started, and how long each step took.
+
+    Attributes:
+        docker: the flows run in containers instead of processes.
+        pool: the work pool's name.
+        url: the server's address.
+        began: when this was made.
+        steps: name and seconds of what is done.
+        programs: what has to go on running, by name.
+    """
+
+    def __init__(self, stack: ExitStack, docker: bool, port: int) -> None:
+        """Start nothing yet.
+
+        Args:
+            stack: ends what is started, last first.
+            docker: run the flows in containers instead of processes.
+            port: the server's.
+        """
+        self.stack = stack
+        self.docker = docker
+        self.pool = "local-docker" if docker else "local"
+        self.url = f"http://{HOST}:{port}"
+        self.began = datetime.now(timezone.utc)
+        self.steps: list[tuple[str, float]] = []
+        self.programs: dict[str, processes.Program] = {}
+
+    def everything(self) -> None:
+        """Bring it all up, to the last smoke run."""
+        with self.step("server"):
+            self.server()
+        options = ["--work-pool", self.pool]
+        with self.step("work pool"):
+            kind = "docker" if self.docker else "process"
+            self.deployer("setup", *options, "--work-pool-type", kind)
+        if self.docker:
+            with self.step("image"):
+                name = f"{next(iter(load().values())).project}:{image.tag()}"
+                build(name)
+            with self.step("registry and push"):
+                name = push(name, self.run, self.stack)
+                say(f"The image is {name}")
+            options += ["--image", name]
+            if sys.platform == "linux":
+                # Elsewhere Docker Desktop provides host.docker.internal, which the worker uses.
+                options += ["--job-variable", "network_mode=host"]
+        with self.step("worker and deploy"):
+            self.worker()
+            self.deployer("deploy", *options, "--no-verify")
+        with self.step("smoke runs"):
+            self.deployer("verify", *options)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Announce a step and measure it."""
+        say(f"{name} …")
+        start = time.monotonic()
+        yield
+        self.steps.append((name, time.monotonic() - start))
+
+    def run(self, name: str, command: list[str], ready: Callable[[], bool]) -> None:
+        """Start a program that ends with this one and writes to `.prefect/NAME.log`."""
+        program = processes.start(command, HOME / f"{name}.log", ready)
+        self.stack.callback(processes.stop, program)
+        self.programs[name] = program
+
+    def server(self) -> None:
+        """Start the Prefect server."""
+        # It takes seconds to start, and so does the import of Prefect here: both at once.
+        threading.Thread(target=import_module, args=["deployer.deploy"], daemon=True).start()
+        where = ["--host", HOST, "--port", self.url.rpartition(":")[2]]
+        command = [sys.executable, "-m", "prefect", "server", "start", *where]
+        self.run("server", command, lambda: answers(f"{self.url}/api/ready"))
+
+    def worker(self) -> None:
+        """Start the worker, in the project's folder."""
+        if self.docker:
+            identity = ask(self.url, f"/work_pools/{self.pool}")["id"]
+            self.stack.callback(remove_containers, f"io.prefect.work-pool-id={identity}")
+        kind = "docker" if self.docker else "process"
+        command = [sys.executable, "-m", "prefect", "worker", "start"]
+        self.run("worker", [*command, "--pool", self.pool, "--type", kind], lambda: True)
+
+    def deployer(self, command: str, *options: str) -> None:
+        """Run a command of the deployer here, where the import of Prefect is paid once.
+
+        Raises:
+            DeployerError: it failed, and has said why.
+        """
+        from deployer.cli import INTERRUPTED, main
+
+        code = main([command, "local", *options])
+        catch_signals()  # asyncio leaves SIGTERM to the system
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        if code:
+            raise DeployerError(f"`deployer {command}` failed; logs are in {HOME}.")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Bring everything up; return 0 if it came up, 1 if not, 130 if it was interrupted before."""
+    parser = argparse.ArgumentParser(
+        prog="up", description="Server, work pool, deployments and worker at once, until Ctrl-C."
+    )
+    parser.add_argument("--once", action="store_true", help="stop after the smoke runs")
+    parser.add_argument("--docker", action="store_true", help="run the flows in containers")
+    parser.add_argument("--port", type=int, help="of the server; a free one when not given")
+    options = parser.parse_args(argv)
+    catch_signals()
+    processes.end_with_parent()
+    is_up = False
+    try:
+        with ExitStack() as stack:
+            up = Up(stack, options.docker, options.port or free_port())
+            isolate(up.url)
+            # Registered last, so called first: once it is ending, it ends.
+            try:
+                up.everything()
+                is_up = True
+                say(f"\n{report(up.url, up.began, up.steps)}")
+                if not options.once:
+                    say(f"\nThe UI is at {up.url}. Ctrl-C ends everything.")
+                    stay(up)
+            finally:
+                for number in processes.SIGNALS:
+                    signal.signal(number, signal.SIG_IGN)
+    except DeployerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0 if is_up and not options.once else 130
+    return 0
+
+
+def stay(up: Up) -> None:
+    """Wait until a signal comes.
+
+    Raises:
+        DeployerError: a program ended by itself.
+    """
+    while True:
+        for name, program in up.programs.items():
+            if program.poll() is not None:
+                raise DeployerError(f"The {name} ended: its log is {HOME / name}.log.")
+        time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
