@@ -61,7 +61,8 @@ each push registry and server are looked at. Load at the start: {load}.
   `cache: pip`, which the page has as an option, it keeps no downloads
 - Prefect's base image is a stand-in in which all requirements are installed already, and no
   registry is asked for a newer one (`pull=False`)
-- the engine keeps the layers of the last build on both sides, and no job has to pull an image
+- the engine keeps the layers of the last build on both sides, and no job has to pull an image;
+  another build of the same Dockerfile without the cache, meanwhile, makes ours push all of it again
 - GitHub's own time to find a machine for a job is in neither: ours has two jobs, Prefect's one
 """
 
