@@ -9,20 +9,20 @@ import platform
 import signal
 import sys
 from collections import defaultdict
-from dataclasses import dataclass, field
 from statistics import median
 
 import prefect
 
-from bench import pipeline
+from bench import images, pipeline
 from bench.measure import Cost
+from bench.report import Report
 from bench.subject import DEPLOY_ALL, DEPLOYER, Subject, fresh_server, rows_on, settle, subject
 from tests.support.server import PrefectServer
 
-PARTS = ("deployer", "pipeline")
+PARTS = ("deployer", "pipeline", "images")
 CASES = ("create", "nothing changed", "all changed")
 INTRODUCTION = """\
-# The speed
+# Speed and size
 
 - server: Prefect {prefect} on Python {python}, SQLite, every setting at its default but {settings}
 - machine: {machine}, {cores} cores, load {load} at the start
@@ -43,35 +43,6 @@ WANTED = (
     ("create", "deploy", 2),
 )
 NO_VERIFY = {"plan": (), "deploy": ("--no-verify",)}
-
-
-@dataclass
-class Report:
-    """What is printed at the end, in one piece.
-
-    Attributes:
-        lines: Markdown.
-        thresholds: what was measured, the figure, the wanted one, and whether it was reached.
-    """
-
-    lines: list[str] = field(default_factory=list)
-    thresholds: list[tuple[str, str, str, bool]] = field(default_factory=list)
-
-    def table(self, title: str, head: list[str], rows: list[list[str]]) -> None:
-        """Add a table."""
-        lines = [head, ["---"] * len(head), *rows]
-        self.lines += [f"## {title}", "", *(f"| {' | '.join(cells)} |" for cells in lines), ""]
-
-    def want(self, what: str, figure: str, wanted: str, reached: bool) -> None:
-        """Add a threshold."""
-        self.thresholds.append((what, figure, wanted, reached))
-
-    def text(self) -> str:
-        """Return all of it, with the thresholds."""
-        head = ["what", "measured", "wanted", "reached"]
-        rows = [[*each, "yes" if reached else "**no**"] for *each, reached in self.thresholds]
-        self.table("Thresholds", head, rows)
-        return "\n".join([*self.lines, f"Load at the end: {os.getloadavg()[0]:.1f}."])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -99,6 +70,8 @@ def main(argv: list[str] | None = None) -> int:
             many(report, args.many, args.repeat)
     if "pipeline" in parts:
         pipeline.measure(report, args.repeat)
+    if "images" in parts:
+        images.measure(report, args.repeat)
     print(report.text())
     return 0 if all(reached for *_, reached in report.thresholds) else 1
 

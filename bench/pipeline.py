@@ -19,11 +19,12 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 
 from prefect.utilities.dockerutils import get_prefect_image_name
 
 from bench.measure import measure as run_command
+from bench.report import Report
 from bench.subject import DEPLOYER, quiet_stdout, settle
 from tests.baking import bake_into, copy_template
 from tests.support.act import Act
@@ -65,18 +66,6 @@ each push registry and server are looked at. Load at the start: {load}.
   another build of the same Dockerfile without the cache, meanwhile, makes ours push all of it again
 - GitHub's own time to find a machine for a job is in neither: ours has two jobs, Prefect's one
 """
-
-
-class Report(Protocol):
-    """What the figures go into."""
-
-    lines: list[str]
-
-    def table(self, title: str, head: list[str], rows: list[list[str]]) -> None:
-        """Add a table."""
-
-    def want(self, what: str, figure: str, wanted: str, reached: bool) -> None:
-        """Add a threshold."""
 
 
 @dataclass
