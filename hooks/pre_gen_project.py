@@ -20,7 +20,7 @@ import sys
 
 SLUG_LIMIT = 50
 SLUG = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
-FOLDERS = {"deployer", "deployments", "flows", "tests"}
+FOLDERS = {"deployer", "deployments", "flows", "tests", "tools"}
 MEANS_SOMETHING_ELSE = {"docker", "local", "test"}
 # A project that is called like one of its dependencies depends on itself, which Poetry refuses.
 DEPENDENCIES = {

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -116,13 +116,14 @@ def test_bad_answers_end_the_command_with_an_error(template: Path, tmp_path: Pat
 
 
 def test_cruft_makes_the_same_project_offline(
-    repository: Path, tmp_path: Path, default_project: Project, offline: Mapping[str, str]
+    repository: Path, tmp_path: Path, bake: Callable[..., Project], offline: Mapping[str, str]
 ) -> None:
+    baked = bake()
     run("cruft", "create", repository, "--no-input", folder=tmp_path, env=offline)
     made = Project(tmp_path / "my-prefect-flows")
-    assert made.files() == sorted([*default_project.files(), ".cruft.json"])
-    for path in default_project.files():
-        assert made.read(path) == default_project.read(path), path
+    assert made.files() == sorted([*baked.files(), ".cruft.json"])
+    for path in baked.files():
+        assert made.read(path) == baked.read(path), path
 
 
 def test_an_update_brings_the_machinery_and_keeps_what_is_the_persons(

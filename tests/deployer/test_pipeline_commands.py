@@ -71,9 +71,8 @@ def test_drift_and_left_over_previews(project: DeployerProject, server: PrefectS
     project.write("deployments/catalog.py", "no python")
     assert project.deployer(*plan).returncode == 0
 
-    (row,) = server.request(
-        "POST", "/deployments/filter", {"deployments": {"name": {"any_": ["manual"]}}}
-    )
+    ours = {"name": {"any_": ["manual"]}, "tags": {"all_": ["project:pipeline"]}}
+    (row,) = server.request("POST", "/deployments/filter", {"deployments": ours})
     path = f"/deployments/{row['id']}"
     server.request("PATCH", path, {"paused": True})
     assert project.deployer(*plan).returncode == 0  # the operator's own

@@ -599,10 +599,11 @@ def test_a_mirror_stands_in_for_docker_hub(
     remove(name)
 
 
-def test_the_pipelines_build_is_told_where_the_mirror_is(default_project: Project) -> None:
+def test_the_pipelines_build_is_told_where_the_mirror_is(bake: Callable[..., Project]) -> None:
+    project = bake()
     contexts = f"{BASE}=docker-image://mirror.example.com/library/{BASE}"
     for mirror, expected in (("mirror.example.com/library", contexts), ("", "")):
-        assert deployer_image(default_project, "--build-contexts", BASE_MIRROR=mirror) == expected
+        assert deployer_image(project, "--build-contexts", BASE_MIRROR=mirror) == expected
 
 
 def test_a_builder_of_the_pipeline_takes_the_base_from_the_mirror(

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.baking import bake_into
-from tests.e2e.conftest import POOL
+from tests.e2e.small import POOL
 from tests.support.docker import Worker, docker
 from tests.support.runs import deploy, is_final, start, wait_for
 from tests.support.server import PrefectServer
