@@ -146,6 +146,19 @@ def test_a_deployer_that_is_waited_for_too_long_is_named(server: PrefectServer) 
     world.deploy(BEFORE, lock_timeout=1)
 
 
+def lock_of(world: World) -> str:
+    """Return where a world's lock is."""
+    return f"/variables/name/deployer-lock-{world.environment.key}"
+
+
+def take_over(world: World) -> None:
+    """Take the lock away from whoever holds it, as one does who thinks that the holder died."""
+    mine = world.call("GET", lock_of(world))
+    world.call("DELETE", f"/variables/{mine['id']}")
+    body = {"name": mine["name"], "value": {"holder": "Bob", "token": "b"}}
+    world.call("POST", "/variables/", body)
+
+
 def test_a_deployer_that_lost_its_lock_writes_nothing_more(
     server: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,15 +166,8 @@ def test_a_deployer_that_lost_its_lock_writes_nothing_more(
     world.deploy(BEFORE)
     before = world.states()
     monkeypatch.setattr(lock, "RENEWAL", 1000)  # as on a machine too busy to renew in time
-    name = f"deployer-lock-{world.environment.key}"
-
-    def take_over() -> None:
-        mine = world.call("GET", f"/variables/name/{name}")
-        world.call("DELETE", f"/variables/{mine['id']}")
-        world.call("POST", "/variables/", {"name": name, "value": {"holder": "Bob", "token": "b"}})
-
     # The lock is the first write; the second one is under way when somebody takes it over.
-    with Proxy(server.api_url, "delay", 3, then=take_over) as proxy:
+    with Proxy(server.api_url, "delay", 3, then=lambda: take_over(world)) as proxy:
         world.api_url = proxy.api_url
         with pytest.raises(DeployerError, match="took the lock over"):
             world.deploy(AFTER)
@@ -170,7 +176,26 @@ def test_a_deployer_that_lost_its_lock_writes_nothing_more(
     touched = {key for key, state in world.states().items() if state != before.get(key)}
     assert touched == {world.key(AFTER[0])}, "only what was being written"
     assert not [each for each in proxy.writes if each.endswith("/artifacts/")]
-    assert world.call("GET", f"/variables/name/{name}")["value"]["holder"] == "Bob"
+    assert world.call("GET", lock_of(world))["value"]["holder"] == "Bob"
+
+
+def test_a_deployer_that_loses_its_lock_before_it_puts_back_says_so_at_once(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(server)
+    world.deploy(BEFORE)
+    monkeypatch.setattr(lock, "RENEWAL", 1000)
+
+    def lose() -> None:
+        take_over(world)
+        time.sleep(1.5)  # longer than a lock is trusted without a renewal
+
+    with Proxy(server.api_url, "500", 3, then=lose) as proxy:
+        world.api_url = proxy.api_url
+        with pytest.raises(DeployerError, match=r"^Another deployer took the lock over"):
+            world.deploy(AFTER)
+
+    assert len([each for each in proxy.writes if each.startswith("PATCH /api/variables/")]) == 1
 
 
 def test_an_older_run_is_refused_after_a_newer_one(server: PrefectServer) -> None:

@@ -153,10 +153,8 @@ def destroy(args: argparse.Namespace) -> int:
             f"This deletes every deployment of {chosen.project} in {chosen.name}, and its "
             "releases: if that is meant, add --yes."
         )
-    for sentence in act(
-        lambda server: destroy.destroy(server, chosen, who(), args.lock_timeout, say)
-    ):
-        print(sentence)
+    timeout = args.lock_timeout
+    print(*act(lambda server: destroy.destroy(server, chosen, who(), timeout, say)), sep="\n")
     return 0
 
 
@@ -166,8 +164,9 @@ def _sweep(args: argparse.Namespace) -> int:
     known = environment.load()
 
     async def work(server: Server) -> list[str]:
-        which = (known, args.environment, args.all_but)
-        return await destroy.sweep(server, *which, who(), args.lock_timeout, say)
+        gone = await destroy.left_over(server, known, args.environment, args.all_but)
+        rest = (who(), args.lock_timeout, say)
+        return [line for each in gone for line in await destroy.destroy(server, each, *rest)]
 
     print("\n".join(act(work)) or f"Nothing is left over in {args.environment}.")
     return 0

@@ -164,6 +164,8 @@ async def _put_back(
         try:
             now = await server.read(environment, names)
             restored = await apply.restore(server, look.plan, look.live, now, step)
+        except DeployerError:
+            raise  # the lock is somebody else's by now
         except Exception as error:
             problem = explain(error)
             await asyncio.sleep(2**attempt)

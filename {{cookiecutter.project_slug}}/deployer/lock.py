@@ -25,8 +25,6 @@ from deployer.server import Server
 EXPIRY = 180  # seconds without a renewal after which the holder counts as dead
 RENEWAL = 15
 TAGS = ["deployer"]
-
-
 TAKEN_OVER = (
     "Another deployer took the lock over while the server was not answering, and holds it now: "
     "nothing was put back; deploy again after it."

@@ -86,11 +86,10 @@ async def find(server: Server, environment: Environment, number: int | None) -> 
     Raises:
         DeployerError: there is none.
     """
-    latest = await recent(server, environment)
-    before = (latest[0].again or latest[0].number) if latest else 0
-    seen = 0
+    before = seen = 0
     # A record holds all of its release, so only a few are read at once.
     while page := await recent(server, environment, 10, seen):
+        before = before or page[0].again or page[0].number
         for each in page:
             if each.number == number if number else each.verified and each.number < before:
                 return each
