@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
+
+from tests.support.listener import Listener, QuietHandler
 
 
 def make_wheel(folder: Path, name: str, tag: str = "py3-none-any") -> Path:
@@ -33,7 +32,7 @@ def requirement(wheel: Path) -> str:
     return f"{name}==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
-class PrivateIndex:
+class PrivateIndex(Listener):
     """Serves one wheel to whoever has the password.
 
     Attributes:
@@ -49,7 +48,7 @@ class PrivateIndex:
         index = self
         self.refused = self.served = 0
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 if self.headers["Authorization"] != f"Basic {token}":
                     index.refused += 1
@@ -74,21 +73,5 @@ class PrivateIndex:
                 if self.command == "GET":
                     self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer((host, 0), Handler)
-        self.url = f"http://{host}:{self._server.server_port}/simple"
-
-    def __enter__(self) -> PrivateIndex:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(host, Handler)
+        self.url = f"{self.origin}/simple"

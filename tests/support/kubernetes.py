@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from tests.support.docker import Worker, docker
+from tests.support.listener import Listener, QuietHandler
 
 Job = dict[str, Any]
 
@@ -42,12 +41,11 @@ DISCOVERY: Mapping[str, Any] = {
 NOT_FOUND = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound"}
 
 
-class KubernetesApi:
+class KubernetesApi(Listener):
     """The part of a Kubernetes API that jobs are created through, on loopback.
 
     Attributes:
         jobs: what was posted, as it was sent.
-        url: where clients reach it.
         env: the variables by which a worker and kubectl find it.
     """
 
@@ -57,7 +55,7 @@ class KubernetesApi:
         self.jobs: list[Job] = []
         self._on_job = on_job
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 found = DISCOVERY.get(self.path.split("?")[0])
                 self.answer(200 if found else 404, found or {**NOT_FOUND, "code": 404})
@@ -74,26 +72,12 @@ class KubernetesApi:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *arguments: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__("127.0.0.1", Handler)
         folder.mkdir(parents=True, exist_ok=True)
         kubeconfig = folder / "kubeconfig.json"
         kubeconfig.write_text(json.dumps(self._kubeconfig()))
         # kubectl keeps what it discovered in HOME.
         self.env = {"KUBECONFIG": str(kubeconfig), "HOME": str(folder)}
-
-    def __enter__(self) -> KubernetesApi:
-        """Begin to answer."""
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Answer no more."""
-        self._server.shutdown()
-        self._server.server_close()
 
     def kubectl(
         self, *arguments: str, stdin: Job, exit_code: int = 0
@@ -123,7 +107,7 @@ class KubernetesApi:
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "stand-in",
-            "clusters": [{"name": "stand-in", "cluster": {"server": self.url}}],
+            "clusters": [{"name": "stand-in", "cluster": {"server": self.origin}}],
             "contexts": [{"name": "stand-in", "context": {"cluster": "stand-in", "user": "a"}}],
             "users": [{"name": "a", "user": {}}],
         }

@@ -7,15 +7,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from tests.support.listener import Listener, QuietHandler
 
 READS = ("/filter", "/paginate", "/count")
 HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
 
-class Proxy:
+class Proxy(Listener):
     """Forwards HTTP to a server and does something to the k-th request that writes.
 
     Attributes:
@@ -52,28 +53,16 @@ class Proxy:
         self._guard = threading.Lock()
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
-
-            def log_message(self, *args: Any) -> None:
-                pass
 
             def do_GET(self) -> None:
                 proxy._pass(self)
 
             do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
-        self._server = ThreadingHTTPServer((host, 0), Handler)
-        self._server.daemon_threads = True
-        self.api_url = f"http://{host}:{self._server.server_port}{self.target.path}"
-
-    def __enter__(self) -> Proxy:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(host, Handler)
+        self.api_url = self.origin + self.target.path
 
     def _fault(self, method: str, path: str) -> str:
         if method == "GET" or path.endswith(READS):
