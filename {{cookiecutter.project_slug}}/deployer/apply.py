@@ -36,7 +36,8 @@ async def apply(
         await _drop_nameless(server, live.get(change.key))
         await writing.deploy(entry, with_leaving(change))
 
-    await carry_out(server, plan, live, write, step)
+    with server.asking_once():
+        await carry_out(server, plan, live, write, step)
 
 
 async def reinstate(server: Server, plan: Plan, live: dict[str, Live], step: Step) -> None:

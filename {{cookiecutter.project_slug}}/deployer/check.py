@@ -35,7 +35,6 @@ ELSEWHERE = {
     "ignore_warnings": "the deployer prints its own report",
     "_sla": "service level agreements are set in Prefect Cloud",
 }
-_zones = cache(available_timezones)  # it reads a folder of 600 files
 RESERVED = ("project:", "environment:")
 
 
@@ -176,7 +175,7 @@ def _timing_problems(schedule: Schedule) -> list[str]:
         return ["it has neither an interval, a cron nor an rrule."]
     if schedule.interval is not None and schedule.interval <= timedelta(0):
         return [f"its interval is {schedule.interval}, but it has to be longer than nothing."]
-    if schedule.timezone is not None and schedule.timezone not in _zones():
+    if schedule.timezone is not None and schedule.timezone not in available_timezones():
         return [f"there is no time zone {schedule.timezone!r}: write one like Europe/Berlin."]
     if schedule.rrule is not None:
         made = getattr(create_deployment_schedule_create(schedule).schedule, "rrule", None)

@@ -138,15 +138,8 @@ def to_schedule(slug: str, schedule: dict[str, Any]) -> Schedule:
 
 
 def _declared_schedule(schedule: Schedule, off: bool) -> dict[str, Any]:
-    if schedule.interval is not None:  # Prefect's own type reads 600 files of time zones each time
-        zone = schedule.timezone or getattr(schedule.anchor_date.tzinfo, "key", None)
-        anchor = schedule.anchor_date.isoformat()
-        given = {"interval": schedule.interval, "anchor_date": anchor, "timezone": zone}
-    elif schedule.cron is not None:
-        given = {key: getattr(schedule, key) for key in ("cron", "timezone", "day_or")}
-    else:
-        given = create_deployment_schedule_create(schedule).schedule.model_dump(mode="json")
-    timing = _timing(given)
+    made = create_deployment_schedule_create(schedule).schedule
+    timing = _timing(made.model_dump(mode="json"))
     if schedule.interval is not None and schedule.anchor_date >= STARTED:
         timing["anchor_date"] = None  # none was given: the live one stays
     return {
