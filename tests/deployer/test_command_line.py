@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from deployer.arguments import parser as _parser
+from deployer.cli.arguments import parser as _parser
 
 from tests.baking import Project, bake_into
 from tests.support.server import without_prefect

@@ -308,6 +308,23 @@ def test_setup_fills_secret_blocks_and_never_prints_them(project: DeployerProjec
     assert pool["concurrency_limit"] == 3
 
 
+def test_the_value_of_a_secret_variable_is_not_in_a_report(project: DeployerProject) -> None:
+    text = (project.path / "deployments/environments.toml").read_text()
+    declared = text.replace("[pr]", 'secrets = { api-token = "API_TOKEN" }\n[pr]')
+    project.write("deployments/environments.toml", declared)
+    ok(project, "deploy", "local", "--no-verify")
+    catalog = (project.path / "deployments/catalog.py").read_text()
+    leaky = 'description="with " + __import__("os").environ["API_TOKEN"], parameters'
+    project.write("deployments/catalog.py", catalog.replace("parameters", leaky))
+
+    for command in ("plan local", "plan local --format=json", "deploy local --no-verify"):
+        done = project.deployer(*command.split(), env={"API_TOKEN": "canary-4711"})
+        assert done.returncode == 0, done.stderr
+        assert "with ********" in done.stdout
+        assert "canary-4711" not in done.stdout + done.stderr
+    assert any(row["description"] == "with canary-4711" for row in states(project))
+
+
 def test_setup_gives_the_pool_the_base_job_template_of_the_repository(
     project: DeployerProject,
 ) -> None:

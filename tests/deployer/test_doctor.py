@@ -22,9 +22,10 @@ from typing import Any
 
 import prefect
 import pytest
-from deployer import doctor, doctor_image
+from deployer import doctor
+from deployer.doctor import image as doctor_image
+from deployer.doctor.finding import Finding
 from deployer.environment import Environment
-from deployer.finding import Finding
 from prefect.blocks.system import Secret
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,

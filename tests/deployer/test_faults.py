@@ -217,7 +217,8 @@ def test_an_older_run_is_refused_after_a_newer_one(server: PrefectServer) -> Non
 DRIVER = """
 import sys
 sys.path[:0] = {paths!r}
-from deployer import context, lock
+from deployer import lock
+from deployer.cli import context
 lock.EXPIRY, lock.RENEWAL = 3, 1
 from tests.deployer import test_faults
 from tests.deployer.world import World

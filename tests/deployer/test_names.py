@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from deployer.catalog import Deployment
-from deployer.check import check
+from deployer.check.catalog import check
 from deployer.server import Server
 from prefect import Flow, flow
 from prefect.exceptions import InvalidNameError, ObjectNotFound

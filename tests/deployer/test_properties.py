@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from deployer.catalog import Deployment
-from deployer.check import check
+from deployer.check.catalog import check
 from deployer.errors import DeployerError
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st

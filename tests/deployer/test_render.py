@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from deployer import plan, render
+import pytest
+from deployer import plan
+from deployer.cli import mask, render
 
 
 def a_state(name: str, **fields: Any) -> dict[str, Any]:
@@ -94,3 +96,14 @@ def test_colours_are_for_terminals_only() -> None:
 
     assert "\033[" in render.text(made, colour=True)
     assert "\033[" not in render.text(made)
+
+
+@pytest.mark.parametrize("field", ["parameters", "job_variables", "description"])
+def test_the_value_of_a_secret_variable_is_shown_nowhere(field: str) -> None:
+    found = {"parameters": {"urls": ["https://u:canary@h"]}, "description": "with canary"}
+    found["job_variables"] = {"env": {"PLAIN": "canary"}}
+    made = mask.hide(a_plan(1, {}, {field: found[field]}), ["canary", "s", ""])
+
+    for shown in (render.text(made), render.markdown(made, "Plan"), render.as_json(made)):
+        assert "canary" not in shown
+        assert field in shown.replace("\\", "")  # which no short value may cut to pieces

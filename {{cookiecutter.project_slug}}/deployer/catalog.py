@@ -14,9 +14,9 @@ from typing import Any
 from prefect import Flow
 from prefect.schedules import Cron, Interval, RRule, Schedule
 
+from deployer.check.rules import shown
 from deployer.environment import ROOT
 from deployer.errors import DeployerError, on_one_line, reason
-from deployer.rules import shown
 
 FILE = "deployments/catalog.py"
 STARTED = datetime.now(timezone.utc)

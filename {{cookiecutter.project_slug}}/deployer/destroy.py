@@ -22,22 +22,6 @@ async def labels(server: Server, environment: Environment) -> list[str]:
     return sorted(tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix))
 
 
-async def left_over(
-    server: Server, known: dict[str, Environment], name: str, keep: list[str]
-) -> list[Environment]:
-    """Return every preview that there is but some.
-
-    Args:
-        server: where they are.
-        known: the environments.
-        name: the one of them that there is one of for each label.
-        keep: the labels of those that stay.
-    """
-    kept = [select(known, name, label) for label in keep]
-    found = await labels(server, select(known, name, "x"))  # any label would do
-    return [each for label in found if (each := select(known, name, label)) not in kept]
-
-
 async def destroy(
     server: Server,
     environment: Environment,
@@ -71,3 +55,34 @@ async def destroy(
         if own and await server.delete_queue(environment.work_pool, str(queue)):
             done.append(f"deleted the work queue {queue}")
     return done or [f"{environment.project} owns nothing in {environment.name}."]
+
+
+async def sweep(
+    server: Server,
+    known: dict[str, Environment],
+    name: str,
+    keep: list[str],
+    who: str,
+    lock_timeout: float,
+    say: Callable[[str], None],
+) -> list[str]:
+    """Destroy every preview that there is but some.
+
+    Args:
+        server: where they are.
+        known: the environments.
+        name: the one of them that there is one of for each label.
+        keep: the labels of those that stay.
+        who: for the locks.
+        lock_timeout: seconds to wait for another deployer.
+        say: told about every step.
+
+    Returns:
+        One sentence for each thing that was deleted.
+    """
+    kept = [select(known, name, label) for label in keep]
+    done = []
+    for label in await labels(server, select(known, name, "x")):  # any label would do
+        if (each := select(known, name, label)) not in kept:
+            done += await destroy(server, each, who, lock_timeout, say)
+    return done

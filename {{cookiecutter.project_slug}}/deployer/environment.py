@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from deployer.check.rules import FILLED, LABEL, file_problems, shown
 from deployer.errors import DeployerError, on_one_line
-from deployer.rules import FILLED, LABEL, file_problems, shown
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -17,8 +17,8 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from deployer.catalog import STARTED, Deployment
+from deployer.check.parameters import schema_of
 from deployer.environment import ROOT, Environment
-from deployer.parameters import schema_of
 
 State = dict[str, Any]
 # Prefect's default anchor is the moment of the deploy, which would make every plan differ

@@ -6,8 +6,8 @@ import asyncio
 import os
 import sys
 
-from deployer.arguments import parser
-from deployer.commands import FAILED
+from deployer.cli.arguments import parser
+from deployer.cli.commands import FAILED
 from deployer.errors import DeployerError, failure
 
 INTERRUPTED = 130

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from deployer.cli.mask import mask
 from deployer.plan import SYMBOLS, Change, Plan
-from deployer.rules import CREDENTIAL
 
 if TYPE_CHECKING:
     from deployer.outcome import Outcome
@@ -22,6 +22,15 @@ WIDTH = 120  # characters of one value
 def counts(plan: Plan) -> str:
     """Return `1 to add, 0 to change, 0 to delete, 3 unchanged`."""
     return ", ".join(f"{number} {WORDS[action]}" for action, number in plan.counts.items())
+
+
+def plan(plan: Plan, form: str, environment: str, colour: bool) -> str:
+    """Return a plan in one of the forms `text`, `markdown` and `json`."""
+    if form == "json":
+        return as_json(plan)
+    if form == "markdown":
+        return markdown(plan, f"Plan for {environment}")
+    return text(plan, colour)
 
 
 def text(plan: Plan, colour: bool = False) -> str:
@@ -71,18 +80,6 @@ def as_json(plan: Plan) -> str:
     return json.dumps({"counts": plan.counts, "changes": changes}, indent=2, ensure_ascii=False)
 
 
-def mask(path: str, value: Any) -> Any:
-    """Hide a job variable whose name looks like a credential, unless it names a Secret block."""
-    if not path.startswith("job_variables"):
-        return value
-    if isinstance(value, dict):
-        return {key: mask(f"{path}.{key}", each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [mask(path, each) for each in value]
-    secret = CREDENTIAL.search(path) and value not in (None, "") and "{{" not in str(value)
-    return "********" if secret else value
-
-
 def _shared(plan: Plan) -> dict[str, tuple[Any, Any]]:
     """Return the image's change where all updates share it: one line instead of one each."""
     updates = plan.of("update")
@@ -111,6 +108,13 @@ def _short(value: Any) -> str:
 def _cell(content: str) -> str:
     escaped = content.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
     return escaped.replace("`", "\\`").replace("*", "\\*").replace("_", "\\_")
+
+
+def outcome(outcome: Outcome, form: str, environment: str, colour: bool) -> str:
+    """Return what a deploy did, as `text` or `markdown`."""
+    if form == "markdown":
+        return outcome_markdown(outcome, environment)
+    return outcome_text(outcome, environment, colour)
 
 
 def outcome_text(outcome: Outcome, environment: str, colour: bool = False) -> str:

@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Mapping
 from tempfile import TemporaryDirectory
 
+from deployer.doctor.finding import Finding
 from deployer.environment import FILE, Environment
-from deployer.finding import Finding
 
 PATIENCE = 30  # seconds for one look
 ABSENT = re.compile(r"(?i)not found|manifest unknown|name unknown|no such manifest")

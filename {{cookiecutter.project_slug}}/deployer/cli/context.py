@@ -67,9 +67,9 @@ def chosen_environment(args: argparse.Namespace) -> Environment:
 
 def checked(args: argparse.Namespace) -> tuple[Environment, list[Deployment]]:
     """Return environment and catalog once everything about them is fine; sends no request."""
-    from deployer import check
+    from deployer.check import catalog as checking
 
-    return chosen_environment(args), check.require()
+    return chosen_environment(args), checking.require()
 
 
 async def declared(
@@ -123,6 +123,11 @@ def options(args: argparse.Namespace) -> Options:
         prune_limit=args.prune_limit,
         adopt=getattr(args, "adopt", False),
     )
+
+
+def secret_values(chosen: Environment) -> list[str]:
+    """Return the values that `setup` gives the Secret blocks, as far as they are set here."""
+    return [value for name in chosen.secrets.values() if (value := os.environ.get(name))]
 
 
 def who() -> str:

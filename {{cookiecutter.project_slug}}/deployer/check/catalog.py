@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from deployer import state
 from deployer.catalog import FILE, SCHEDULES, Deployment, load
+from deployer.check.parameters import json_problems, parameter_problems
+from deployer.check.rules import job_variable_problems, name_problem, shown
 from deployer.environment import ROOT
 from deployer.errors import DeployerError, on_one_line
-from deployer.parameters import json_problems, parameter_problems
-from deployer.rules import job_variable_problems, name_problem, shown
 
 ELSEWHERE = {
     "work_pool_name": "the work pool belongs to the environment: deployments/environments.toml",

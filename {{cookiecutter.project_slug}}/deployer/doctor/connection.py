@@ -18,7 +18,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.settings.models.api import APISettings
 
 from deployer.answers import explain, server_time
-from deployer.finding import Finding
+from deployer.doctor.finding import Finding
 
 SKEW = 30  # seconds between two clocks that nobody notices
 HANGS_UP = (httpx.RemoteProtocolError, httpx.ReadError)

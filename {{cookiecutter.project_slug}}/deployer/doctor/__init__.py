@@ -13,12 +13,12 @@ from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
 
-from deployer import doctor_connection as connection
-from deployer import doctor_image
 from deployer.answers import explain
+from deployer.doctor import connection
+from deployer.doctor import image as images
+from deployer.doctor.finding import Finding as Finding
+from deployer.doctor.finding import text as text
 from deployer.environment import FILE, Environment
-from deployer.finding import Finding as Finding
-from deployer.finding import text as text
 from deployer.setup import declared_template
 from deployer.verify import FRESH
 
@@ -62,7 +62,7 @@ async def examine(
     elif kind and kind != "process":
         if pool:
             found += _loopback(environment)
-        found += doctor_image.examine(image, environment, _default_policy(pool))
+        found += images.examine(image, environment, _default_policy(pool))
     return found
 
 

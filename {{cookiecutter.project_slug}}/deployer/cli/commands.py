@@ -13,10 +13,20 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from deployer import environment
-from deployer.context import act, checked, chosen_environment, declared, options, say, who
+from deployer.cli.context import (
+    act,
+    checked,
+    chosen_environment,
+    declared,
+    options,
+    say,
+    secret_values,
+    who,
+)
 from deployer.errors import DeployerError
 
 if TYPE_CHECKING:
+    from deployer.environment import Environment
     from deployer.outcome import Outcome
     from deployer.server import Server
 
@@ -25,10 +35,10 @@ FAILED, CHANGES = 1, 2
 
 def check(args: argparse.Namespace) -> int:
     """Find everything that is wrong with catalog and environments, offline."""
-    from deployer import check
+    from deployer.check import catalog as checking
 
     environments = environment.load()
-    catalog = check.require()
+    catalog = checking.require()
     print(f"{len(catalog)} deployments and {len(environments)} environments are fine.")
     return 0
 
@@ -52,7 +62,9 @@ def setup(args: argparse.Namespace) -> int:
 
 def plan(args: argparse.Namespace) -> int:
     """Show what a deploy would change."""
-    from deployer import release, render, survey, target
+    from deployer import release, survey, target
+    from deployer.cli import render
+    from deployer.cli.mask import hide
     from deployer.plan import Plan
 
     chosen, catalog = (chosen_environment(args), None) if args.released else checked(args)
@@ -68,15 +80,11 @@ def plan(args: argparse.Namespace) -> int:
         return (await survey.survey(server, settled, wanted, args.only)).plan
 
     found = act(work)
-    made = found or Plan(())
+    made = hide(found or Plan(()), secret_values(chosen))
     if found is None and args.format != "json":
         print(f"Nothing was released in {chosen.name} yet, so nothing differs from it.")
-    elif args.format == "json":
-        print(render.as_json(made))
-    elif args.format == "markdown":
-        print(render.markdown(made, f"Plan for {args.environment}"))
     else:
-        print(render.text(made, colour=sys.stdout.isatty()))
+        print(render.plan(made, args.format, args.environment, sys.stdout.isatty()))
     return CHANGES if args.detailed_exitcode and not made.empty else 0
 
 
@@ -90,22 +98,22 @@ def deploy(args: argparse.Namespace) -> int:
         settled, wanted = await declared(server, args, chosen, catalog)
         return await deploy.deploy(server, settled, wanted, options(args), say)
 
-    return _report(args, act(work))
+    return _report(args, chosen, act(work))
 
 
-def _report(args: argparse.Namespace, outcome: Outcome) -> int:
-    from deployer import render
+def _report(args: argparse.Namespace, chosen: Environment, outcome: Outcome) -> int:
+    from deployer.cli import render
+    from deployer.cli.mask import hide
 
-    if args.format == "markdown":
-        print(render.outcome_markdown(outcome, args.environment))
-    else:
-        print(render.outcome_text(outcome, args.environment, colour=sys.stdout.isatty()))
+    outcome.plan = hide(outcome.plan, secret_values(chosen))
+    print(render.outcome(outcome, args.format, args.environment, sys.stdout.isatty()))
     return 0
 
 
 def verify(args: argparse.Namespace) -> int:
     """Check that a worker polls and run the smoke runs."""
-    from deployer import render, survey, verify
+    from deployer import survey, verify
+    from deployer.cli import render
 
     chosen, catalog = checked(args)
 
@@ -120,7 +128,8 @@ def verify(args: argparse.Namespace) -> int:
 
 def releases(args: argparse.Namespace) -> int:
     """List what was deployed, newest first."""
-    from deployer import release, render
+    from deployer import release
+    from deployer.cli import render
 
     chosen = chosen_environment(args)
     found = act(lambda server: release.recent(server, chosen, args.limit))
@@ -138,37 +147,26 @@ def rollback(args: argparse.Namespace) -> int:
         wanted = target.from_release(await release.find(server, chosen, args.to))
         return await deploy.deploy(server, chosen, wanted, options(args), say)
 
-    return _report(args, act(work))
+    return _report(args, chosen, act(work))
 
 
 def destroy(args: argparse.Namespace) -> int:
     """Delete what this project owns in an environment."""
     from deployer import destroy
 
+    rest = (who(), args.lock_timeout, say)
     if args.all_but is not None:
-        return _sweep(args)
+        known, name = environment.load(), args.environment
+        gone = act(lambda server: destroy.sweep(server, known, name, args.all_but, *rest))
+        print("\n".join(gone) or f"Nothing is left over in {name}.")
+        return 0
     chosen = chosen_environment(args)
     if not args.yes and args.name is None:
         raise DeployerError(
             f"This deletes every deployment of {chosen.project} in {chosen.name}, and its "
             "releases: if that is meant, add --yes."
         )
-    timeout = args.lock_timeout
-    print(*act(lambda server: destroy.destroy(server, chosen, who(), timeout, say)), sep="\n")
-    return 0
-
-
-def _sweep(args: argparse.Namespace) -> int:
-    from deployer import destroy
-
-    known = environment.load()
-
-    async def work(server: Server) -> list[str]:
-        gone = await destroy.left_over(server, known, args.environment, args.all_but)
-        rest = (who(), args.lock_timeout, say)
-        return [line for each in gone for line in await destroy.destroy(server, each, *rest)]
-
-    print("\n".join(act(work)) or f"Nothing is left over in {args.environment}.")
+    print(*act(lambda server: destroy.destroy(server, chosen, *rest)), sep="\n")
     return 0
 
 

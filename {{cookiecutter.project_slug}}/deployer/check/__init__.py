@@ -1,0 +1,1 @@
+"""What is refused before a request is sent: names, tables, options and parameters."""

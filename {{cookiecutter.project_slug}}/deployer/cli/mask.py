@@ -1,0 +1,45 @@
+"""What a plan shows of a credential: nothing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from deployer.check.rules import CREDENTIAL
+from deployer.plan import Plan
+
+MASK = "********"
+SHORTEST = 4  # characters; what is shorter stands in every second word
+
+
+def mask(path: str, value: Any) -> Any:
+    """Hide a job variable whose name looks like a credential, unless it names a Secret block."""
+    if not path.startswith("job_variables"):
+        return value
+    if isinstance(value, dict):
+        return {key: mask(f"{path}.{key}", each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [mask(path, each) for each in value]
+    secret = CREDENTIAL.search(path) and value not in (None, "") and "{{" not in str(value)
+    return MASK if secret else value
+
+
+def hide(plan: Plan, secrets: Iterable[str]) -> Plan:
+    """Return a plan that shows none of these values, wherever in it they are."""
+    values = [value for value in secrets if len(value) >= SHORTEST]
+
+    def cover(content: Any) -> Any:
+        if isinstance(content, dict):
+            return {key: cover(each) for key, each in content.items()}
+        if isinstance(content, list):
+            return [cover(each) for each in content]
+        if isinstance(content, str):
+            for value in values:
+                content = content.replace(value, MASK)
+        return content
+
+    def covered(fields: dict[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
+        return {path: (cover(old), cover(new)) for path, (old, new) in fields.items()}
+
+    return Plan(tuple(replace(each, fields=covered(each.fields)) for each in plan.changes))
