@@ -9,9 +9,9 @@ Nothing but git, uv and a Python from 3.10 on has to be there.
 """
 
 import os
-import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from types import FrameType
 
@@ -39,15 +39,12 @@ def run(session: nox.Session, program: str, *arguments: str, interrupt_timeout: 
 
     Ctrl-C reaches the program as well. It gets the time to put things back before nox ends it.
     """
-    uv = shutil.which("uv")
-    if uv is None:
-        session.error("uv is not on PATH: https://docs.astral.sh/uv/getting-started/installation/")
     session.env.update(SETTINGS)
     session.env["VIRTUAL_ENV"] = str(ENVIRONMENT)
     session.env["PATH"] = os.pathsep.join([str(PROGRAMS), os.environ["PATH"]])
-    if not (ENVIRONMENT / "pyvenv.cfg").exists():
-        session.run(uv, "venv", "--quiet", "--python=>=3.10,<3.14", str(ENVIRONMENT))
-    session.run(uv, "pip", "install", "--quiet", "--require-hashes", "-r", "requirements-dev.txt")
+    # With nox's own `--install-only` this is all that a session does.
+    install = [sys.executable, "-m", "tools.install", str(ENVIRONMENT), "requirements-dev.txt"]
+    session.run_install(*install, log=False)
     session.run(
         str(PROGRAMS / program),
         *arguments,

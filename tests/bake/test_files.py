@@ -94,6 +94,7 @@ FILES = [
     "tools/build.py",
     "tools/github.py",
     "tools/image.py",
+    "tools/install.py",
     "tools/machine.py",
     "tools/processes.py",
     "tools/registry.py",

@@ -36,7 +36,7 @@ def test_a_pull_request_is_tested_and_its_image_checked_without_any_secret(
 ) -> None:
     run = fork.pull_request(fork=author == "somebody", author=author)
     assert run.jobs == {"tests": "success", "image": "success"}, run.output[-6000:]
-    assert fork.records_of("uvx") == ["nox -s lint tests"]
+    assert fork.records_of("uvx") == ["nox -s tests --install-only", "nox -s lint tests"]
     assert "3 deployments and 4 environments are fine." in run.summaries["image"]
     assert fork.records_of("login-action") == []
     assert fork.records_of("gh") == []

@@ -167,7 +167,8 @@ def test_a_secret_goes_to_the_one_step_that_needs_it(default_project: Project) -
         builds = step.get("uses", "").startswith("docker/build-push-action@")
         deploys = "-m deployer " in step.get("run", "")
         assert "REGISTRY_PASSWORD" not in secrets or tells or logs_in, where
-        assert "NETRC" not in secrets or builds, where
+        installs = step.get("name") == "Install"
+        assert "NETRC" not in secrets or builds or installs, where
         assert secrets <= {"REGISTRY_PASSWORD", "NETRC"} or tells or deploys, where
 
 
@@ -178,7 +179,7 @@ def test_jobs_that_reach_no_server_get_none_of_its_secrets(default_project: Proj
                 assert "secrets.PREFECT" not in str(content), f"{name}: {job}"
             if job == "tests":
                 assert content["permissions"] == {"contents": "read"}, name
-                assert "secrets." not in str(content), name
+                assert set(re.findall(r"secrets\.(\w+)", str(content))) == {"NETRC"}, name
                 assert "github.token" not in str(content), name
 
 
@@ -231,9 +232,31 @@ def test_code_of_a_fork_never_reaches_a_runner_of_ones_own_or_a_secret(
             condition = " ".join(str(content.get("if", "")).split())
             if "vars.RUNNER" in content["runs-on"] or "environment" in content:
                 assert f"{FORK} && {DEPENDABOT}" in condition, f"{name}: {job}"
-            elif "secrets." in str(content):
-                own = " ".join(content["env"]["OWN"].split())
-                assert f"{FORK} && {DEPENDABOT}" in own, f"{name}: {job}"
+            for step in content["steps"] if not condition else []:
+                # Dependabot's secrets are a store of their own.
+                text = str(step).replace(f"{FORK} && secrets.NETRC || ''", "")
+                if "secrets." in text:
+                    assert "REGISTRY_PASSWORD" in text
+                    own = " ".join(content["env"]["OWN"].split())
+                    assert f"{FORK} && {DEPENDABOT}" in own, f"{name}: {job}"
+                    asked = ("env.OWN == 'true'", "steps.registry.outputs.push")
+                    assert any(each in step["if"] for each in asked), f"{name}: {job}"
+
+
+def test_every_job_that_installs_packages_is_given_what_a_private_index_asks_for(
+    default_project: Project,
+) -> None:
+    installing = []
+    for where, step in steps(default_project.path):
+        if step.get("name") == "Install":
+            installing.append(where.partition(",")[0])
+            assert "secrets.NETRC" in step["env"]["NETRC_TEXT"], where
+    needing = {
+        where.partition(",")[0]
+        for where, step in steps(default_project.path)
+        if step.get("uses", "").startswith("astral-sh/setup-uv@")
+    }
+    assert needing == {*installing}
 
 
 def test_only_jobs_that_reach_the_server_run_on_ones_own_runner(default_project: Project) -> None:

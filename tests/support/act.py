@@ -137,10 +137,14 @@ class Act:
             made.skip_tests()
         return made
 
-    def skip_tests(self) -> None:
+    def skip_tests(self, *, but_install: bool = False) -> None:
         """Give the workflows a `uvx` that only records, where their tests are not the point."""
+        script = '#!/bin/sh\nprintf \'"%s"\\n\' "$*" >>"$STAND_INS/uvx.jsonl"\n'
+        if but_install:
+            real = shutil.which("uvx", path=path_with_tools())
+            script += f'case "$*" in *--install-only) exec "{real}" "$@" ;; esac\n'
         uvx = self.records / "uvx"
-        uvx.write_text('#!/bin/sh\nprintf \'"%s"\\n\' "$*" >>"$STAND_INS/uvx.jsonl"\n')
+        uvx.write_text(script)
         uvx.chmod(0o755)
 
     def git(self, *arguments: str) -> str:

@@ -37,6 +37,7 @@ class PrivateIndex(Listener):
 
     Attributes:
         url: the index.
+        wheel: what it serves.
         refused: how many requests came without it.
         served: how often the wheel was downloaded.
     """
@@ -45,7 +46,7 @@ class PrivateIndex(Listener):
         """Listen on a free port of this address once it is entered."""
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
         name = wheel.name.partition("-")[0].replace("_", "-")
-        index = self
+        index, self.wheel = self, wheel
         self.refused = self.served = 0
 
         class Handler(QuietHandler):
