@@ -61,16 +61,16 @@ def test_the_tests_install_with_the_secret_but_not_for_a_fork(
     ask_for(index, clone, "requirements-dev.txt", alone=True)
     clone.secrets["NETRC"] = NETRC
     # As where the setting that hands secrets to workflows of forks is on.
-    fork = clone.pull_request(fork=True)
+    fork = clone.pull_request(number=12, fork=True)
     assert fork.jobs == {"tests": "failure", "image": "success"}, explain(fork)
     assert "lack of valid authentication credentials" in fork.output
     assert not index.served
 
-    own = clone.pull_request()
+    own = clone.pull_request(number=12)
     expected = dict.fromkeys(["tests", "image", "preview"], "success")
     assert own.jobs == expected, explain(own)
     assert index.served
-    assert clone.pull_request("closed").jobs == {"cleanup": "success"}
+    assert clone.pull_request("closed", 12).jobs == {"cleanup": "success"}
 
     served = index.served
     run = clone.push()

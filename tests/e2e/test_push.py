@@ -6,13 +6,16 @@ Each test begins with production as the first push left it.
 from __future__ import annotations
 
 import platform
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.small import FILE, JOBS, NEVER_TOLD, Site, explain
+from tests.e2e.small import FILE, HEADER, JOBS, NEVER_TOLD, Site, explain
 from tests.support.act import Act
+from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -157,6 +160,30 @@ def test_a_server_that_is_down_or_refuses_what_it_is_given_is_a_sentence(
     assert run.jobs == expected, explain(run)
     assert sentence in run.summaries["production"]
     assert (site.deployed(), site.gateway.writes) == (before, [])
+
+
+def test_what_runs_in_the_image_reaches_the_runners_loopback_only_where_the_server_is_there(
+    clone: Act, site: Site
+) -> None:
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        knock = f'socket.socket().connect_ex(("127.0.0.1", {port}))'
+        clone.replace(
+            "deployments/catalog.py", "\nCATALOG", f"\nimport socket\n\n{knock}\n\nCATALOG"
+        )
+        run = clone.dispatch("deploy.yml", dry_run="true")
+        assert run.jobs == dict.fromkeys(JOBS, "success"), explain(run)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+        here = stack.enter_context(Proxy(site.server.api_url, header=HEADER))
+        clone.variables["PREFECT_API_URL"] = here.api_url
+        run = clone.dispatch("deploy.yml", dry_run="true")
+        assert run.jobs == dict.fromkeys({*JOBS} - {"attest"}, "success"), explain(run)
+        assert "Plan for production" in run.summaries["production"]
+        listener.accept()[0].close()
 
 
 @pytest.mark.parametrize(

@@ -150,8 +150,42 @@ def test_a_container_that_is_not_given_the_server_has_no_network(default_project
     for where, step in steps(default_project.path):
         for command in re.findall(r"docker run (?:\\\n|.)+", step.get("run", "")):
             runs.append(where)
-            assert ("--env PREFECT_API_URL" in command) is not ("--network none" in command), where
+            network = '"$NETWORK"' if "--env PREFECT_API_URL" in command else "none"
+            assert f"--network {network} " in command, where
     assert len(runs) == 7
+
+
+def test_only_a_server_on_the_runner_itself_gives_a_container_the_runners_network(
+    default_project: Project, tmp_path: Path
+) -> None:
+    found = {
+        each["env"]["NETWORK"]
+        for name, workflow in workflows(default_project.path)
+        for job in workflow["jobs"].values()
+        for each in (job, *job["steps"])
+        if "NETWORK" in each.get("env", {})
+    }
+    (rule,) = found
+    loopback = ["http://localhost:4200/api", "http://127.0.0.1:4200/api", "http://[::1]:4200/api"]
+    elsewhere = ["https://api.prefect.cloud/api/x", "http://10.127.0.1/api", "http://prefect/api"]
+    job = {
+        "runs-on": "ubuntu-24.04",
+        "strategy": {"matrix": {"url": [*loopback, *elsewhere]}},
+        "env": {
+            "URL": "${{ matrix.url }}",
+            "NETWORK": rule.replace("vars.PREFECT_API_URL", "matrix.url"),
+        },
+        "steps": [{"run": 'echo "has $URL $NETWORK"'}],
+    }
+    workflow = {"name": "Try", "on": "push", "jobs": {"try": job}}
+    (tmp_path / ".github" / "workflows").mkdir(parents=True)
+    (tmp_path / ".github" / "workflows" / "try.yml").write_text(yaml.safe_dump(workflow))
+    run("git", "init", "--quiet", folder=tmp_path)
+    run("git", "add", "--all", folder=tmp_path)
+    run("git", "commit", "--quiet", "--message=Try", folder=tmp_path)
+    printed = run("act", "push", "--platform=ubuntu-24.04=-self-hosted", folder=tmp_path).stdout
+    chosen = dict(re.findall(r"\| has (\S+) (\w+)", printed))
+    assert chosen == dict.fromkeys(loopback, "host") | dict.fromkeys(elsewhere, "bridge")
 
 
 def test_a_secret_goes_to_the_one_step_that_needs_it(default_project: Project) -> None:
