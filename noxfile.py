@@ -135,6 +135,7 @@ def everything(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Lock the newest releases that are allowed; with `-- --no-update` only what has to change."""
     hooks = (PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    exports = re.findall(r"entry: poetry (export .+)", hooks)
     pins = dict.fromkeys(re.findall(r"poetry[a-z-]*==[0-9.]+", hooks))
     if os.environ.get("POETRY_PYPI_MIRROR_URL"):
         pins["poetry-plugin-pypi-mirror"] = None
@@ -145,9 +146,7 @@ def lock(session: nox.Session) -> None:
         project = bake(session, Path(folder))
         with session.chdir(project):
             session.run(*poetry, "lock", *update)
-            session.run(*poetry, "export", "--output=requirements.txt")
-            session.run(*poetry, "export", "--with=worker", "--output=requirements-worker.txt")
-            session.run(*poetry, "export", "--with=worker,dev", "--output=requirements-dev.txt")
-        exported = ("requirements.txt", "requirements-worker.txt", "requirements-dev.txt")
-        for name in ("poetry.lock", *exported):
+            for export in exports:
+                session.run(*poetry, *export.split())
+        for name in ("poetry.lock", *(export.rpartition("=")[2] for export in exports)):
             shutil.copy(project / name, PROJECT / name)

@@ -14,6 +14,7 @@ import pytest
 from tests.baking import Project
 from tests.deployer.conftest import DeployerProject
 from tests.support.server import PrefectServer
+from tests.support.waiting import eventually
 
 SUFFIX = iter(range(1000))
 FLOW = """\
@@ -262,12 +263,12 @@ def test_serve_leaves_the_same_deployments_but_for_pool_queue_and_job_variables(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
-    while len(states(project)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.5)
-    served = states(project)
-    process.terminate()
-    process.wait(30)
+    try:
+        eventually(lambda: len(states(project)) == 2)
+        served = states(project)
+    finally:
+        process.terminate()
+        process.wait(30)
     ok(project, "destroy", "local", "--yes")
     ok(project, "deploy", "local", "--no-verify")
 

@@ -9,14 +9,12 @@ import os
 import re
 import socket
 import ssl
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +37,10 @@ from prefect.settings import (
 from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.deployer.conftest import DeployerProject
 from tests.support.docker import Registry, docker, need_docker
+from tests.support.listener import Listener, QuietHandler
 from tests.support.processes import free_port
 from tests.support.server import PrefectServer
+from tests.support.waiting import eventually
 
 NUMBERS = itertools.count(1)
 CREDENTIALS = {"key": PREFECT_API_KEY, "auth": PREFECT_API_AUTH_STRING}
@@ -89,11 +89,9 @@ class Pool:
     def poll(self) -> None:
         """Ask for work, as a worker does."""
         self.server.request("POST", f"{self.path}/get_scheduled_flow_runs", {})
-        for _ in range(50):  # the server writes it down after it has answered
-            if self.server.request("GET", f"{self.path}/queues/default")["last_polled"]:
-                return
-            time.sleep(0.1)
-        raise AssertionError("the server did not notice the worker")
+        queue = f"{self.path}/queues/default"
+        # The server writes it down after it has answered.
+        eventually(lambda: self.server.request("GET", queue)["last_polled"])
 
     def environment(self, **more: Any) -> Environment:
         """Return an environment that uses the pool."""
@@ -114,7 +112,7 @@ def front(
     server: PrefectServer | None,
     answers: Mapping[str, tuple[int, str]] | None = None,
     ahead: float = 0,
-    context: ssl.SSLContext | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[str]:
     """Stand before a server: some paths have other answers, and the clock is another one.
 
@@ -122,7 +120,7 @@ def front(
         The address of its API.
     """
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             path = self.path.removeprefix("/api")
             status, text = (answers or {}).get(path, (404, "{}"))
@@ -148,22 +146,8 @@ def front(
         def date_time_string(self, timestamp: float | None = None) -> str:
             return super().date_time_string(int(time.time() + ahead))
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            pass  # a client that hangs up is what some of these tests are about
-
-    listener = Server(("127.0.0.1", 0), Handler)
-    if context:
-        listener.socket = context.wrap_socket(listener.socket, server_side=True)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
-    try:
-        yield f"http{'s' if context else ''}://127.0.0.1:{listener.server_port}/api"
-    finally:
-        listener.shutdown()
-        listener.server_close()
+    with Listener("127.0.0.1", Handler, tls) as listener:
+        yield f"{listener.origin}/api"
 
 
 # The server and the way to it
@@ -330,7 +314,7 @@ def tls(certificate: Path) -> ssl.SSLContext:
 def test_a_certificate_that_is_not_trusted_is_a_finding_and_its_mend_works(
     server: PrefectServer, pool: Pool, tls: ssl.SSLContext, certificate: Path
 ) -> None:
-    with front(server, context=tls) as url:
+    with front(server, tls=tls) as url:
         found = connection(url)
 
         assert f"The certificate of {url} is not trusted" in found.what
@@ -347,7 +331,7 @@ def test_https_to_a_server_without_tls_is_mended(server: PrefectServer) -> None:
 
 
 def test_http_to_a_server_with_tls_is_mended(server: PrefectServer, tls: ssl.SSLContext) -> None:
-    with front(server, context=tls) as url:
+    with front(server, tls=tls) as url:
         found = connection(url.replace("https", "http"))
 
         assert "hangs up on HTTP" in found.what

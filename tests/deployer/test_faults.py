@@ -10,7 +10,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from tests.deployer.sample_flows import anywhere, plain, typed
 from tests.deployer.world import World
 from tests.support.proxy import Proxy
 from tests.support.server import PrefectServer
+from tests.support.waiting import eventually
 
 SOAK = bool(os.environ.get("DEPLOYER_SOAK"))
 KINDS = ["drop", "cut", "500", "503", "429", "delay", "gone"]
@@ -295,21 +295,13 @@ def test_an_interrupted_deploy_puts_back_what_was_there(server: PrefectServer, s
         for sign in signs.split():
             # A job that is cancelled gets the second one while it puts things back.
             process.send_signal(signal.Signals[sign])
-            wait_until(lambda: len(proxy.writes) > 6 or process.poll() is not None)
+            eventually(lambda: len(proxy.writes) > 6 or process.poll() is not None, every=0.01)
         process.wait(60)
     world.api_url = server.api_url
 
     assert process.returncode != 0
     assert world.states() == before
     world.deploy(AFTER, lock_timeout=5)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait up to half a minute for something to become true."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def a_deployer_behind(world: World, api_url: str) -> subprocess.Popen[str]:

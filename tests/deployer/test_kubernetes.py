@@ -10,7 +10,6 @@ import json
 import re
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from tests.deployer.conftest import DeployerProject
 from tests.support.docker import unavailable
 from tests.support.kubernetes import Job, KubernetesApi, KubernetesWorker
 from tests.support.server import PrefectServer
+from tests.support.waiting import eventually
 
 if sys.version_info < (3, 11):
     pytest.skip("prefect-kubernetes needs Python 3.11", allow_module_level=True)
@@ -91,12 +91,9 @@ def cluster(
         names[run["id"]] = deployment["name"]
     folder = tmp_path_factory.mktemp("cluster")
     with KubernetesApi(folder) as api, KubernetesWorker(api, server, POOL, folder):
-        jobs: dict[str, Job] = {}
-        deadline = time.monotonic() + 120
-        while len(jobs) < len(names) and time.monotonic() < deadline:
-            time.sleep(0.5)
-            ids = {job["metadata"]["labels"]["prefect.io/flow-run-id"]: job for job in api.jobs}
-            jobs = {name: ids[run] for run, name in names.items() if run in ids}
+        eventually(lambda: len(api.jobs) >= len(names), about=lambda: api.jobs)
+        ids = {job["metadata"]["labels"]["prefect.io/flow-run-id"]: job for job in api.jobs}
+        jobs = {name: ids[run] for run, name in names.items()}
         yield Cluster(project, api, jobs)
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from uuid import uuid4
 import pytest
 
 from tests.baking import Project, bake_into, run
+from tests.support.waiting import eventually
 
 MARK = "TEST_COMMAND"
 
@@ -38,11 +38,14 @@ class Command:
 
     def wait_for(self, text: str, timeout: float = 200) -> None:
         """Wait until it writes a text."""
-        end = time.monotonic() + timeout
-        while text not in self.output:
-            assert self.process.poll() is None, self.output
-            assert time.monotonic() < end, self.output
-            time.sleep(0.1)
+
+        def is_written() -> bool:
+            is_running = self.process.poll() is None
+            found = text in self.output
+            assert found or is_running, self.output
+            return found
+
+        eventually(is_written, timeout, about=lambda: self.output)
 
     def survivors(self) -> dict[int, str]:
         """Return the command lines of all that it started and that still runs."""
@@ -59,10 +62,7 @@ class Command:
 
     def leaves_nothing(self, within: float = 15) -> None:
         """Fail if something that it started is alive after these seconds."""
-        end = time.monotonic() + within
-        while self.survivors() and time.monotonic() < end:
-            time.sleep(0.2)
-        assert not self.survivors(), self.output
+        eventually(lambda: not self.survivors(), within, about=lambda: self.output)
 
 
 @pytest.fixture

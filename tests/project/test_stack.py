@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tests.support.postgres import need_postgres, temporary_postgres
 from tests.support.processes import Process, free_port
 from tests.support.redis import Redis
 from tests.support.server import PrefectServer
+from tests.support.waiting import eventually
 
 # A run that is in the middle of its work while the server is away.
 LONG = """
@@ -71,16 +72,6 @@ def held(server: PrefectServer) -> dict[str, dict[str, Any]]:
     }
 
 
-def eventually(condition: Callable[[], Any], within: float = 90) -> bool:
-    """Wait until something is true; return whether it is."""
-    end = time.monotonic() + within
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.3)
-    return bool(condition())
-
-
 def states(server: PrefectServer, kind: str, flow: str) -> list[str]:
     """Return the states of a flow's runs, or of its tasks' runs."""
     filters = {"flows": {"name": {"any_": [flow]}}}
@@ -102,8 +93,8 @@ def test_a_server_on_sqlite_that_is_restarted_has_lost_nothing(
         create_automation(server, deployment["id"])
         run = subprocess.Popen([sys.executable, str(long)], cwd=tmp_path, env=server.env)
         stack.callback(run.kill)
-        assert eventually((tmp_path / "is-under-way").exists)
-        assert eventually(lambda: states(server, "task_runs", "long") == ["COMPLETED"])
+        eventually((tmp_path / "is-under-way").exists)
+        eventually(lambda: states(server, "task_runs", "long") == ["COMPLETED"])
         there = held(server)
         assert [path for path, rows in there.items() if not rows] == []
 
@@ -115,7 +106,7 @@ def test_a_server_on_sqlite_that_is_restarted_has_lost_nothing(
         assert_held(there, held(server))
         assert run.wait(120) == 0
         assert states(server, "flow_runs", "long") == ["COMPLETED"]
-        assert eventually(lambda: states(server, "task_runs", "long") == ["COMPLETED"] * 2)
+        eventually(lambda: states(server, "task_runs", "long") == ["COMPLETED"] * 2)
         there = held(server)
         assert "from-the-long-run" in {key for _, key, _ in there["/artifacts/filter"].values()}
 
@@ -216,11 +207,11 @@ def test_two_processes_on_postgresql_and_redis_share_the_load(
 
         # Each event starts one run, and each time of a schedule has one.
         told = "Received automation change notification: created"
-        assert eventually(lambda: all(told in process.output for process in services))
+        eventually(lambda: all(told in process.output for process in services))
         for number in range(EVENTS):
             emit(servers[number % 2], number)
-        assert eventually(lambda: len(runs(two, arrival)) >= EVENTS)
-        assert eventually(lambda: len(runs(two, scheduled)) >= 3)
+        eventually(lambda: len(runs(two, arrival)) >= EVENTS)
+        eventually(lambda: len(runs(two, scheduled)) >= 3)
         time.sleep(5)  # for what should not come
         assert len(runs(one, arrival)) == EVENTS
         times = [run["expected_start_time"] for run in runs(one, scheduled)]
@@ -234,7 +225,7 @@ def test_two_processes_on_postgresql_and_redis_share_the_load(
         services[0].stop()
         for number in range(EVENTS, EVENTS + 3):
             emit(two, number)
-        assert eventually(lambda: len(runs(two, arrival)) >= EVENTS + 3)
+        eventually(lambda: len(runs(two, arrival)) >= EVENTS + 3)
         time.sleep(5)
         assert len(runs(two, arrival)) == EVENTS + 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,10 +24,14 @@ class Listener:
         origin: its address, without a path.
     """
 
-    def __init__(self, host: str, handler: type[BaseHTTPRequestHandler]) -> None:
-        """Listen on a free port of this address."""
+    def __init__(
+        self, host: str, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Listen on a free port of this address, with TLS where its context is given."""
         self._server = ThreadingHTTPServer((host, 0), handler)
-        self.origin = f"http://{host}:{self._server.server_port}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.origin = f"http{'s' if tls else ''}://{host}:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         """Begin to answer."""

@@ -6,11 +6,12 @@ import os
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -73,7 +74,7 @@ class Process:
                 start_new_session=True,
             )
         try:
-            self._wait(self.is_ready)
+            eventually(self._has_started, READY_WITHIN, about=lambda: self.output[-4000:])
         except BaseException:
             self.stop()
             raise
@@ -123,15 +124,9 @@ class Process:
     ) -> None:
         self.stop()
 
-    def _wait(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + READY_WITHIN
-        while not condition():
-            assert self._popen is not None
-            code = self._popen.poll()
-            if code is not None:
-                raise RuntimeError(f"{self.name} ended with {code}:\n{self.output[-4000:]}")
-            if time.monotonic() > end:
-                raise TimeoutError(
-                    f"{self.name} was not ready in {READY_WITHIN:.0f} s:\n{self.output[-4000:]}"
-                )
-            time.sleep(0.05)
+    def _has_started(self) -> bool:
+        assert self._popen is not None
+        code = self._popen.poll()
+        if code is not None:
+            raise RuntimeError(f"{self.name} ended with {code}:\n{self.output[-4000:]}")
+        return self.is_ready()

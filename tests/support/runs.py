@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from tests.support.server import PrefectServer
+from tests.support.waiting import eventually
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
 
@@ -44,15 +44,16 @@ def wait_for(
     Raises:
         TimeoutError: it did not come to that.
     """
-    end = time.monotonic() + within
-    while True:
+
+    def read() -> dict[str, Any]:
         found: dict[str, Any] = server.request("GET", f"/flow_runs/{run}")
-        if condition(found):
-            return found
-        if time.monotonic() > end:
-            state = found["state"]
-            raise TimeoutError(f"{state['name']} after {within:.0f} s: {state['message']}")
-        time.sleep(0.3)
+        return found
+
+    def look() -> dict[str, Any] | None:
+        found = read()
+        return found if condition(found) else None
+
+    return eventually(look, within, about=lambda: read()["state"])
 
 
 def is_final(run: dict[str, Any]) -> bool:
