@@ -15,6 +15,7 @@ import pytest
 from tests.baking import TEMPLATE_FOLDER, Project
 from tests.project.conftest import Command
 from tests.support.docker import docker, need_docker
+from tests.support.processes import free_port
 
 Start = Callable[..., Command]
 UP = ("uvx", "nox", "-s", "up", "--")
@@ -103,6 +104,24 @@ def test_ctrl_c_is_the_end_of_up_and_the_next_one_changes_nothing(
     again.leaves_nothing(within=0)
     assert list(home.iterdir()) == []
     assert committed.run("git", "status", "--short").stdout == ""
+
+
+def test_a_second_up_in_the_same_project_says_where_the_first_is_and_leaves_it_alone(
+    committed: Project, start: Start
+) -> None:
+    port = free_port()
+    up = start(committed.path, *UP, "--port", str(port))
+    up.wait_for("server …")
+
+    second = start(committed.path, *UP, "--once")
+
+    assert second.wait() == 1
+    assert f"in this project already, with its UI at http://127.0.0.1:{port}." in second.output
+    assert "Traceback" not in second.output
+    up.wait_for("smoke runs …")
+    up.process.send_signal(signal.SIGTERM)
+    up.wait(60)
+    up.leaves_nothing(within=0)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from deployer.environment import ROOT
 from deployer.errors import DeployerError
 from tools import processes
 from tools.build import call
+
+if sys.platform != "win32":
+    import fcntl
 
 HOME = ROOT / ".prefect"
 HOST = "127.0.0.1"
@@ -76,3 +81,28 @@ def isolate(url: str) -> None:
     )
     os.chdir(ROOT)
     HOME.mkdir(exist_ok=True)
+
+
+@contextmanager
+def claimed(url: str) -> Iterator[None]:
+    """Keep others from starting a server on the project's database, which has room for one.
+
+    However this process ends, the system takes the lock back. On Windows there is none.
+
+    Raises:
+        DeployerError: somebody else has it.
+    """
+    with (HOME / "up.url").open("a+", encoding="utf-8") as file:
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                raise DeployerError(
+                    f"`up` is running in this project already, with its UI at {file.read()}. "
+                    "Two would share one database: end that one with Ctrl-C first."
+                ) from None
+        file.truncate(0)
+        file.write(url)
+        file.flush()
+        yield

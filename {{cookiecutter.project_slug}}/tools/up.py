@@ -26,6 +26,7 @@ from tools.machine import (
     HOST,
     answers,
     catch_signals,
+    claimed,
     free_port,
     isolate,
     remove_containers,
@@ -151,6 +152,7 @@ def main(argv: list[str] | None = None) -> int:
         with ExitStack() as stack:
             up = Up(stack, options.docker, options.port or free_port())
             isolate(up.url)
+            stack.enter_context(claimed(up.url))
             # Registered last, so called first: once it is ending, it ends.
             try:
                 up.everything()
