@@ -11,7 +11,7 @@ from deployer.catalog import Deployment
 from deployer.errors import DeployerError
 
 from tests.deployer.sample_flows import anywhere, plain
-from tests.deployer.world import World
+from tests.deployer.world import World, requests
 from tests.support.server import PrefectServer
 
 
@@ -36,6 +36,16 @@ def test_a_server_that_does_not_tell_the_time_has_this_machine_s() -> None:
 def rows(number: int) -> list[Deployment]:
     """Return a catalog whose parameter says which release it is of."""
     return [Deployment(anywhere, "main", parameters={"rows": number})]
+
+
+def test_a_deploy_asks_once_for_its_work_pool_and_its_workers(server: PrefectServer) -> None:
+    world = World(server)
+
+    with requests() as sent:
+        world.deploy([Deployment(plain, str(number)) for number in range(3)])
+
+    assert len([each for each in sent if each.startswith("GET /api/work_pools/")]) == 1
+    assert len([each for each in sent if "/work_pools/" in each]) == 2
 
 
 def test_each_rollback_goes_one_further_back(server: PrefectServer) -> None:

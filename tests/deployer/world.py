@@ -125,15 +125,13 @@ class World:
 
 
 @contextmanager
-def writes() -> Iterator[list[str]]:
-    """Record every request of this process that writes."""
+def requests() -> Iterator[list[str]]:
+    """Record every request of this process, as method and path."""
     seen: list[str] = []
     send = httpx.AsyncClient.send
 
     async def recording(self: httpx.AsyncClient, request: httpx.Request, **kwargs: Any) -> Any:
-        path = request.url.path
-        if request.method != "GET" and not path.endswith(READS):
-            seen.append(f"{request.method} {path}")
+        seen.append(f"{request.method} {request.url.path}")
         return await send(self, request, **kwargs)
 
     httpx.AsyncClient.send = recording  # type: ignore[method-assign, assignment]
@@ -141,3 +139,8 @@ def writes() -> Iterator[list[str]]:
         yield seen
     finally:
         httpx.AsyncClient.send = send  # type: ignore[method-assign]
+
+
+def writes(seen: list[str]) -> list[str]:
+    """Return the requests among these that write."""
+    return [each for each in seen if not each.startswith("GET") and not each.endswith(READS)]
