@@ -397,7 +397,7 @@ def test_hadolint_catches_a_secret_in_the_dockerfile(
 ) -> None:
     shutil.copy(default_project.path / "Dockerfile", tmp_path)
     assert run(*hook("hadolint"), "Dockerfile", folder=tmp_path).stdout == ""
-    spoil(tmp_path / "Dockerfile", "ENV UV_LINK_MODE", "ARG API_TOKEN=abc\nENV UV_LINK_MODE")
+    spoil(tmp_path / "Dockerfile", "ENV UV_NO_CACHE", "ARG API_TOKEN=abc\nENV UV_NO_CACHE")
     found = run(*hook("hadolint"), "Dockerfile", folder=tmp_path, exit_code=1).stdout
     assert "DL3064" in found
 
