@@ -30,7 +30,9 @@ from tests.baking import Project, bake_into, run
 from tests.support.docker import Registry, bridge_address, docker
 from tests.support.image import Entry, differences, entries, places_of
 from tests.support.index import PrivateIndex, make_wheel, requirement
+from tests.support.runs import wait_for
 from tests.support.server import PrefectServer
+from tests.support.waiting import eventually
 
 BASE = "python:3.13-slim-trixie"
 PACKAGES = "opt/venv/lib/python3.13/site-packages"
@@ -383,10 +385,8 @@ def pool(project: Project, images: Images, server: PrefectServer) -> dict[str, A
 
 def health(container: str, wanted: str, within: float = 60) -> None:
     """Wait until a container's health is this."""
-    end = time.monotonic() + within
-    while (found := docker("inspect", "--format={{.State.Health.Status}}", container)) != wanted:
-        assert time.monotonic() < end, f"{found}, not {wanted}: {docker('logs', container)}"
-        time.sleep(0.2)
+    show = ("inspect", "--format={{.State.Health.Status}}", container)
+    eventually(lambda: docker(*show) == wanted, within, about=lambda: docker("logs", container))
 
 
 @pytest.fixture(scope="module")
@@ -423,12 +423,13 @@ class Run:
 
     def reaches(self, *states: str, within: float = 120) -> dict[str, Any]:
         """Wait until its state is one of these types and return it."""
-        end = time.monotonic() + within
-        while (state := self.read()["state"])["type"] not in states:
-            assert state["type"] not in ("CRASHED", "FAILED"), state
-            assert time.monotonic() < end, state
-            time.sleep(0.2)
-        return dict(state)
+
+        def is_there(run: dict[str, Any]) -> bool:
+            there = run["state"]["type"] in states
+            assert there or run["state"]["type"] not in ("CRASHED", "FAILED"), run["state"]
+            return there
+
+        return dict(wait_for(self.server, self.id, is_there, within)["state"])
 
     @property
     def container(self) -> str:
@@ -438,21 +439,18 @@ class Run:
     def logs_hold(self, text: str, within: float = 60) -> datetime:
         """Wait until the server has this line of it, sent seconds later, and return its time."""
         filters = {"logs": {"flow_run_id": {"any_": [self.id]}}}
-        end = time.monotonic() + within
-        while True:
+
+        def lines() -> dict[str, str]:
             found = self.server.request("POST", "/logs/filter", filters)
-            lines = {line["message"]: line["timestamp"] for line in found}
-            if text in lines:
-                return datetime.fromisoformat(lines[text].replace("Z", "+00:00"))
-            assert time.monotonic() < end, lines
-            time.sleep(0.2)
+            return {line["message"]: line["timestamp"] for line in found}
+
+        sent = eventually(lambda: lines().get(text), within, about=lines)
+        return datetime.fromisoformat(sent.replace("Z", "+00:00"))
 
     def container_is_gone(self, within: float) -> None:
         """Wait until its container does not exist any more."""
-        end = time.monotonic() + within
-        while self.container in docker("ps", "--all", "--quiet", "--no-trunc").split():
-            assert time.monotonic() < end
-            time.sleep(0.2)
+        there = ("ps", "--all", "--quiet", "--no-trunc")
+        eventually(lambda: self.container not in docker(*there).split(), within)
 
 
 @pytest.fixture(scope="module")
