@@ -22,7 +22,7 @@ from prefect.schedules import Cron, Interval
 from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.deployer.sample_flows import anywhere, plain, typed
 from tests.deployer.world import World
-from tests.support.proxy import Proxy
+from tests.support.proxy import BUSY, Proxy
 from tests.support.server import PrefectServer
 from tests.support.waiting import eventually
 
@@ -95,7 +95,18 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
         world.deploy(AFTER)
         if world.states() != after:
             wrong.append(f"{kind} at write {k}: the next deploy did not converge")
+        world.destroy()
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_server_that_is_busy_for_a_while_is_waited_for(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy(BEFORE)
+    with Proxy(server.api_url, "busy", 2) as proxy:
+        world.api_url = proxy.api_url
+        world.deploy(AFTER)
+
+    assert proxy.writes.count(proxy.writes[1]) > BUSY, "the write was refused, and came again"
 
 
 def test_two_deployers_at_once_take_turns(server: PrefectServer) -> None:
@@ -278,6 +289,7 @@ def test_after_kill_9_at_any_moment_the_next_deploy_converges(server: PrefectSer
 
         assert world.plan(AFTER).empty
         assert world.states().keys() == {world.key(entry) for entry in AFTER}
+        world.destroy()
 
 
 @pytest.mark.parametrize("signs", ["SIGINT", "SIGTERM", "SIGINT SIGTERM"])

@@ -13,6 +13,7 @@ from urllib.error import HTTPError
 import httpx
 from deployer.catalog import Deployment
 from deployer.deploy import Options, deploy
+from deployer.destroy import destroy
 from deployer.environment import Environment
 from deployer.outcome import Outcome
 from deployer.plan import Plan
@@ -105,6 +106,10 @@ class World:
             return await deploy(server, self.environment, target, chosen, quiet)
 
         return self.run(work)
+
+    def destroy(self) -> None:
+        """Delete everything, so that its schedules keep no server busy any more."""
+        self.run(lambda server: destroy(server, self.environment, "a test", 60, quiet))
 
     def plan(self, catalog: list[Deployment]) -> Plan:
         """Plan a catalog."""

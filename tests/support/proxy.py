@@ -6,13 +6,15 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 from tests.support.listener import Listener, QuietHandler
 
 READS = ("/filter", "/paginate", "/count")
+AT_ONCE = {"Retry-After": "0"}
+BUSY = 8  # requests that a busy server refuses, more than Prefect's client tries
 HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
 
@@ -40,7 +42,8 @@ class Proxy(Listener):
             target: the API's address.
             kind: `drop` closes before forwarding, `cut` after it and before the answer, `delay`
                 waits two seconds, a status such as `500` answers so, `gone` drops this
-                request and all that follow, `none` forwards.
+                request and all that follow, `busy` answers as a busy SQLite does
+                until this request was sent eight times, `none` forwards.
             k: which write, from 1.
             then: called when that write arrives, before anything else.
             host: the address to listen on.
@@ -74,6 +77,9 @@ class Proxy(Listener):
             self.then()
         if self.kind == "gone" and number >= self.k > 0:
             return "gone"
+        if self.kind == "busy":
+            tried = self.writes[self.k - 1 :]
+            return "busy" if tried and tried.count(tried[0]) <= BUSY else "none"
         return self.kind if number == self.k else "none"
 
     def _pass(self, handler: BaseHTTPRequestHandler) -> None:
@@ -83,6 +89,8 @@ class Proxy(Listener):
         fault = self._fault(handler.command, urlsplit(handler.path).path)
         if fault in ("drop", "gone"):
             return _close(handler)
+        if fault == "busy":
+            return _refuse(handler, 503, {})
         if fault.isdigit():
             return _refuse(handler, int(fault))
         if fault == "delay":
@@ -115,10 +123,12 @@ class Proxy(Listener):
         return answer, data
 
 
-def _refuse(handler: BaseHTTPRequestHandler, status: int) -> None:
+def _refuse(
+    handler: BaseHTTPRequestHandler, status: int, headers: Mapping[str, str] = AT_ONCE
+) -> None:
     handler.send_response(status)
-    handler.send_header("Retry-After", "0")
-    handler.send_header("Content-Length", "0")
+    for name, value in {**headers, "Content-Length": "0"}.items():
+        handler.send_header(name, value)
     handler.end_headers()
 
 
