@@ -11,10 +11,11 @@ from tests.support.listener import Listener, QuietHandler
 
 
 def make_wheel(folder: Path, name: str, tag: str = "py3-none-any") -> Path:
-    """Make version 1.0 of a package whose module says that it was imported."""
+    """Make version 1.0 of a package whose module says that it was imported, and a template."""
     info = f"{name}-1.0.dist-info"
     files = {
         f"{name}.py": f"print('{name} was imported')\n",
+        f"{name}_template.py": "{{ this }} is not Python, and in a package all the same\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
