@@ -826,7 +826,7 @@ def test_there_are_enough_bad_examples() -> None:
 
 def test_the_rules_know_every_setting_of_an_environment(bench: Bench) -> None:
     annotations = bench.module("environment").Environment.__annotations__
-    rules = bench.module("rules")
+    rules = bench.module("check.rules")
 
     assert annotations.keys() - {"project", "name", "label"} == rules.KEYS
     for names, kind in ((rules.NUMBERS, "int | None"), (rules.STRINGS, "str")):
@@ -994,7 +994,7 @@ def test_any_values_in_an_entry_are_fine_or_named(
     whole_bench: Bench, name: Any, options: dict[str, Any]
 ) -> None:
     (whole_bench.project.path / "flows/sample.py").write_text(FLOWS, encoding="utf-8")
-    catalog, check = whole_bench.module("catalog"), whole_bench.module("check")
+    catalog, check = whole_bench.module("catalog"), whole_bench.module("check.catalog")
     sample = importlib.import_module("flows.sample").sample
 
     problems = check.check([catalog.Deployment(sample, name, **options)])
