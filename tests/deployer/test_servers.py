@@ -14,7 +14,6 @@ import prefect
 import pytest
 from deployer import release
 from deployer.catalog import Deployment
-from deployer.destroy import destroy
 from deployer.errors import DeployerError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +26,7 @@ from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.deployer import test_properties as properties
 from tests.deployer.sample_flows import anywhere, plain, typed
 from tests.deployer.strategies import catalogs, edits
-from tests.deployer.world import World, quiet, requests, writes
+from tests.deployer.world import World, requests, writes
 from tests.support.postgres import temporary_postgres
 from tests.support.server import PrefectServer
 
@@ -149,7 +148,7 @@ def test_a_deployments_life(other: PrefectServer) -> None:
     assert_off(world)
     assert world.plan(FIRST).empty
 
-    world.run(lambda server: destroy(server, world.environment, "a tester", 10, quiet))
+    world.destroy()
     assert world.states() == {}
     assert world.run(lambda server: release.recent(server, world.environment)) == []
 

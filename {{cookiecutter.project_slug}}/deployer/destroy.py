@@ -81,8 +81,7 @@ async def sweep(
         One sentence for each thing that was deleted.
     """
     kept = [select(known, name, label) for label in keep]
-    done = []
-    for label in await labels(server, select(known, name, "x")):  # any label would do
-        if (each := select(known, name, label)) not in kept:
-            done += await destroy(server, each, who, lock_timeout, say)
-    return done
+    found = await labels(server, select(known, name, "x"))  # any label would do
+    gone = [each for label in found if (each := select(known, name, label)) not in kept]
+    rest = (who, lock_timeout, say)
+    return [line for each in gone for line in await destroy(server, each, *rest)]
