@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from deployer import state as states
 from deployer import write as writing
@@ -19,65 +18,57 @@ Step = Callable[[str], Awaitable[None]]
 
 
 async def apply(
-    server: Server, plan: Plan, live: dict[str, Live], entries: dict[str, Deployment], step: Step
+    server: Server,
+    plan: Plan,
+    live: dict[str, Live],
+    entries: dict[str, Deployment] | None,
+    step: Step,
 ) -> None:
-    """Deploy what differs; switch off what leaves.
+    """Write every creation and update, and switch off every deployment that leaves.
 
     Args:
         server: where to write.
         plan: what to change.
         live: what the plan was made from.
-        entries: the catalog's entries by `FLOW/NAME`.
+        entries: the catalog's entries by `FLOW/NAME`; None writes recorded states, because the
+            code that declared them is not here.
         step: told about every write before it; it raises when nothing may be written any more.
-    """
-
-    async def write(change: Change) -> None:
-        entry = entries[change.key]
-        await _drop_nameless(server, live.get(change.key))
-        await writing.deploy(entry, with_leaving(change))
-
-    with server.asking_once():
-        await carry_out(server, plan, live, write, step)
-
-
-async def reinstate(server: Server, plan: Plan, live: dict[str, Live], step: Step) -> None:
-    """Write recorded states: the code that declared them is not here."""
-
-    async def write(change: Change) -> None:
-        assert change.after is not None  # noqa: S101 - creations and updates have one
-        await writing.put(server, change.after, live.get(change.key))
-
-    await carry_out(server, plan, live, write, step)
-
-
-async def carry_out(
-    server: Server,
-    plan: Plan,
-    live: dict[str, Live],
-    write: Callable[[Change], Coroutine[Any, Any, None]],
-    step: Step,
-) -> None:
-    """Write every creation and update, and switch off every deployment that leaves.
 
     Raises:
         DeployerError: names every entry that the server refused.
     """
     changes = plan.of("create", "update")
     refused = []
-    for number, change in enumerate(changes, 1):
-        await step(f"{number}/{len(changes)} {change.key}")
-        try:
-            await finish(write(change))
-        except Exception as error:
-            refused.append(f"{change.key}: {explain(error)}")
-            if not is_refusal(error):
-                break  # the server is in trouble; a refused entry only names itself
+    with server.asking_once():
+        for number, change in enumerate(changes, 1):
+            await step(f"{number}/{len(changes)} {change.key}")
+            entry = entries[change.key] if entries is not None else None
+            try:
+                await finish(_write(server, change, live.get(change.key), entry))
+            except Exception as error:
+                refused.append(f"{change.key}: {explain(error)}")
+                if not is_refusal(error):
+                    break  # the server is in trouble; a refused entry only names itself
     if refused:
         raise DeployerError(*refused)
     for change in plan.of("delete"):
         await step(f"switching off {change.key}")
         off = switched_off(live[change.key].state)
         await finish(writing.put(server, off, live[change.key]))
+
+
+async def _write(
+    server: Server, change: Change, live: Live | None, entry: Deployment | None
+) -> None:
+    if entry is None:
+        await writing.put(server, with_leaving(change), live)
+        return
+    if live:
+        # Beside a schedule without a slug Prefect replaces all the others.
+        for row in live.row["schedules"]:
+            if row["slug"] is None:
+                await server.delete_schedule(live, row["id"])
+    await writing.deploy(entry, with_leaving(change))
 
 
 async def prune(server: Server, plan: Plan, now: dict[str, Live], step: Step) -> None:
@@ -136,12 +127,3 @@ def switched_off(state: State) -> State:
     """Return a state that starts no runs."""
     schedules = {slug: {**each, "active": False} for slug, each in state["schedules"].items()}
     return {**state, "paused": True, "schedules": schedules}
-
-
-async def _drop_nameless(server: Server, live: Live | None) -> None:
-    """Delete schedules without a slug first: beside one of them Prefect replaces all the others."""
-    if live is None:
-        return
-    for row in live.row["schedules"]:
-        if row["slug"] is None:
-            await server.delete_schedule(live, row["id"])

@@ -104,10 +104,7 @@ async def _transaction(
     step: apply.Step,
     clock: Clock,
 ) -> Outcome:
-    if target.entries is None:
-        await apply.reinstate(server, look.plan, look.live, step)
-    else:
-        await apply.apply(server, look.plan, look.live, target.entries, step)
+    await apply.apply(server, look.plan, look.live, target.entries, step)
     clock("apply")
     runs: list[SmokeRun] = []
     after = await survey(server, environment, target, options.only)
@@ -132,8 +129,9 @@ def _ids(look: Survey) -> dict[str, str]:
 
 def _record(target: Target, options: Options, look: Survey, final: Survey, at: str) -> Release:
     latest = look.latest
-    planned = {change.key for change in look.plan.changes}
-    deployed = {key: each for key, each in target.switches.items() if key in planned}
+    planned = {each.key: target.states[each.key] for each in look.plan.changes if each.after}
+    # What --only left alone is as it was declared before.
+    known = {**target.states, **(latest.states if latest else {}), **planned}
     orders = [options.order, latest.highest_order if latest else None]
     return Release(
         number=latest.number + 1 if latest else 1,
@@ -146,9 +144,7 @@ def _record(target: Target, options: Options, look: Survey, final: Survey, at: s
         run_url=options.run_url,
         verified=options.verify,
         summary=release.summarise(look.plan),
-        states={key: each.state for key, each in sorted(final.live.items())},
-        # What --only left alone is as it was declared before.
-        switches={**(latest.switches if latest else {}), **deployed} if options.only else deployed,
+        states={key: known[key] for key in sorted(final.live) if key in known},
         smoke=target.smoke,
         again=target.again,
     )

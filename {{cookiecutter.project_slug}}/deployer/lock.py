@@ -11,11 +11,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
+from prefect.client.schemas.actions import VariableCreate
 from prefect.exceptions import ObjectAlreadyExists, PrefectHTTPStatusError
 
 from deployer.environment import Environment
@@ -43,7 +43,7 @@ class Lock:
     """
 
     server: Server
-    id: str
+    id: UUID
     renewed: float
     lost: bool = False
 
@@ -113,24 +113,22 @@ async def _take(
     server: Server, name: str, holder: str, patience: float, say: Callable[[str], None]
 ) -> Lock:
     deadline = time.monotonic() + patience
-    token = str(uuid4())
+    wanted = VariableCreate(name=name, value={"holder": holder, "token": str(uuid4())}, tags=TAGS)
     told = False
     while True:
         sent = time.monotonic()
         with suppress(ObjectAlreadyExists):
-            identity = await _create(server, name, {"holder": holder, "token": token})
-            return Lock(server, identity, sent)
-        lock = await _read(server, name)
+            return Lock(server, (await server.client.create_variable(wanted)).id, sent)
+        lock: Any = await server.client.read_variable_by_name(name)
         if lock is None:
             continue
-        if lock["value"].get("token") == token:
-            return Lock(server, str(lock["id"]), sent)  # only the answer to creating it was lost
-        other = lock["value"].get("holder")
-        updated = datetime.fromisoformat(lock["updated"].replace("Z", "+00:00"))
-        if (await server.now() - updated).total_seconds() > EXPIRY:
+        if lock.value == wanted.value:
+            return Lock(server, lock.id, sent)  # only the answer to creating it was lost
+        other = lock.value.get("holder")
+        if (await server.now() - lock.updated).total_seconds() > EXPIRY:
             say(f"the lock of {other} has expired: taking over")
             with suppress(PrefectHTTPStatusError):  # somebody else was faster
-                await server.request("DELETE", f"/variables/{lock['id']}")
+                await server.request("DELETE", f"/variables/{lock.id}")
             continue
         if time.monotonic() > deadline:
             raise DeployerError(
@@ -141,21 +139,6 @@ async def _take(
             say(f"waiting for {other}, who is deploying here")
             told = True
         await asyncio.sleep(1)
-
-
-async def _create(server: Server, name: str, value: dict[str, str]) -> str:
-    body = {"name": name, "value": value, "tags": TAGS}
-    try:
-        return str((await server.request("POST", "/variables/", json=body))["id"])
-    except PrefectHTTPStatusError as error:
-        if error.response.status_code == httpx.codes.CONFLICT:
-            raise ObjectAlreadyExists(error) from error
-        raise
-
-
-async def _read(server: Server, name: str) -> dict[str, Any] | None:
-    rows = await server.pages("/variables/filter", {"variables": {"name": {"any_": [name]}}})
-    return rows[0] if rows else None
 
 
 async def _renew(lock: Lock, holder: asyncio.Task[Any] | None) -> None:

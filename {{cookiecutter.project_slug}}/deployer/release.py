@@ -30,8 +30,7 @@ class Release:
         run_url: of the pipeline's run.
         verified: whether worker and smoke runs were waited for.
         summary: what changed.
-        states: what the server held after it, by `FLOW/NAME`.
-        switches: what was declared of pause and schedules, by `FLOW/NAME`.
+        states: what was declared, by `FLOW/NAME`; operators' switches are not in it.
         smoke: the parameters of the smoke runs, by `FLOW/NAME`.
         again: the release that was rolled back to; None for a deploy.
     """
@@ -47,21 +46,8 @@ class Release:
     verified: bool
     summary: str
     states: dict[str, State]
-    switches: dict[str, Any]
     smoke: dict[str, dict[str, Any]]
     again: int | None = None
-
-
-def switches(declared: dict[str, State]) -> dict[str, Any]:
-    """Return what declared states say of what operators own."""
-    return {
-        key: {
-            "paused": state["paused"],
-            "schedules": {s: {"active": v["active"]} for s, v in state["schedules"].items()},
-            "triggers": {t: {"enabled": v["enabled"]} for t, v in state["triggers"].items()},
-        }
-        for key, state in declared.items()
-    }
 
 
 async def recent(

@@ -57,4 +57,4 @@ async def survey(
             raise DeployerError(
                 f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME."
             )
-    return Survey(plan.make(wanted, found, latest.switches if latest else None), live, latest)
+    return Survey(plan.make(wanted, found, latest.states if latest else None), live, latest)

@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
+from prefect.utilities.urls import url_for
 
 from deployer.environment import Environment
 from deployer.errors import DeployerError
@@ -20,6 +22,7 @@ from deployer.server import Live, Server
 FRESH = 60  # seconds since a worker's last poll; workers poll every 15
 PATIENCE = 20  # seconds to wait for the first poll of a new queue
 ERROR = 40  # logging.ERROR
+FINAL = {each.value for each in TERMINAL_STATES}
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,14 @@ class SmokeRun:
 
     Attributes:
         key: `FLOW/NAME` of its deployment.
-        id: of the flow run.
         name: of the flow run.
         state: the last state's name, such as `Completed`.
         seconds: from its creation to its end.
         url: of the flow run in the UI.
-        logs: its error logs; empty where it completed.
+        logs: its error logs, or its last message; empty where it completed.
     """
 
     key: str
-    id: str
     name: str
     state: str
     seconds: float
@@ -123,32 +124,32 @@ async def smoke_runs(
             created[str(run.id)] = key
         rows = await _wait(server, created, started + timeout, say)
     except BaseException:
-        await _cancel(server, list(created))
+        for identity in created:
+            await server.client.set_flow_run_state(UUID(identity), Cancelling())
         raise
-    finished = [await _finished(server, created[row["id"]], row) for row in rows]
-    failed = [run for run in finished if run.state != "Completed"]
-    if failed:
+    finished = [await _finished(server, key, rows[identity]) for identity, key in created.items()]
+    if failed := [run for run in finished if run.logs]:
         raise DeployerError(*(_failure(run) for run in failed))
     return finished
 
 
 async def _wait(
     server: Server, created: dict[str, str], deadline: float, say: Callable[[str], None]
-) -> list[dict[str, Any]]:
+) -> dict[str, dict[str, Any]]:
+    where = {"flow_runs": {"id": {"any_": list(created)}}}
     seen: dict[str, str] = {}
     while True:
-        rows = await server.pages(
-            "/flow_runs/filter", {"flow_runs": {"id": {"any_": list(created)}}}
-        )
-        for row in rows:
-            if seen.get(row["id"]) != row["state_name"]:
-                seen[row["id"]] = row["state_name"]
-                say(f"smoke run of {created[row['id']]}: {row['state_name']}")
-        if all(row["state"] and row["state"]["type"] in FINAL for row in rows):
-            order = list(created)
-            return sorted(rows, key=lambda row: order.index(row["id"]))
+        rows = {row["id"]: row for row in await server.pages("/flow_runs/filter", where)}
+        if gone := [key for identity, key in created.items() if identity not in rows]:
+            raise DeployerError(f"Somebody deleted the smoke runs of {', '.join(gone)}.")
+        for identity, row in rows.items():
+            if seen.get(identity) != row["state_name"]:
+                seen[identity] = row["state_name"]
+                say(f"smoke run of {created[identity]}: {row['state_name']}")
+        late = [created[each] for each, row in rows.items() if row["state_type"] not in FINAL]
+        if not late:
+            return rows
         if time.monotonic() > deadline:
-            late = [created[i] for i, name in seen.items() if name.upper() not in FINAL]
             raise DeployerError(
                 f"The smoke runs of {', '.join(late)} did not end in time and are cancelled: "
                 "look at the worker, or allow more with --timeout."
@@ -156,39 +157,16 @@ async def _wait(
         await asyncio.sleep(1)
 
 
-FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-
-
-async def _cancel(server: Server, ids: list[str]) -> None:
-    for identity in ids:
-        await server.client.set_flow_run_state(UUID(identity), Cancelling())
-
-
 async def _finished(server: Server, key: str, row: dict[str, Any]) -> SmokeRun:
-    logs: list[dict[str, Any]] = []
-    if row["state_name"] != "Completed":
+    logs: list[str] = []
+    if row["state_type"] != StateType.COMPLETED.value:
         where = {"logs": {"flow_run_id": {"any_": [row["id"]]}, "level": {"ge_": ERROR}}}
-        logs = await server.pages("/logs/filter", where)
-    end = row["end_time"] or row["state"]["timestamp"]
-    seconds = (_time(end) - _time(row["created"])).total_seconds()
-    lines = tuple(log["message"] for log in logs) or (row["state"].get("message") or "no message",)
-    return SmokeRun(
-        key, row["id"], row["name"], row["state_name"], seconds, run_url(row["id"]), lines
-    )
-
-
-def run_url(identity: str) -> str:
-    """Return the address of a flow run in the UI."""
-    from prefect.utilities.urls import url_for
-
-    return url_for("flow-run", obj_id=UUID(identity)) or f"flow run {identity}"
-
-
-def deployment_url(identity: str) -> str:
-    """Return the address of a deployment in the UI."""
-    from prefect.utilities.urls import url_for
-
-    return url_for("deployment", obj_id=UUID(identity)) or f"deployment {identity}"
+        logs = [log["message"] for log in await server.pages("/logs/filter", where)]
+        logs = logs or [row["state"].get("message") or "no message"]
+    created, end = _time(row["created"]), _time(row["end_time"] or row["state"]["timestamp"])
+    url = url_for("flow-run", obj_id=row["id"]) or f"flow run {row['id']}"
+    seconds = (end - created).total_seconds()
+    return SmokeRun(key, row["name"], row["state_name"], seconds, url, tuple(logs))
 
 
 def _failure(run: SmokeRun) -> str:

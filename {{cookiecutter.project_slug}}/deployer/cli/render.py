@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from prefect.utilities.urls import url_for
+
 from deployer.cli.mask import mask
 from deployer.plan import SYMBOLS, Change, Plan
 
@@ -145,9 +147,10 @@ def outcome_markdown(outcome: Outcome, environment: str) -> str:
 
 def _links(outcome: Outcome) -> list[str]:
     """Return one paragraph that leads to what is deployed in the UI."""
-    from deployer.verify import deployment_url
-
-    links = [f"[{_cell(key)}]({deployment_url(i)})" for key, i in sorted(outcome.ids.items())]
+    links = [
+        f"[{_cell(key)}]({url_for('deployment', obj_id=identity)})"
+        for key, identity in sorted(outcome.ids.items())
+    ]
     return [f"<details><summary>In the UI</summary>\n\n{', '.join(links)}\n\n</details>\n"][
         : len(links)
     ]
