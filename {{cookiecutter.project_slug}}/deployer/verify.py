@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -125,7 +126,8 @@ async def smoke_runs(
         rows = await _wait(server, created, started + timeout, say)
     except BaseException:
         for identity in created:
-            await server.client.set_flow_run_state(UUID(identity), Cancelling())
+            with suppress(Exception):  # what went wrong before is what a person has to know
+                await server.client.set_flow_run_state(UUID(identity), Cancelling())
         raise
     finished = [await _finished(server, key, rows[identity]) for identity, key in created.items()]
     if failed := [run for run in finished if run.logs]:
