@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import httpx
 import pytest
+from deployer import release
 from deployer.answers import server_time
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
@@ -96,3 +97,20 @@ def test_only_what_is_deployed_is_smoke_run(server: PrefectServer) -> None:
 
     assert done.release
     assert done.runs == []
+
+
+def test_what_only_leaves_alone_stays_paused_even_where_no_release_knows_it(
+    server: PrefectServer,
+) -> None:
+    world = World(server)
+    catalog = [Deployment(plain, "paused"), Deployment(anywhere, "main")]
+    world.deploy(catalog)
+    # As after a deployer that was killed before it could record.
+    world.run(lambda connection: release.delete_all(connection, world.environment))
+    paused = world.live()[world.key(catalog[0])]
+    world.call("PATCH", f"/deployments/{paused.id}", {"paused": True})
+
+    world.deploy([catalog[0], *rows(2)], only="*/main*")
+    world.deploy([catalog[0], *rows(3)])
+
+    assert world.states()[world.key(catalog[0])]["paused"]

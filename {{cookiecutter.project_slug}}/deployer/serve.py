@@ -6,14 +6,13 @@ from typing import cast
 
 import prefect
 from prefect.deployments.runner import RunnerDeployment
-from prefect.types.entrypoint import EntrypointType
 
 from deployer import plan, release, state
 from deployer.catalog import Deployment
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.server import Server
-from deployer.write import VERSION_TYPE
+from deployer.write import options
 
 
 async def refuse_deployed(server: Server, environment: Environment) -> None:
@@ -42,18 +41,4 @@ def serve(environment: Environment, catalog: list[Deployment]) -> None:
 def to_deployment(entry: Deployment, environment: Environment) -> RunnerDeployment:
     """Return an entry as `prefect.serve` takes it."""
     wanted = plan.settle(state.declared(entry, environment), None, None)
-    made = entry.flow.to_deployment(
-        name=wanted["name"],
-        schedules=[state.to_schedule(*each) for each in wanted["schedules"].items()],
-        paused=wanted["paused"],
-        concurrency_limit=entry.options.get("concurrency_limit"),
-        triggers=list(entry.options.get("triggers") or []),
-        parameters=dict(entry.options.get("parameters") or {}),
-        description=wanted["description"],
-        tags=wanted["tags"],
-        version=wanted["version"],
-        version_type=VERSION_TYPE,
-        enforce_parameter_schema=wanted["enforce_parameter_schema"],
-        entrypoint_type=EntrypointType.MODULE_PATH,
-    )
-    return cast(RunnerDeployment, made)
+    return cast(RunnerDeployment, entry.flow.to_deployment(**options(entry, wanted)))

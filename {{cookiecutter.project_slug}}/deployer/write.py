@@ -16,40 +16,47 @@ from deployer.state import State
 
 # The flow's own version; by default it is the commit, and every plan would differ.
 VERSION_TYPE: Any = "prefect:simple"
+SAME_NAME = (  # in a state as in the API
+    *("entrypoint", "job_variables", "parameters", "enforce_parameter_schema", "tags"),
+    *("description", "version", "concurrency_limit", "paused", "pull_steps"),
+)
 
 
 async def deploy(entry: Deployment, state: State) -> None:
     """Call `Flow.deploy` so that the server holds this state."""
-    limit = state["concurrency_limit"]
-    if state["collision_strategy"]:
-        limit = ConcurrencyLimitConfig(
-            limit=limit,
-            collision_strategy=state["collision_strategy"],
-            grace_period_seconds=state["grace_period_seconds"],
-        )
     with redirect_stdout(StringIO()):  # Prefect prints a table for each; the report names all
         await entry.flow.adeploy(
-            name=state["name"],
+            **options(entry, state),
             work_pool_name=state["work_pool"],
             work_queue_name=state["work_queue"],
             job_variables=state["job_variables"],
-            schedules=[states.to_schedule(*each) for each in state["schedules"].items()],
-            paused=state["paused"],
-            concurrency_limit=limit,
-            triggers=[
-                each.model_copy(update={"enabled": state["triggers"][each.name]["enabled"]})
-                for each in entry.options.get("triggers") or []
-            ],
-            parameters=dict(entry.options.get("parameters") or {}),
-            description=state["description"],
-            tags=state["tags"],
-            version=state["version"],
-            version_type=VERSION_TYPE,
-            enforce_parameter_schema=state["enforce_parameter_schema"],
-            entrypoint_type=EntrypointType.MODULE_PATH,
             print_next_steps=False,
             ignore_warnings=True,
         )
+
+
+def options(entry: Deployment, state: State) -> dict[str, Any]:
+    """Return what `Flow.deploy` and `Flow.to_deployment` take to make this state of an entry."""
+    limit = state["concurrency_limit"]
+    if state["collision_strategy"]:
+        limit = ConcurrencyLimitConfig(limit=limit, **_concurrency_options(state))
+    return {
+        "name": state["name"],
+        "schedules": [states.to_schedule(*each) for each in state["schedules"].items()],
+        "paused": state["paused"],
+        "concurrency_limit": limit,
+        "triggers": [
+            each.model_copy(update={"enabled": state["triggers"][each.name]["enabled"]})
+            for each in entry.options.get("triggers") or []
+        ],
+        "parameters": dict(entry.options.get("parameters") or {}),
+        "description": state["description"],
+        "tags": state["tags"],
+        "version": state["version"],
+        "version_type": VERSION_TYPE,
+        "enforce_parameter_schema": state["enforce_parameter_schema"],
+        "entrypoint_type": EntrypointType.MODULE_PATH,
+    }
 
 
 async def put(server: Server, state: State, live: Live | None) -> None:
@@ -61,20 +68,11 @@ async def put(server: Server, state: State, live: Live | None) -> None:
         live: the deployment as it is now; None creates it.
     """
     body = {
-        "entrypoint": state["entrypoint"],
+        **{name: state[name] for name in SAME_NAME},
         "work_pool_name": state["work_pool"],
         "work_queue_name": state["work_queue"],
-        "job_variables": state["job_variables"],
-        "parameters": state["parameters"],
         "parameter_openapi_schema": state["parameter_schema"],
-        "enforce_parameter_schema": state["enforce_parameter_schema"],
-        "tags": state["tags"],
-        "description": state["description"],
-        "version": state["version"],
-        "concurrency_limit": state["concurrency_limit"],
-        "concurrency_options": _concurrency_options(state),
-        "paused": state["paused"],
-        "pull_steps": state["pull_steps"],
+        "concurrency_options": _concurrency_options(state) or None,
     }
     if live is None:
         flow_id = str(await server.client.create_flow_from_name(state["flow"]))
@@ -112,9 +110,6 @@ async def _put_triggers(server: Server, state: State, identity: str) -> None:
         await server.request("POST", "/automations/", json=body)
 
 
-def _concurrency_options(state: State) -> dict[str, Any] | None:
-    if not state["collision_strategy"]:
-        return None
-    grace = state["grace_period_seconds"]
-    options = {"collision_strategy": state["collision_strategy"]}
-    return options if grace is None else {**options, "grace_period_seconds": grace}
+def _concurrency_options(state: State) -> dict[str, Any]:
+    names = ("collision_strategy", "grace_period_seconds")
+    return {name: state[name] for name in names if state[name] is not None}
