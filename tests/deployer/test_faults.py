@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployer import lock
+from deployer import lock, release
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
 from prefect.schedules import Cron, Interval
@@ -48,6 +48,11 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deployer.deploy.RESTORE_ATTEMPTS", 2)
 
 
+def interrupt() -> None:
+    """Press Ctrl-C."""
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def count_writes(server: PrefectServer) -> int:
     """Return how many requests of the deploy from BEFORE to AFTER write."""
     world = World(server)
@@ -56,6 +61,12 @@ def count_writes(server: PrefectServer) -> int:
         world.api_url = proxy.api_url
         world.deploy(AFTER)
     return len(proxy.writes)
+
+
+def numbers(world: World) -> list[int]:
+    """Return the numbers of the recorded releases, newest first."""
+    found = world.run(lambda server: release.recent(server, world.environment, 10))
+    return [each.number for each in found]
 
 
 def test_a_fault_at_any_write_ends_in_all_or_nothing(
@@ -74,6 +85,7 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
         world.deploy(AFTER)
         after = world.states()
         world.deploy(BEFORE)
+        recorded = numbers(world)
         start = time.monotonic()
         # Prefect's own five repetitions take a minute, in which nothing new happens.
         with Proxy(server.api_url, kind, k) as proxy, monkeypatch.context() as patch:
@@ -81,7 +93,7 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
             world.api_url = proxy.api_url
             try:
                 world.deploy(AFTER)
-                expected = [after]
+                expected, recorded = [after], [recorded[0] + 1, *recorded]
             except DeployerError:
                 # With the server gone for good nothing can be put back: the next deploy converges.
                 expected = [before] if kind != "gone" else []
@@ -90,6 +102,8 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
         found = world.states()
         if expected and found not in expected:
             wrong.append(f"{kind} at write {k} ({proxy.writes[k - 1]}): a half state")
+        if expected and numbers(world) != recorded:
+            wrong.append(f"{kind} at write {k}: the records are {numbers(world)}, not {recorded}")
         if took > 60:
             wrong.append(f"{kind} at write {k}: took {took:.0f} seconds")
         world.deploy(AFTER)
@@ -97,6 +111,32 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
             wrong.append(f"{kind} at write {k}: the next deploy did not converge")
         world.destroy()
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_release_whose_record_gets_no_answer_is_recorded_once(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy(BEFORE)
+    with Proxy(server.api_url, "cut", 1, path="/artifacts/") as proxy:
+        world.api_url = proxy.api_url
+        world.deploy(AFTER)
+
+        sent = proxy.writes.count("POST /api/artifacts/")
+        assert (sent, numbers(world)) == (2, [2, 1])
+
+
+def test_a_deploy_interrupted_while_it_is_recorded_leaves_no_record(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy(BEFORE)
+    before = world.states()
+    with Proxy(server.api_url, "none", 1, then=interrupt, path="/artifacts/") as proxy:
+        world.api_url = proxy.api_url
+        with pytest.raises(KeyboardInterrupt):
+            world.deploy(AFTER)
+        time.sleep(1)  # for a record that is still under way
+
+        assert "POST /api/artifacts/" in proxy.writes
+        assert numbers(world) == [1]
+        assert world.states() == before
 
 
 def test_a_server_that_is_busy_for_a_while_is_waited_for(server: PrefectServer) -> None:

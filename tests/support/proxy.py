@@ -33,6 +33,7 @@ class Proxy(Listener):
         k: int = 0,
         then: Callable[[], None] | None = None,
         *,
+        path: str = "",
         host: str = "127.0.0.1",
         header: tuple[str, str] | None = None,
     ) -> None:
@@ -46,12 +47,13 @@ class Proxy(Listener):
                 until this request was sent eight times, `none` forwards.
             k: which write, from 1.
             then: called when that write arrives, before anything else.
+            path: only writes whose path has this are counted for k.
             host: the address to listen on.
             header: name and value; a request without it is answered with 403, as gateways do.
         """
         self.target = urlsplit(target)
         self.header = header
-        self.kind, self.k, self.then = kind, k, then
+        self.kind, self.k, self.then, self.path = kind, k, then, path
         self.writes: list[str] = []
         self._guard = threading.Lock()
         proxy = self
@@ -72,7 +74,7 @@ class Proxy(Listener):
             return "gone" if self.kind == "gone" and len(self.writes) >= self.k else "none"
         with self._guard:
             self.writes.append(f"{method} {path}")
-            number = len(self.writes)
+            number = sum(self.path in each for each in self.writes) if self.path in path else 0
         if number == self.k and self.then:
             self.then()
         if self.kind == "gone" and number >= self.k > 0:

@@ -118,9 +118,13 @@ async def _transaction(
     clock("prune")
     record = _record(target, options, look, final, str(await server.now()))
     await step(f"recording release {record.number}")
-    await release.record(server, environment, record)
+    await finish(release.record(server, environment, record))
     clock("record")
     return Outcome(look.plan, record, runs, clock.seconds, _ids(final))
+
+
+def _number(look: Survey) -> int:
+    return look.latest.number + 1 if look.latest else 1
 
 
 def _ids(look: Survey) -> dict[str, str]:
@@ -134,7 +138,7 @@ def _record(target: Target, options: Options, look: Survey, final: Survey, at: s
     known = {**target.states, **(latest.states if latest else {}), **planned}
     orders = [options.order, latest.highest_order if latest else None]
     return Release(
-        number=latest.number + 1 if latest else 1,
+        number=_number(look),
         at=at,
         who=options.who,
         commit=options.commit or target.commit,
@@ -160,6 +164,7 @@ async def _put_back(
         try:
             now = await server.read(environment, names)
             restored = await apply.restore(server, look.plan, look.live, now, step)
+            await release.withdraw(server, environment, _number(look))
         except DeployerError:
             raise  # the lock is somebody else's by now
         except Exception as error:

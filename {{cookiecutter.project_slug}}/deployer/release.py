@@ -87,14 +87,25 @@ async def find(server: Server, environment: Environment, number: int | None) -> 
 
 
 async def record(server: Server, environment: Environment, release: Release) -> None:
-    """Write a release to the server."""
+    """Write a release to the server, once: the answer to a first try may have been lost."""
     body = {
         "key": _key(environment),
         "type": "markdown",
-        "description": f"Release {release.number} of {environment.project} in {environment.name}",
+        "description": _title(environment, release.number),
         "data": _markdown(environment, release),
     }
-    await server.request("POST", "/artifacts/", json=body)
+    made = await server.request("POST", "/artifacts/", json=body)
+    await withdraw(server, environment, release.number, kept=made["id"])
+
+
+async def withdraw(
+    server: Server, environment: Environment, number: int, kept: str | None = None
+) -> None:
+    """Delete the records of one release but one: all, where the deploy did not come to its end."""
+    body = {**_where(environment), "sort": "CREATED_DESC", "limit": 10}
+    for row in await server.request("POST", "/artifacts/filter", json=body):
+        if row["description"] == _title(environment, number) and row["id"] != kept:
+            await server.request("DELETE", f"/artifacts/{row['id']}")
 
 
 async def delete_all(server: Server, environment: Environment) -> int:
@@ -113,6 +124,10 @@ def summarise(plan: Plan) -> str:
 
 def _key(environment: Environment) -> str:
     return f"release-{environment.key}"
+
+
+def _title(environment: Environment, number: int) -> str:
+    return f"Release {number} of {environment.project} in {environment.name}"
 
 
 def _where(environment: Environment) -> dict[str, Any]:
