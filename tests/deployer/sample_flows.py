@@ -1,6 +1,10 @@
 """Flows for catalogs: they are deployed, never run."""
 
+from datetime import date
+from typing import Any
+
 from prefect import flow
+from pydantic import BaseModel, Field
 
 
 @flow
@@ -27,6 +31,39 @@ def typed(items: list[int], ratio: float = 0.5, note: str | None = None) -> None
 @flow
 def bare() -> None:  # noqa: D103 - a flow without a docstring
     pass
+
+
+class Lenient(BaseModel):
+    """A model with a default."""
+
+    size: int = 2
+
+
+class Aliased(BaseModel):
+    """A model whose field has another name in JSON."""
+
+    number: int = Field(alias="theNumber")
+    inner: Lenient
+
+
+@flow(name="a flow that one test alone uses")
+def own(rows: int = 1) -> None:
+    """Do nothing."""
+
+
+@flow
+def anything(x: Any = 5) -> None:
+    """Do nothing with whatever there is."""
+
+
+@flow
+def modelled(model: Aliased) -> None:
+    """Do nothing with a model."""
+
+
+@flow
+def dated(day: date) -> None:
+    """Do nothing on a day."""
 
 
 FLOWS = [plain, anywhere, typed, bare]

@@ -141,7 +141,9 @@ def test_the_help_of_a_command_explains_its_options_and_shows_an_example(
         (("plan", "local", "--imgae", "x"), "unrecognized arguments: --imgae x"),
         (("plan", "local", "--format", "xml"), "invalid choice: 'xml'"),
         (("deploy", "local", "--timeout", "soon"), "invalid float value: 'soon'"),
-        (("rollback", "local", "--to", "yesterday"), "invalid int value: 'yesterday'"),
+        (("rollback", "local", "--to", "yesterday"), "--to: 'yesterday' is no number from 1"),
+        (("rollback", "local", "--to", "0"), "--to: '0' is no number from 1"),
+        (("releases", "local", "--limit", "-1"), "--limit: '-1' is no number from 1"),
     ],
 )
 def test_a_usage_error_is_a_sentence_and_never_reads_as_changes(

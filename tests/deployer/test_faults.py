@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -11,12 +12,13 @@ import textwrap
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from deployer import lock, release
 from deployer.catalog import Deployment
+from deployer.deploy import Options, deploy
 from deployer.errors import DeployerError
+from deployer.server import Server
 from prefect.schedules import Cron, Interval
 
 from tests.baking import ROOT, TEMPLATE_FOLDER
@@ -176,9 +178,7 @@ def test_a_deployer_that_is_waited_for_too_long_is_named(server: PrefectServer) 
     world = World(server)
     started, finish = threading.Event(), threading.Event()
 
-    async def hold(connection: Any) -> None:
-        import asyncio
-
+    async def hold(connection: Server) -> None:
         async with lock.held(connection, world.environment, "Ada", 1, lambda _: None):
             started.set()
             while not finish.is_set():
@@ -208,6 +208,17 @@ def take_over(world: World) -> None:
     world.call("DELETE", f"/variables/{mine['id']}")
     body = {"name": mine["name"], "value": {"holder": "Bob", "token": "b"}}
     world.call("POST", "/variables/", body)
+
+
+@pytest.mark.parametrize("value", ["kept for the week-end", None, 7])
+def test_a_lock_that_somebody_made_by_hand_holds_too(server: PrefectServer, value: object) -> None:
+    world = World(server)
+    name = f"deployer-lock-{world.environment.key}"
+    world.call("POST", "/variables/", {"name": name, "value": value})
+
+    with pytest.raises(DeployerError, match=f"{value} is deploying here"):
+        world.deploy(BEFORE, lock_timeout=0)
+    assert world.states() == {}
 
 
 def test_a_deployer_that_lost_its_lock_writes_nothing_more(
@@ -354,6 +365,28 @@ def test_an_interrupted_deploy_puts_back_what_was_there(server: PrefectServer, s
     assert process.returncode != 0
     assert world.states() == before
     world.deploy(AFTER, lock_timeout=5)
+
+
+def test_who_interrupts_is_told_what_was_put_back(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy(BEFORE)
+    before = world.states()
+    said: list[str] = []
+
+    def say(message: str) -> None:
+        said.append(message)
+        if message.startswith("2/"):
+            raise asyncio.CancelledError
+
+    async def work(connection: Server) -> None:
+        options = Options(verify=False)
+        await deploy(connection, world.environment, world.target(AFTER), options, say)
+
+    with pytest.raises(asyncio.CancelledError):
+        world.run(work)
+
+    assert said[-1] == "The server holds what it held before: put back 1 deployments."
+    assert world.states() == before
 
 
 def a_deployer_behind(world: World, api_url: str) -> subprocess.Popen[str]:

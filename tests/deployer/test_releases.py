@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -11,8 +13,8 @@ from deployer.answers import server_time
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
 
-from tests.deployer.sample_flows import anywhere, plain
-from tests.deployer.world import World, requests
+from tests.deployer.sample_flows import anywhere, own, plain
+from tests.deployer.world import POOL, World, requests
 from tests.support.server import PrefectServer
 
 
@@ -114,3 +116,78 @@ def test_what_only_leaves_alone_stays_paused_even_where_no_release_knows_it(
     world.deploy([catalog[0], *rows(3)])
 
     assert world.states()[world.key(catalog[0])]["paused"]
+
+
+def test_a_release_whose_work_pool_is_gone_is_refused_before_anything_is_written(
+    server: PrefectServer,
+) -> None:
+    world = World(server, work_pool="a pool of its own")
+    world.deploy(rows(1))
+    world.environment = replace(world.environment, work_pool=POOL)
+    world.deploy(rows(2))
+    before = world.states()
+    world.call("DELETE", "/work_pools/a%20pool%20of%20its%20own")
+
+    with pytest.raises(DeployerError, match=r"^The release uses the work pool 'a pool of its own'"):
+        world.roll_back(1)
+
+    assert world.states() == before
+
+
+def test_what_is_deleted_meanwhile_is_made_again(server: PrefectServer) -> None:
+    world = World(server)
+    queue = f"queue {world.number}"
+    world.deploy([Deployment(own, "main", parameters={"rows": 1}, work_queue_name=queue)])
+    earlier = world.states()
+    world.deploy([Deployment(own, "main", parameters={"rows": 2})])
+    (live,) = world.live().values()
+    world.call("DELETE", f"/work_pools/{quote(POOL)}/queues/{quote(queue)}")
+    world.call("DELETE", f"/flows/{live.row['flow_id']}")
+
+    world.roll_back(1)
+
+    assert world.states() == earlier
+
+
+def test_only_may_name_what_leaves(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy([*rows(1), Deployment(plain, "leaves")])
+
+    done = world.deploy(rows(2), only="*/leaves*")
+
+    assert done.release
+    ((key, state),) = world.states().items()
+    assert (key, state["parameters"]) == (world.key(rows(1)[0]), {"rows": 1})
+    with pytest.raises(DeployerError, match="matches no deployment"):
+        world.deploy(rows(2), only="*/leaves*")
+
+
+def test_more_releases_than_one_answer_holds_are_listed(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "PAGE", 2)
+    world = World(server)
+    for number in range(1, 6):
+        world.deploy(rows(number))
+
+    def numbers(limit: int) -> list[int]:
+        found = world.run(lambda server: release.recent(server, world.environment, limit))
+        return [each.number for each in found]
+
+    assert numbers(3) == [5, 4, 3]
+    assert numbers(4) == [5, 4, 3, 2]
+    assert numbers(1000) == [5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("text", [None, "by hand", "\n\n```json\n[]\n"])
+def test_a_record_that_was_changed_by_hand_is_named(
+    server: PrefectServer, text: str | None
+) -> None:
+    world = World(server)
+    world.deploy(rows(1))
+    where = {"artifacts": {"key": {"any_": [f"release-{world.environment.key}"]}}}
+    (record,) = world.call("POST", "/artifacts/filter", where)
+    world.call("PATCH", f"/artifacts/{record['id']}", {"data": text})
+
+    with pytest.raises(DeployerError, match=rf"{record['id']}.*delete it in the UI"):
+        world.deploy(rows(2))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
 
 import pytest
+from deployer import verify
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
-from deployer.verify import SmokeRun, smoke_runs
+from deployer.server import Server
+from deployer.verify import SmokeRun, smoke_runs, worker
 
 from tests.deployer.sample_flows import plain
-from tests.deployer.world import World
+from tests.deployer.world import POOL, World, quiet
 from tests.support.server import PrefectServer
 
 Act = Callable[[World, str], None]
@@ -68,3 +73,60 @@ def test_a_run_that_somebody_deletes_is_not_waited_for(server: PrefectServer) ->
 
     with pytest.raises(DeployerError, match="Somebody deleted the smoke runs of plain/main"):
         smoke_run(World(server), delete)
+
+
+def test_a_run_that_is_being_created_when_somebody_interrupts_is_cancelled_too(
+    server: PrefectServer,
+) -> None:
+    world = World(server)
+    world.deploy([Deployment(plain, "main")])
+    ((key, live),) = world.live().items()
+
+    async def work(connection: Server) -> None:
+        create = connection.client.create_flow_run_from_deployment
+        task = asyncio.ensure_future(smoke_runs(connection, {key: (live, {})}, 30, quiet))
+
+        async def interrupted(*args: Any, **kwargs: Any) -> Any:
+            run = await create(*args, **kwargs)
+            task.cancel()
+            await asyncio.sleep(0.1)  # while the answer is on its way
+            return run
+
+        connection.client.create_flow_run_from_deployment = interrupted  # type: ignore[method-assign]
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        world.run(work)
+
+    where = {"deployments": {"id": {"any_": [live.id]}}}
+    (run,) = world.call("POST", "/flow_runs/filter", where)
+    assert run["state_type"] in ("CANCELLING", "CANCELLED")
+
+
+def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "PATIENCE", 2)
+    world = World(server)
+    queue = f"queue {world.number}"
+    entry = Deployment(plain, "main", smoke={}, work_queue_name=queue)
+
+    def poll(name: str) -> None:
+        body = {"work_queue_names": [name]}
+        world.call("POST", f"/work_pools/{quote(POOL)}/get_scheduled_flow_runs", body)
+
+    poll("default")
+    with pytest.raises(DeployerError, match=f"No worker polls the work queue '{queue}' of the"):
+        world.deploy([entry], verify=True)
+
+    poll(queue)
+    world.run(lambda connection: worker(connection, POOL, queue))
+
+    path = f"/work_pools/{quote(POOL)}/queues/{quote(queue)}"
+    world.call("PATCH", path, {"is_paused": True})
+    with pytest.raises(DeployerError, match=f"{queue} is paused"):
+        world.deploy([entry], verify=True)
+
+    world.call("DELETE", path)
+    with pytest.raises(DeployerError, match=f"no work pool '{POOL}' with a work queue '{queue}'"):
+        world.run(lambda connection: worker(connection, POOL, queue))

@@ -62,7 +62,8 @@ def _detail(response: httpx.Response) -> str:
         return response.reason_phrase
     if not isinstance(data, dict):
         return response.reason_phrase
-    detail = data.get("detail") or data.get("exception_message") or data.get("exception_detail")
+    detail = data.get("detail") or data.get("exception_detail") or data.get("exception_message")
     if isinstance(detail, list):  # FastAPI's errors carry the whole input: keep place and message
-        return "; ".join(f"{'.'.join(map(str, e.get('loc', ())))}: {e.get('msg')}" for e in detail)
-    return str(detail or response.reason_phrase).splitlines()[0][:300]
+        places = [".".join(map(str, each.get("loc", ()))) for each in detail]
+        detail = "; ".join(f"{p}: {e.get('msg')}" for p, e in zip(places, detail, strict=True))
+    return str(detail or response.reason_phrase).splitlines()[0][:300].rstrip(".")

@@ -126,4 +126,5 @@ def with_leaving(change: Change) -> State:
 def switched_off(state: State) -> State:
     """Return a state that starts no runs."""
     schedules = {slug: {**each, "active": False} for slug, each in state["schedules"].items()}
-    return {**state, "paused": True, "schedules": schedules}
+    triggers = {name: {**each, "enabled": False} for name, each in state["triggers"].items()}
+    return {**state, "paused": True, "schedules": schedules, "triggers": triggers}

@@ -63,7 +63,7 @@ async def deploy(
         DeployerError: something is refused before the first write, or failed and was put back.
     """
     clock = Clock()
-    look = await survey(server, environment, target, options.only)
+    look = guards.matched(await survey(server, environment, target, options.only), options.only)
     clock("plan")
     if look.plan.empty:
         return Outcome(look.plan, seconds=clock.seconds, ids=_ids(look))
@@ -77,6 +77,8 @@ async def deploy(
             look = await survey(server, environment, target, options.only, foreign)
         if look.plan.empty:
             return Outcome(look.plan, seconds=clock.seconds, ids=_ids(look))
+        if target.entries is None:
+            await guards.require_pools(server, look.plan)
 
         async def step(message: str) -> None:
             await mine.confirm()
@@ -89,6 +91,7 @@ async def deploy(
                 raise
             restored = await finish(_put_back(server, environment, look, step))
             if not isinstance(error, Exception):
+                say(restored)
                 raise  # interrupted: nothing to explain
             problems = error.problems if isinstance(error, DeployerError) else (explain(error),)
             raise DeployerError(*problems, restored) from error
@@ -110,7 +113,7 @@ async def _transaction(
     after = await survey(server, environment, target, options.only)
     if options.verify:
         smoke = after.smoke(target)
-        runs = await verify.check(server, environment, smoke, options.timeout, say)
+        runs = await verify.check(server, smoke, options.timeout, say)
         clock("verify")
     await apply.prune(server, look.plan, after.live, step)
     final = await survey(server, environment, target, options.only)

@@ -133,7 +133,8 @@ def select(environments: dict[str, Environment], name: str, label: str | None) -
         )
     full = f"{name}-{label}"
     for other in environments.keys() - {name}:
-        if full == other or (environments[other].wants_label and full.startswith(f"{other}-")):
+        longer = environments[other].wants_label and len(other) > len(name)  # which it belongs to
+        if full == other or (longer and full.startswith(f"{other}-")):
             raise DeployerError(
                 f"--name {label!r} makes {name} share {full} with [{other}] of {FILE}: "
                 "choose another label."

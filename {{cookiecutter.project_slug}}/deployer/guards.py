@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from prefect.exceptions import ObjectNotFound
+
 from deployer.errors import DeployerError
 from deployer.plan import Plan
 from deployer.release import Release
 from deployer.server import Live, Server
+from deployer.survey import Survey
 
 BRAKE_FROM = 5  # owned deployments below which deleting many of them is nothing unusual
 
@@ -29,6 +32,34 @@ async def foreign(server: Server, wanted: Plan, adopt: bool) -> dict[str, Live]:
             )
         )
     return found
+
+
+async def require_pools(server: Server, wanted: Plan) -> None:
+    """Look for the work pools of a recorded release, which may have been deleted since.
+
+    Raises:
+        DeployerError: one was.
+    """
+    pools = {change.after["work_pool"] for change in wanted.changes if change.after}
+    for pool in sorted(pools):
+        try:
+            await server.client.read_work_pool(pool)
+        except ObjectNotFound:
+            raise DeployerError(
+                f"The release uses the work pool {pool!r}, which is not on the server any more: "
+                "create it again, or choose another release with --to."
+            ) from None
+
+
+def matched(look: Survey, only: str | None) -> Survey:
+    """Return what was found where the glob of `--only` matches anything.
+
+    Raises:
+        DeployerError: it does not.
+    """
+    if only and not look.plan.changes:
+        raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
+    return look
 
 
 def refuse_older(latest: Release | None, order: int | None) -> None:

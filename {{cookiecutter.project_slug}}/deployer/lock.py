@@ -124,7 +124,7 @@ async def _take(
             continue
         if lock.value == wanted.value:
             return Lock(server, lock.id, sent)  # only the answer to creating it was lost
-        other = lock.value.get("holder")
+        other = lock.value.get("holder") if isinstance(lock.value, dict) else lock.value
         if (await server.now() - lock.updated).total_seconds() > EXPIRY:
             say(f"the lock of {other} has expired: taking over")
             with suppress(PrefectHTTPStatusError):  # somebody else was faster

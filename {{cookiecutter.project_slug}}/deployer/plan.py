@@ -107,12 +107,19 @@ def settle(wanted: State, before: State | None, recorded: State | None) -> State
 def difference(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
     """Return every value that differs between two JSON values, by dotted path: (old, new).
 
-    A key that one side does not have counts as None.
+    A key with None and no key are not the same, but for the fields of a state: a parameter that is
+    left out has the flow's default. Where only that differs, the values are shown as a whole.
     """
     if isinstance(before, dict) and isinstance(after, dict):
         found: dict[str, tuple[Any, Any]] = {}
         for key in sorted(before.keys() | after.keys()):
             inner = f"{path}.{key}" if path else key
             found |= difference(before.get(key), after.get(key), inner)
-        return found
-    return {} if before == after else {path: (before, after)}
+        if found or not path or before.keys() == after.keys():
+            return found
+    lists = isinstance(before, list) and isinstance(after, list)
+    if lists and len(before) == len(after):
+        same = not any(difference(*pair, path) for pair in zip(before, after, strict=True))
+    else:  # to Python True is 1
+        same = before == after and isinstance(before, bool) == isinstance(after, bool)
+    return {} if same else {path: (before, after)}

@@ -13,6 +13,7 @@ from deployer.server import Server
 from deployer.state import State
 
 FENCE = "\n\n```json\n"
+PAGE = 10
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,15 @@ async def recent(
     Raises:
         DeployerError: a record was made by a newer deployer or changed by hand.
     """
-    body = {**_where(environment), "sort": "CREATED_DESC", "limit": limit, "offset": skip}
-    rows = await server.request("POST", "/artifacts/filter", json=body)
-    return [_parse(row) for row in rows]
+    found: list[Release] = []
+    body = {**_where(environment), "sort": "CREATED_DESC"}
+    while len(found) < limit:  # a record holds all of its release, so only a few are read at once
+        part = {"limit": min(PAGE, limit - len(found)), "offset": skip + len(found)}
+        rows = await server.request("POST", "/artifacts/filter", json={**body, **part})
+        found += [_parse(row) for row in rows]
+        if len(rows) < part["limit"]:
+            break
+    return found
 
 
 async def find(server: Server, environment: Environment, number: int | None) -> Release:
@@ -73,8 +80,7 @@ async def find(server: Server, environment: Environment, number: int | None) -> 
         DeployerError: there is none.
     """
     before = seen = 0
-    # A record holds all of its release, so only a few are read at once.
-    while page := await recent(server, environment, 10, seen):
+    while page := await recent(server, environment, PAGE, seen):
         before = before or page[0].again or page[0].number
         for each in page:
             if each.number == number if number else each.verified and each.number < before:
@@ -137,7 +143,7 @@ def _where(environment: Environment) -> dict[str, Any]:
 def _parse(row: dict[str, Any]) -> Release:
     try:
         return Release(**json.loads(row["data"].split(FENCE, 1)[1].split("\n", 1)[0]))
-    except (IndexError, TypeError, ValueError):
+    except (AttributeError, IndexError, TypeError, ValueError):
         raise DeployerError(
             f"The release record {row['key']} ({row['id']}) cannot be read: "
             "it was changed by hand, or made by a newer deployer; delete it in the UI."

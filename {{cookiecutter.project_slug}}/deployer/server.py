@@ -155,8 +155,15 @@ class Server:
         return {states.key(each.state): each for each in found}
 
     async def delete(self, live: Live) -> None:
-        """Delete a deployment; one that is gone already is fine."""
+        """Delete a deployment and its automations; one that is gone already is fine."""
+        await self.delete_automations(live.id)
         await self._delete(f"/deployments/{live.id}")
+
+    async def delete_automations(self, identity: str) -> str:
+        """Delete the automations of a deployment, which outlive it; return who owned them."""
+        resource = f"prefect.deployment.{identity}"
+        await self.client.delete_resource_owned_automations(resource)
+        return resource
 
     async def delete_schedule(self, live: Live, schedule_id: str) -> None:
         """Delete one schedule of a deployment; one that is gone already is fine."""

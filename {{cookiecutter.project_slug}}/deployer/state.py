@@ -179,12 +179,13 @@ def _declared_trigger(trigger: Any) -> dict[str, Any]:
 
 
 def _trigger(automation: dict[str, Any]) -> dict[str, Any]:
-    """An automation without what differs from one server to the next: its ids."""
+    """An automation without what differs from one server to the next: ids, order of sets."""
 
     def strip(value: Any) -> Any:
         if isinstance(value, dict):
             ids = ("id", "created", "updated", "deployment_id", "owner_resource")
-            return {k: strip(v) for k, v in value.items() if k not in ids}
+            sets = {k: sorted(value[k]) for k in ("after", "expect", "for_each") if k in value}
+            return {k: strip(v) for k, v in {**value, **sets}.items() if k not in ids}
         return [strip(v) for v in value] if isinstance(value, list) else value
 
     stripped: dict[str, Any] = strip(automation)

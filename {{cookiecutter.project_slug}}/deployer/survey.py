@@ -8,7 +8,6 @@ from typing import Any
 
 from deployer import plan, release
 from deployer.environment import Environment
-from deployer.errors import DeployerError
 from deployer.plan import Plan
 from deployer.release import Release
 from deployer.server import Live, Server
@@ -53,8 +52,4 @@ async def survey(
     if only:
         wanted = {key: each for key, each in wanted.items() if fnmatchcase(key, only)}
         found = {key: each for key, each in found.items() if fnmatchcase(key, only)}
-        if not wanted and not found:
-            raise DeployerError(
-                f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME."
-            )
     return Survey(plan.make(wanted, found, latest.states if latest else None), live, latest)

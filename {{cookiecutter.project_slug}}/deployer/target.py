@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from deployer import state
 from deployer.catalog import Deployment
 from deployer.environment import Environment
@@ -46,7 +48,7 @@ def from_catalog(
         key = state.key(declared)
         entries[key], states[key] = entry, declared
         if entry.smoke is not None:
-            smoke[key] = entry.smoke
+            smoke[key] = to_jsonable_python(entry.smoke)
     return Target(states, smoke, entries, image, commit)
 
 

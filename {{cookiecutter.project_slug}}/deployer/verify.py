@@ -16,8 +16,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 from prefect.utilities.urls import url_for
 
-from deployer.environment import Environment
 from deployer.errors import DeployerError
+from deployer.finish import finish
 from deployer.server import Live, Server
 
 FRESH = 60  # seconds since a worker's last poll; workers poll every 15
@@ -49,41 +49,42 @@ class SmokeRun:
 
 async def check(
     server: Server,
-    environment: Environment,
     smoke: dict[str, tuple[Live, dict[str, Any]]],
     timeout: float,
     say: Callable[[str], None],
 ) -> list[SmokeRun]:
-    """Wait for a worker, then for the smoke runs; without smoke runs no worker is asked for."""
+    """Wait for a worker of each queue, then for the smoke runs."""
     if not smoke:
         return []
-    await worker(server, environment)
+    places = [(live.state["work_pool"], live.state["work_queue"]) for live, _ in smoke.values()]
+    for pool, queue in dict.fromkeys(places):
+        await worker(server, pool, queue)
     return await smoke_runs(server, smoke, timeout, say)
 
 
-async def worker(server: Server, environment: Environment) -> None:
-    """Wait some seconds for a worker that polls the environment's queue.
+async def worker(server: Server, pool_name: str, queue_name: str) -> None:
+    """Wait some seconds for a worker that polls a queue.
 
     Raises:
         DeployerError: there is no such pool or queue, it is paused, or nobody polls it.
     """
-    pool_name, queue_name = environment.work_pool, environment.work_queue or "default"
-    try:
-        pool = await server.client.read_work_pool(pool_name)
-    except ObjectNotFound:
-        raise DeployerError(
-            f"There is no work pool {pool_name!r}: run `python -m deployer setup`."
-        ) from None
-    if pool.is_push_pool or pool.is_managed_pool:
-        return
     deadline = time.monotonic() + PATIENCE
     while True:
-        queue = await server.client.read_work_queue_by_name(queue_name, pool_name)
+        try:
+            pool = await server.client.read_work_pool(pool_name)
+            queue = await server.client.read_work_queue_by_name(queue_name, pool_name)
+        except ObjectNotFound:
+            raise DeployerError(
+                f"There is no work pool {pool_name!r} with a work queue {queue_name!r}: "
+                "run `python -m deployer setup`, then deploy."
+            ) from None
         for what, paused in (("pool", pool.is_paused), ("queue", queue.is_paused)):
             if paused:
                 raise DeployerError(
                     f"The work {what} of {pool_name}/{queue_name} is paused: resume it in the UI."
                 )
+        if pool.is_push_pool or pool.is_managed_pool:
+            return
         polled = queue.last_polled
         if polled and (await server.now() - polled).total_seconds() < FRESH:
             return
@@ -119,10 +120,7 @@ async def smoke_runs(
     created: dict[str, str] = {}
     try:
         for key, (live, parameters) in runs.items():
-            run = await server.client.create_flow_run_from_deployment(
-                UUID(live.id), parameters=parameters, tags=["smoke"], idempotency_key=str(uuid4())
-            )
-            created[str(run.id)] = key
+            await finish(_start(server, key, live.id, parameters, created))
         rows = await _wait(server, created, started + timeout, say)
     except BaseException:
         for identity in created:
@@ -133,6 +131,15 @@ async def smoke_runs(
     if failed := [run for run in finished if run.logs]:
         raise DeployerError(*(_failure(run) for run in failed))
     return finished
+
+
+async def _start(
+    server: Server, key: str, identity: str, parameters: dict[str, Any], created: dict[str, str]
+) -> None:
+    run = await server.client.create_flow_run_from_deployment(
+        UUID(identity), parameters=parameters, tags=["smoke"], idempotency_key=str(uuid4())
+    )
+    created[str(run.id)] = key
 
 
 async def _wait(

@@ -49,7 +49,7 @@ def options(entry: Deployment, state: State) -> dict[str, Any]:
             each.model_copy(update={"enabled": state["triggers"][each.name]["enabled"]})
             for each in entry.options.get("triggers") or []
         ],
-        "parameters": dict(entry.options.get("parameters") or {}),
+        "parameters": state["parameters"],
         "description": state["description"],
         "tags": state["tags"],
         "version": state["version"],
@@ -102,8 +102,7 @@ async def _put_schedules(server: Server, state: State, live: Live) -> None:
 
 
 async def _put_triggers(server: Server, state: State, identity: str) -> None:
-    resource = f"prefect.deployment.{identity}"
-    await server.client.delete_resource_owned_automations(resource)
+    resource = await server.delete_automations(identity)
     for automation in state["triggers"].values():
         actions = [{**each, "deployment_id": identity} for each in automation["actions"]]
         body = {**automation, "actions": actions, "owner_resource": resource}

@@ -8,6 +8,13 @@ from typing import Any, NoReturn
 
 from deployer.cli import commands
 
+
+def _from_1(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
+
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "--name": {"help": "fills {name}: which preview, such as pr-7"},
     "--work-pool": {"help": "another work pool than the environment's"},
@@ -42,8 +49,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "default": 50,
     },
     "--run-url": {"help": "address of the pipeline's run, for the record"},
-    "--limit": {"help": "how many", "type": int, "default": 20},
-    "--to": {"help": "the release; default the last verified one before", "type": int},
+    "--limit": {"help": "how many", "type": _from_1, "default": 20},
+    "--to": {"help": "the release; default the last verified one before", "type": _from_1},
     "--yes": {"help": "needed but for one preview", "action": "store_true"},
     "--all-but": {"help": "every preview there is but these", "nargs": "*", "metavar": "NAME"},
 }

@@ -62,7 +62,7 @@ def setup(args: argparse.Namespace) -> int:
 
 def plan(args: argparse.Namespace) -> int:
     """Show what a deploy would change."""
-    from deployer import release, survey, target
+    from deployer import guards, release, survey, target
     from deployer.cli import render
     from deployer.cli.mask import hide
     from deployer.plan import Plan
@@ -77,7 +77,8 @@ def plan(args: argparse.Namespace) -> int:
             settled, wanted = chosen, target.from_release(released[0])
         else:
             settled, wanted = await declared(server, args, chosen, catalog)
-        return (await survey.survey(server, settled, wanted, args.only)).plan
+        look = await survey.survey(server, settled, wanted, args.only)
+        return guards.matched(look, args.only).plan
 
     found = act(work)
     made = hide(found or Plan(()), secret_values(chosen))
@@ -112,7 +113,7 @@ def _report(args: argparse.Namespace, chosen: Environment, outcome: Outcome) -> 
 
 def verify(args: argparse.Namespace) -> int:
     """Check that a worker polls and run the smoke runs."""
-    from deployer import survey, verify
+    from deployer import guards, survey, verify
     from deployer.cli import render
 
     chosen, catalog = checked(args)
@@ -120,7 +121,8 @@ def verify(args: argparse.Namespace) -> int:
     async def work(server: Server) -> Any:
         settled, wanted = await declared(server, args, chosen, catalog)
         look = await survey.survey(server, settled, wanted, args.only)
-        return await verify.check(server, settled, look.smoke(wanted), args.timeout, say)
+        smoke = guards.matched(look, args.only).smoke(wanted)
+        return await verify.check(server, smoke, args.timeout, say)
 
     print(render.runs_text(act(work)))
     return 0

@@ -1,0 +1,32 @@
+"""Which previews a sweep takes away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from deployer import environment
+from deployer.catalog import Deployment
+from deployer.destroy import sweep
+
+from tests.deployer.sample_flows import plain
+from tests.deployer.world import World, quiet
+from tests.support.server import PrefectServer
+
+
+def test_an_environment_that_is_called_like_a_preview_is_none(server: PrefectServer) -> None:
+    world = World(server)
+    preview = replace(world.environment, name="preview", name_suffix=f" {world.number}-{{name}}")
+    eu = replace(preview, name="preview-eu", name_suffix=f" {world.number} in the EU")
+    asia = replace(preview, name="preview-asia", name_suffix=f" {world.number} {{name}} in Asia")
+    known = {each.name: each for each in (preview, eu, asia)}
+    catalog = [Deployment(plain, "main")]
+    for table, label in ((preview, "pr-1"), (preview, "pr-10"), (eu, None), (asia, "pr-1")):
+        world.environment = environment.select(known, table.name, label)
+        world.deploy(catalog)
+
+    done = world.run(lambda to: sweep(to, known, "preview", ["pr-10"], "a test", 60, quiet))
+
+    assert done == [f"deleted plain/main {world.number}-pr-1", "deleted 1 release records"]
+    for table, label in ((preview, "pr-10"), (eu, None), (asia, "pr-1")):
+        world.environment = environment.select(known, table.name, label)
+        assert len(world.states()) == 1, table.name

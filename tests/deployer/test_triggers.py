@@ -1,0 +1,80 @@
+"""Automations of deployments: seen, kept, and gone with what they start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from deployer import state as states
+from deployer.apply import switched_off
+from deployer.catalog import Deployment
+from deployer.errors import DeployerError
+from prefect.events import DeploymentEventTrigger
+
+from tests.deployer.sample_flows import plain
+from tests.deployer.world import World
+from tests.support.server import PrefectServer
+
+
+def triggered(name: str, **options: Any) -> Deployment:
+    """Return an entry with a trigger that waits for several events."""
+    trigger = DeploymentEventTrigger(
+        name="a trigger", expect={"b", "a", "c", "e", "d"}, for_each={"y", "x", "z"}
+    )
+    return Deployment(plain, name, triggers=[trigger], **options)
+
+
+def automations(world: World, *deployments: str) -> set[str]:
+    """Return which of these deployments have an automation that starts them."""
+    where = {"automations": {"name": {"any_": ["a trigger"]}}, "limit": 200}
+    rows = world.call("POST", "/automations/filter", where)
+    return {row["actions"][0]["deployment_id"] for row in rows} & {*deployments}
+
+
+def test_the_order_of_a_set_is_no_difference(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy([triggered("main")])
+
+    assert world.plan([triggered("main")]).empty
+    (state,) = world.states().values()
+    # Another process has its sets in another order.
+    (automation,) = state["triggers"].values()
+    assert automation["trigger"]["expect"] == ["a", "b", "c", "d", "e"]
+    assert automation["trigger"]["for_each"] == ["x", "y", "z"]
+
+
+def test_automations_go_with_their_deployment(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy([triggered("one"), triggered("two"), triggered("three")])
+    ids = [each.id for each in world.live().values()]
+    assert automations(world, *ids) == {*ids}
+
+    world.deploy([triggered("one"), Deployment(plain, "two")])
+    (kept,) = automations(world, *ids)
+    assert kept == world.live()[world.key(triggered("one"))].id
+    world.destroy()
+
+    assert automations(world, *ids) == set()
+
+
+def test_a_deploy_that_is_refused_leaves_no_automation_behind(server: PrefectServer) -> None:
+    world = World(server)
+    before = world.call("POST", "/automations/count")
+    refused = Deployment(plain, "refused", job_variables={"stream_output": "perhaps"})
+
+    with pytest.raises(DeployerError, match="refused"):
+        world.deploy([triggered("new"), refused])
+
+    assert world.states() == {}
+    assert world.call("POST", "/automations/count") == before
+
+
+def test_what_leaves_is_started_by_no_event_while_the_rest_is_verified(
+    server: PrefectServer,
+) -> None:
+    world = World(server)
+    entry = triggered("leaves")
+
+    off = switched_off(states.declared(entry, world.environment))
+
+    assert [each["enabled"] for each in off["triggers"].values()] == [False]

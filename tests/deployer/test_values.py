@@ -1,0 +1,67 @@
+"""Values that look the same and are not: whatever the catalog says arrives, and is seen."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from deployer.catalog import Deployment
+from deployer.check.catalog import check
+from deployer.plan import difference
+
+from tests.deployer.sample_flows import Aliased, Lenient, anything, dated, modelled
+from tests.deployer.world import World
+from tests.support.server import PrefectServer
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({}, {"x": None}), ({"x": 1}, {"x": True}), ({"x": [{"y": 0}]}, {"x": [{"y": False}]})],
+    ids=["left out and None", "1 and True", "0 and False in a list"],
+)
+def test_a_parameter_that_only_looks_the_same_is_deployed(
+    server: PrefectServer, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    world = World(server)
+    world.deploy([Deployment(anything, "main", parameters=before)])
+    catalog = [Deployment(anything, "main", parameters=after)]
+
+    (change,) = world.plan(catalog).changes
+    assert change.action == "update"
+    assert change.fields
+    world.deploy(catalog)
+
+    (state,) = world.states().values()
+    assert repr(state["parameters"]) == repr(after)
+    assert world.plan(catalog).empty
+
+
+def test_where_only_a_none_is_new_the_whole_is_shown() -> None:
+    before = {"parameters": {"a": 1}}
+
+    assert difference(before, {"parameters": {"a": 1, "x": None}}) == {
+        "parameters": ({"a": 1}, {"a": 1, "x": None})
+    }
+
+
+def test_models_arrive_as_their_schema_wants_them(server: PrefectServer) -> None:
+    world = World(server)
+    model = Aliased(theNumber=1, inner=Lenient())
+    catalog = [Deployment(modelled, "main", parameters={"model": model})]
+    assert check(catalog) == []
+
+    world.deploy(catalog)
+
+    (state,) = world.states().values()
+    assert state["parameters"] == {"model": {"theNumber": 1, "inner": {"size": 2}}}
+    assert modelled.validate_parameters(state["parameters"]) == {"model": model}
+
+
+def test_smoke_parameters_may_be_whatever_the_flow_takes(server: PrefectServer) -> None:
+    world = World(server)
+
+    done = world.deploy([Deployment(dated, "main", smoke={"day": date(2024, 2, 29)})])
+
+    assert done.release
+    assert done.release.smoke == {world.key(Deployment(dated, "main")): {"day": "2024-02-29"}}
