@@ -19,6 +19,7 @@ from deployer.catalog import Deployment
 from deployer.deploy import Options, deploy
 from deployer.errors import DeployerError
 from deployer.server import Server
+from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron, Interval
 
 from tests.baking import ROOT, TEMPLATE_FOLDER
@@ -416,3 +417,21 @@ def test_a_server_that_restarts_in_the_middle_ends_in_all_or_nothing(
         world.deploy(AFTER, lock_timeout=30)
 
         assert world.plan(AFTER).empty
+
+
+def test_an_automation_whose_creation_gets_no_answer_does_not_act_twice(
+    server: PrefectServer,
+) -> None:
+    catalog = [
+        Deployment(plain, "main", triggers=[DeploymentEventTrigger(name="a trigger", expect={"a"})])
+    ]
+    world = World(server)
+    with Proxy(server.api_url, "cut", 2, path="/automations/") as proxy:
+        world.api_url = proxy.api_url
+        with pytest.raises(DeployerError, match="does not hold what was deployed: plain/main"):
+            world.deploy(catalog)
+        assert proxy.writes.count("POST /api/automations/") == 2
+        assert world.states() == {}
+
+        world.deploy(catalog)
+        assert world.plan(catalog).empty

@@ -106,7 +106,7 @@ def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | Non
         "schedules": {
             each["slug"] or each["id"]: _live_schedule(each) for each in row["schedules"]
         },
-        "triggers": {each["name"]: _trigger(each) for each in automations or ()},
+        "triggers": _live_triggers(automations or []),
         "pull_steps": row.get("pull_steps") or [],
     }
 
@@ -176,6 +176,15 @@ def _declared_trigger(trigger: Any) -> dict[str, Any]:
     copy = trigger.model_copy()
     copy.set_deployment_id(UUID(int=0))  # it wants one, and ids are left out again
     return _trigger(copy.as_automation().model_dump(mode="json"))
+
+
+def _live_triggers(automations: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return automations by name, and one of the same name beside it: both would act."""
+    found: dict[str, Any] = {}
+    for each in automations:
+        again = ", again" if each["name"] in found else ""
+        found[each["name"] + again] = _trigger(each)
+    return found
 
 
 def _trigger(automation: dict[str, Any]) -> dict[str, Any]:
