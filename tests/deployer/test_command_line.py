@@ -263,6 +263,19 @@ def test_a_signal_ends_a_waiting_command_with_130(
     assert err == "error: Interrupted.\n"
 
 
+@pytest.mark.parametrize(
+    "words", [("deploy", "local"), ("releases", "local"), ("rollback", "local"), ("serve",)]
+)
+def test_without_an_address_no_server_is_started(
+    deployer: Deployer, words: tuple[str, ...]
+) -> None:
+    done = deployer(*words, PREFECT_API_URL="")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: PREFECT_API_URL is not set")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_server_that_is_not_there_is_a_sentence_and_exit_code_1(deployer: Deployer) -> None:
     done = deployer(
         "releases",

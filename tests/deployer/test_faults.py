@@ -390,6 +390,26 @@ def test_who_interrupts_is_told_what_was_put_back(server: PrefectServer) -> None
     assert world.states() == before
 
 
+def test_what_somebody_deletes_during_a_deploy_is_named_and_put_back(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy(BEFORE)
+    before = world.states()
+    changed = world.live()[world.key(BEFORE[0])]
+
+    def say(message: str) -> None:
+        if message.startswith("2/"):
+            world.call("DELETE", f"/deployments/{changed.id}")
+
+    async def work(connection: Server) -> None:
+        options = Options(verify=False)
+        await deploy(connection, world.environment, world.target(AFTER), options, say)
+
+    with pytest.raises(DeployerError, match=rf"what was deployed: {world.key(BEFORE[0])}: create"):
+        world.run(work)
+
+    assert world.states() == before
+
+
 def a_deployer_behind(world: World, api_url: str) -> subprocess.Popen[str]:
     """Start a waiting deployer of AFTER that reaches the server through a proxy."""
     behind = PrefectServer.__new__(PrefectServer)

@@ -74,8 +74,8 @@ async def _write(
 async def prune(server: Server, plan: Plan, now: dict[str, Live], step: Step) -> None:
     """Delete the deployments and schedules that left, which are switched off by now."""
     for change in plan.of("update"):
-        after = change.after or {}
-        for row in now[change.key].row["schedules"]:
+        live, after = now.get(change.key), change.after or {}
+        for row in live.row["schedules"] if live else ():  # somebody may have deleted it
             if row["slug"] not in after["schedules"]:
                 await step(f"deleting a schedule of {change.key}")
                 await finish(server.delete_schedule(now[change.key], row["id"]))

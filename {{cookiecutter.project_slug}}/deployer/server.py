@@ -12,6 +12,7 @@ import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.context import AsyncClientContext
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import get_current_settings
 
 from deployer import state as states
 from deployer.answers import cause, explain, server_time
@@ -39,6 +40,11 @@ async def connect() -> AsyncIterator[Server]:
     Raises:
         DeployerError: a sentence for whatever the server or the way to it refuses.
     """
+    if not get_current_settings().api.url:
+        raise DeployerError(
+            "PREFECT_API_URL is not set, and Prefect would start a server that is gone afterwards: "
+            "export PREFECT_API_URL=http://127.0.0.1:4200/api, or the address of your server."
+        )
     try:
         async with AsyncClientContext.get_or_create() as context:
             context.client._client.event_hooks["response"].append(_come_again_soon)

@@ -159,7 +159,7 @@ def _links(outcome: Outcome) -> list[str]:
 def runs_text(runs: list[SmokeRun]) -> str:
     """Return finished smoke runs, one aligned line each."""
     if not runs:
-        return "There are no smoke runs in the catalog."
+        return "Nothing that is deployed here has a smoke run."
     width = max(len(run.key) for run in runs)
     return "\n".join(
         f"{run.key:{width}}  {run.state}  {run.seconds:.1f} s  {run.url}" for run in runs
