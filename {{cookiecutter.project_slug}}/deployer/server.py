@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.context import AsyncClientContext
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
 from deployer import state as states
@@ -49,7 +49,7 @@ async def connect() -> AsyncIterator[Server]:
         async with AsyncClientContext.get_or_create() as context:
             context.client._client.event_hooks["response"].append(_come_again_soon)
             yield Server(context.client)
-    except (httpx.HTTPError, OSError, RuntimeError) as error:
+    except (httpx.HTTPError, OSError, PrefectException, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not isinstance(cause(error), httpx.HTTPError):
             raise  # Prefect wraps a server that cannot be reached in one of these
         raise DeployerError(explain(error)) from error

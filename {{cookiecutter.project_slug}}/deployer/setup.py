@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
 from prefect.blocks.system import Secret
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
 from deployer.environment import ROOT, Environment
@@ -62,7 +63,10 @@ async def _pool(server: Server, environment: Environment) -> list[str]:
         create = WorkPoolCreate(
             name=name, type=kind, base_job_template=template or {}, concurrency_limit=limit
         )
-        await server.client.create_work_pool(create)
+        try:
+            await server.client.create_work_pool(create)
+        except ObjectAlreadyExists:  # another setup was faster, or the first answer was lost
+            return await _pool(server, environment)
         return [f"work pool {name} created ({kind})"]
     if kind and pool.type != kind:
         raise DeployerError(
@@ -125,7 +129,9 @@ async def _queue(server: Server, environment: Environment) -> list[str]:
     try:
         queue = await server.client.read_work_queue_by_name(name, pool)
     except ObjectNotFound:
-        queue = await server.client.create_work_queue(name, work_pool_name=pool)
+        with suppress(ObjectAlreadyExists):
+            await server.client.create_work_queue(name, work_pool_name=pool)
+        queue = await server.client.read_work_queue_by_name(name, pool)
     if any(getattr(queue, key) != value for key, value in changes.items()):
         await server.client.update_work_queue(queue.id, **changes)
     return [f"work queue {pool}/{name} is there"]

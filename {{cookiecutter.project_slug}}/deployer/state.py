@@ -197,5 +197,4 @@ def _trigger(automation: dict[str, Any]) -> dict[str, Any]:
             return {k: strip(v) for k, v in {**value, **sets}.items() if k not in ids}
         return [strip(v) for v in value] if isinstance(value, list) else value
 
-    stripped: dict[str, Any] = strip(automation)
-    return stripped
+    return dict(strip(automation))
