@@ -21,9 +21,10 @@ from typing import Any
 import prefect
 import pytest
 from deployer import doctor
+from deployer import pool as pools
 from deployer.doctor import image as doctor_image
-from deployer.doctor.finding import Finding
 from deployer.environment import Environment
+from deployer.errors import Finding
 from prefect.blocks.system import Secret
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
@@ -494,7 +495,7 @@ def test_a_pool_of_another_type_is_a_finding(server: PrefectServer, pool: Pool) 
 
     found = only(examine(server.api_url, docker), fatal=True)
 
-    assert "is of type process, but deployments/environments.toml says docker" in found.what
+    assert found.what.endswith("is of type process, and not docker as declared.")
 
 
 def test_a_pool_with_another_template_than_the_repository_is_a_finding(
@@ -534,7 +535,7 @@ def test_a_paused_queue_is_a_finding(server: PrefectServer, pool: Pool) -> None:
 def test_a_missing_queue_is_a_finding(server: PrefectServer, pool: Pool) -> None:
     found = only(examine(server.api_url, pool.environment(work_queue="快")), fatal=False)
 
-    assert found.what == f"There is no work queue '快' in the work pool {pool.name!r}."
+    assert found.what == f"There is no work queue '快' of the work pool {pool.name!r}."
 
 
 def test_a_pool_that_no_worker_polls_is_a_finding(server: PrefectServer) -> None:
@@ -550,7 +551,7 @@ def test_a_pool_that_no_worker_polls_is_a_finding(server: PrefectServer) -> None
 def test_a_worker_that_stopped_polling_is_a_finding_that_says_when(
     server: PrefectServer, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "FRESH", -3600)
+    monkeypatch.setattr(pools, "FRESH", -3600)
 
     found = only(examine(server.api_url, pool.environment()), fatal=True)
 
@@ -598,7 +599,7 @@ def test_containers_with_a_loopback_address_and_without_an_image_are_findings(
     loopback, image = examine(server.api_url, pool.environment())
 
     assert "in a container 127.0.0.1 is the container itself" in loopback.what
-    assert image.what == "No image was given."
+    assert image.what.endswith("is of type docker, whose runs need an image, and none was given.")
     assert not loopback.fatal
     assert only(examine(server.api_url, on_the_host), fatal=False) == image
 
@@ -623,7 +624,7 @@ def no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def look(image: str, policy: str | None = None) -> list[Finding]:
     """Look at an image for a pool whose pull policy this is."""
     environment = Environment("project", "production", "pool")
-    return doctor_image.examine(image, environment, policy)
+    return [*doctor_image.examine(image, environment, policy)]
 
 
 @pytest.mark.usefixtures("no_docker")

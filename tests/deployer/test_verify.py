@@ -124,9 +124,9 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
 
     path = f"/work_pools/{quote(POOL)}/queues/{quote(queue)}"
     world.call("PATCH", path, {"is_paused": True})
-    with pytest.raises(DeployerError, match=f"{queue} is paused"):
+    with pytest.raises(DeployerError, match=f"'{queue}' of the work pool '{POOL}' is paused"):
         world.deploy([entry], verify=True)
 
     world.call("DELETE", path)
-    with pytest.raises(DeployerError, match=f"no work pool '{POOL}' with a work queue '{queue}'"):
+    with pytest.raises(DeployerError, match=f"no work queue '{queue}' of the work pool '{POOL}'"):
         world.run(lambda connection: worker(connection, POOL, queue))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 import httpx
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import get_current_settings
 
+T = TypeVar("T")
 REFUSALS = {400, 404, 409, 422}
 
 
@@ -16,6 +21,19 @@ def server_time(answer: httpx.Response) -> datetime:
     # A proxy may add a date of its own: the server's comes first.
     given = answer.headers.get_list("date")[:1]
     return parsedate_to_datetime(given[0]) if given else datetime.now(timezone.utc)
+
+
+async def if_found(asked: Awaitable[T]) -> T | None:
+    """Return what was asked for, None where the server has no such thing."""
+    try:
+        return await asked
+    except ObjectNotFound:
+        return None
+
+
+def address() -> str:
+    """Return the server's address without a password that may be in it."""
+    return re.sub(r"//[^/@]*@", "//", str(get_current_settings().api.url))
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -48,10 +66,9 @@ def explain(error: BaseException) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "The Prefect server did not answer in time: look at its log, then deploy again."
     if isinstance(error, httpx.TransportError):
-        from prefect.settings import get_current_settings
-
-        url = re.sub(r"//[^/@]*@", "//", str(get_current_settings().api.url))  # no password
-        return f"The Prefect server at {url} cannot be reached ({error}): check PREFECT_API_URL."
+        return (
+            f"The Prefect server at {address()} cannot be reached ({error}): check PREFECT_API_URL."
+        )
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 
 

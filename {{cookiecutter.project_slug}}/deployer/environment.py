@@ -69,6 +69,22 @@ class Environment:
         return f"{_plain(self.project)}--{_plain(self.name)}"
 
     @property
+    def queue(self) -> str:
+        """The name of the work queue."""
+        return self.work_queue or "default"
+
+    @property
+    def table(self) -> str:
+        """The table's name: `preview`, whatever its label."""
+        return self.name.removesuffix(f"-{self.label}")
+
+    @property
+    def setup(self) -> str:
+        """The command that creates what it needs."""
+        label = f" --name {self.label}" if self.label else ""
+        return f"python -m deployer setup {self.table}{label}"
+
+    @property
     def wants_label(self) -> bool:
         """Whether there is one of it for each label."""
         return any("{name}" in (getattr(self, key) or "") for key in FILLED)
@@ -92,7 +108,7 @@ def load(root: Path = ROOT) -> dict[str, Environment]:
     try:
         # Some editors on Windows begin a file with a byte order mark.
         data = tomllib.loads((root / FILE).read_text(encoding="utf-8-sig"))
-        problems = file_problems(data, root)
+        problems = [*file_problems(data, root)]
     except OSError as error:
         raise DeployerError(f"{FILE} cannot be read: {error.strerror}. Restore it.") from None
     except UnicodeDecodeError as error:

@@ -1,6 +1,8 @@
-"""The one exception that a person is meant to read."""
+"""What a person is meant to read: the one exception, and what is wrong with a server or image."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 
 class DeployerError(Exception):
@@ -13,6 +15,27 @@ class DeployerError(Exception):
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        what: what is wrong, with the value.
+        why: why that matters.
+        mend: a command or an action.
+        fatal: whether a deploy, or its runs, fail because of it.
+    """
+
+    what: str
+    why: str
+    mend: str
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        """Say it as the error of a command that cannot go on."""
+        return f"{self.what} To mend it: {self.mend}"
 
 
 def on_one_line(text: str) -> str:

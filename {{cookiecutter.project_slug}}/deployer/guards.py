@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from prefect.exceptions import ObjectNotFound
-
+from deployer.answers import if_found
 from deployer.errors import DeployerError
 from deployer.plan import Plan
 from deployer.release import Release
@@ -42,13 +41,11 @@ async def require_pools(server: Server, wanted: Plan) -> None:
     """
     pools = {change.after["work_pool"] for change in wanted.changes if change.after}
     for pool in sorted(pools):
-        try:
-            await server.client.read_work_pool(pool)
-        except ObjectNotFound:
+        if await if_found(server.client.read_work_pool(pool)) is None:
             raise DeployerError(
                 f"The release uses the work pool {pool!r}, which is not on the server any more: "
                 "create it again, or choose another release with --to."
-            ) from None
+            )
 
 
 def matched(look: Survey, only: str | None) -> Survey:

@@ -10,9 +10,11 @@ from typing import Any
 
 from prefect.blocks.system import Secret
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
+from deployer import pool as pools
+from deployer.answers import if_found
 from deployer.environment import ROOT, Environment
 from deployer.errors import DeployerError
 from deployer.server import Server
@@ -52,14 +54,13 @@ async def _pool(server: Server, environment: Environment) -> list[str]:
     name, kind = environment.work_pool, environment.work_pool_type
     template = await _template(environment)
     limit = environment.work_pool_concurrency_limit
-    try:
-        pool = await server.client.read_work_pool(name)
-    except ObjectNotFound:
+    pool = await if_found(server.client.read_work_pool(name))
+    if pool is None:
         if kind is None:
             raise DeployerError(
                 f"There is no work pool {name!r} and no work_pool_type to create it with: "
-                f'add work_pool_type = "docker" to [{environment.name}].'
-            ) from None
+                f'add work_pool_type = "docker" to [{environment.table}].'
+            )
         create = WorkPoolCreate(
             name=name, type=kind, base_job_template=template or {}, concurrency_limit=limit
         )
@@ -68,11 +69,8 @@ async def _pool(server: Server, environment: Environment) -> list[str]:
         except ObjectAlreadyExists:  # another setup was faster, or the first answer was lost
             return await _pool(server, environment)
         return [f"work pool {name} created ({kind})"]
-    if kind and pool.type != kind:
-        raise DeployerError(
-            f"The work pool {name!r} is of type {pool.type}, not {kind}: "
-            "choose another name, or delete the pool."
-        )
+    if other := [*pools.mismatch(environment, pool)]:
+        raise DeployerError(*map(str, other))
     changes: dict[str, Any] = {}
     if environment.base_job_template and template != pool.base_job_template:
         changes["base_job_template"] = template
@@ -85,18 +83,11 @@ async def _pool(server: Server, environment: Environment) -> list[str]:
 
 
 def declared_template(environment: Environment) -> dict[str, Any] | None:
-    """Return the base job template that the repository has for the work pool, if it has one.
-
-    Raises:
-        DeployerError: the file is not JSON.
-    """
+    """Return the base job template that the repository has for the work pool, if it has one."""
     if environment.base_job_template is None:
         return None
-    path = ROOT / environment.base_job_template
-    try:
-        template: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DeployerError(f"{environment.base_job_template} is not JSON: {error}.") from None
+    text = (ROOT / environment.base_job_template).read_text(encoding="utf-8")
+    template: dict[str, Any] = json.loads(text)
     return template
 
 
@@ -126,12 +117,11 @@ async def _queue(server: Server, environment: Environment) -> list[str]:
         "concurrency_limit": environment.work_queue_concurrency_limit,
     }
     changes = {key: value for key, value in changes.items() if value is not None}
-    try:
-        queue = await server.client.read_work_queue_by_name(name, pool)
-    except ObjectNotFound:
+    find, create = server.client.read_work_queue_by_name, server.client.create_work_queue
+    if await if_found(find(name, pool)) is None:
         with suppress(ObjectAlreadyExists):
-            await server.client.create_work_queue(name, work_pool_name=pool)
-        queue = await server.client.read_work_queue_by_name(name, pool)
+            await create(name, work_pool_name=pool)
+    queue = await find(name, pool)
     if any(getattr(queue, key) != value for key, value in changes.items()):
         await server.client.update_work_queue(queue.id, **changes)
     return [f"work queue {pool}/{name} is there"]

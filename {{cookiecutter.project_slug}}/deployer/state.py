@@ -56,7 +56,7 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
         "name": entry.name + environment.name_suffix,
         "entrypoint": f"{flow.fn.__module__}.{flow.fn.__name__}",
         "work_pool": environment.work_pool,
-        "work_queue": options.get("work_queue_name") or environment.work_queue or "default",
+        "work_queue": options.get("work_queue_name") or environment.queue,
         "job_variables": to_jsonable_python(variables),
         "parameters": to_jsonable_python(options.get("parameters") or {}),
         "parameter_schema": schema_of(flow),

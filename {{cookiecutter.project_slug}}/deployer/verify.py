@@ -12,15 +12,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from prefect.client.schemas.objects import TERMINAL_STATES, StateType
-from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 from prefect.utilities.urls import url_for
 
+from deployer import pool as pools
 from deployer.errors import DeployerError
 from deployer.finish import finish
 from deployer.server import Live, Server
 
-FRESH = 60  # seconds since a worker's last poll; workers poll every 15
 PATIENCE = 20  # seconds to wait for the first poll of a new queue
 ERROR = 40  # logging.ERROR
 FINAL = {each.value for each in TERMINAL_STATES}
@@ -62,37 +61,20 @@ async def check(
     return await smoke_runs(server, smoke, timeout, say)
 
 
-async def worker(server: Server, pool_name: str, queue_name: str) -> None:
-    """Wait some seconds for a worker that polls a queue.
+async def worker(server: Server, pool: str, queue: str) -> None:
+    """Wait some seconds until runs from a work queue would start.
 
     Raises:
-        DeployerError: there is no such pool or queue, it is paused, or nobody polls it.
+        DeployerError: pool or queue is missing or paused, or no worker polls it.
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        try:
-            pool = await server.client.read_work_pool(pool_name)
-            queue = await server.client.read_work_queue_by_name(queue_name, pool_name)
-        except ObjectNotFound:
-            raise DeployerError(
-                f"There is no work pool {pool_name!r} with a work queue {queue_name!r}: "
-                "run `python -m deployer setup`, then deploy."
-            ) from None
-        for what, paused in (("pool", pool.is_paused), ("queue", queue.is_paused)):
-            if paused:
-                raise DeployerError(
-                    f"The work {what} of {pool_name}/{queue_name} is paused: resume it in the UI."
-                )
-        if pool.is_push_pool or pool.is_managed_pool:
-            return
-        polled = queue.last_polled
-        if polled and (await server.now() - polled).total_seconds() < FRESH:
+        look = pools.standstill(server.client, pool, queue, await server.now())
+        problems = [str(each) async for each in look]
+        if not problems:
             return
         if time.monotonic() > deadline:
-            raise DeployerError(
-                f"No worker polls the work queue {queue_name!r} of the work pool {pool_name!r}: "
-                f"start one with `prefect worker start --pool '{pool_name}'`."
-            )
+            raise DeployerError(*problems)
         await asyncio.sleep(1)
 
 

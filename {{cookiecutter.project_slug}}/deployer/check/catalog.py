@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from deployer import state
 from deployer.catalog import FILE, SCHEDULES, Deployment, load
-from deployer.check.parameters import json_problems, parameter_problems
-from deployer.check.rules import job_variable_problems, name_problem, shown
+from deployer.check.parameters import parameter_problems
+from deployer.check.rules import hint, job_variable_problems, json_problems, name_problem, shown
 from deployer.environment import ROOT
 from deployer.errors import DeployerError, on_one_line
 
@@ -88,16 +88,15 @@ def _entry_problems(entry: Deployment) -> list[str]:
     ]
 
 
-def _place_problems(flow: Flow[..., Any]) -> list[str]:
+def _place_problems(flow: Flow[..., Any]) -> Iterator[str]:
     """Say why a worker would not find this flow at its entrypoint, MODULE.FUNCTION."""
     module, name = flow.fn.__module__, flow.fn.__name__
     found = getattr(sys.modules.get(module), name, None)
-    if module != "__main__" and isinstance(found, Flow) and found.fn is flow.fn:
-        return []
-    return [
-        f"a worker cannot import {module}.{name}: define the flow with @flow at the top of a "
-        "module in flows/, under the name of its function."
-    ]
+    if module == "__main__" or not isinstance(found, Flow) or found.fn is not flow.fn:
+        yield (
+            f"a worker cannot import {module}.{name}: define the flow with @flow at the top of a "
+            "module in flows/, under the name of its function."
+        )
 
 
 @cache
@@ -111,78 +110,71 @@ def _options() -> type[BaseModel]:
 
 
 def _type_problems(options: dict[str, Any]) -> list[str]:
+    found: dict[str, str] = {}
     try:
         _options().model_validate(options)
     except ValidationError as error:
-        found: dict[str, str] = {}
         for each in error.errors(include_url=False):
             option, *rest = map(str, each["loc"])
             # The rest names a part of a value, or one of several types it could have.
             parts = rest if option.startswith("schedule") else [p for p in rest if p.isdigit()]
             where = ".".join([option, *parts])
-            if each["type"] == "extra_forbidden":
-                found[where] = _unknown(option)
-            else:
-                text = each["msg"].replace("Input should", "but it should")
-                found.setdefault(where, f"{where} is {shown(each['input'])}, {text}.")
-        return list(found.values())
-    return []
+            text = each["msg"].replace("Input should", "but it should")
+            problem = f"{where} is {shown(each['input'])}, {text}."
+            if option in ELSEWHERE:
+                problem = f"{option} cannot be set here; {ELSEWHERE[option]}."
+            elif each["type"] == "extra_forbidden":
+                helps = hint(option, _options().model_fields, "see the options of Flow.deploy.")
+                problem = f"there is no option {option!r}; {helps}"
+            found.setdefault(where, problem)
+    return list(found.values())
 
 
-def _unknown(option: str) -> str:
-    if option in ELSEWHERE:
-        return f"{option} cannot be set here; {ELSEWHERE[option]}."
-    near = get_close_matches(option, _options().model_fields, 1)
-    hint = f"did you mean {near[0]}?" if near else "see the options of Flow.deploy."
-    return f"there is no option {option!r}; {hint}"
-
-
-def _value_problems(options: dict[str, Any]) -> list[str]:
-    problems = []
+def _value_problems(options: dict[str, Any]) -> Iterator[str]:
     for tag in options.get("tags") or ():
         if not tag.strip():
-            problems.append(f"the tag {tag!r} is blank: leave it out.")
+            yield f"the tag {tag!r} is blank: leave it out."
         elif tag.startswith(RESERVED):
-            problems.append(f"the tag {tag!r} marks what is ours: choose one without that prefix.")
+            yield f"the tag {tag!r} marks what is ours: choose one without that prefix."
     limit = options.get("concurrency_limit")
     number = limit.limit if isinstance(limit, ConcurrencyLimitConfig) else limit
     if number is not None and (not isinstance(number, int) or number < 1):
-        problems.append(f"concurrency_limit is {limit!r}, but it has to be a number from 1.")
+        yield f"concurrency_limit is {limit!r}, but it has to be a number from 1."
     names = [getattr(trigger, "name", None) for trigger in options.get("triggers") or ()]
     if not all(names):
-        problems.append("a trigger has no name: give it one, so that it is known again.")
+        yield "a trigger has no name: give it one, so that it is known again."
     elif len(set(names)) < len(names):
-        problems.append("two triggers have the same name: give each its own.")
+        yield "two triggers have the same name: give each its own."
     for option in ("description", "tags", "version"):
-        problems += json_problems(option, options.get(option))
-    return problems
+        yield from json_problems(option, options.get(option))
 
 
-def _schedule_problems(schedules: dict[str, Schedule], options: dict[str, Any]) -> list[str]:
-    problems = []
+def _schedule_problems(schedules: dict[str, Schedule], options: dict[str, Any]) -> Iterator[str]:
     if len(schedules) < len(options.get("schedules") or ()):
-        problems.append("two schedules have the same slug: give each its own.")
+        yield "two schedules have the same slug: give each its own."
     for slug, schedule in schedules.items():
-        problems += [f"schedule {slug}: {problem}" for problem in _timing_problems(schedule)]
-    return problems
+        if problem := _timing_problem(schedule):
+            yield f"schedule {slug}: {problem}."
+        elif schedule.slug:
+            yield from json_problems(f"schedule {slug}: its slug", schedule.slug)
 
 
-def _timing_problems(schedule: Schedule) -> list[str]:
+def _timing_problem(schedule: Schedule) -> str | None:
     slug = schedule.slug
     if slug is not None and (not slug.strip() or state.nameless(slug)):
-        return ["its slug is blank or looks like an id: give it a name such as 'morning'."]
+        return "its slug is blank or looks like an id: give it a name such as 'morning'"
     if (schedule.interval, schedule.cron, schedule.rrule) == (None, None, None):
-        return ["it has neither an interval, a cron nor an rrule."]
+        return "it has neither an interval, a cron nor an rrule"
     if schedule.interval is not None and schedule.interval <= timedelta(0):
-        return [f"its interval is {schedule.interval}, but it has to be longer than nothing."]
+        return f"its interval is {schedule.interval}, but it has to be longer than nothing"
     if schedule.timezone is not None and schedule.timezone not in available_timezones():
-        return [f"there is no time zone {schedule.timezone!r}: write one like Europe/Berlin."]
+        return f"there is no time zone {schedule.timezone!r}: write one like Europe/Berlin"
     if schedule.rrule is not None:
         made = getattr(create_deployment_schedule_create(schedule).schedule, "rrule", None)
         start = "DTSTART:20200101T000000"  # of a rule without one, unless Prefect takes today
         if made not in (schedule.rrule, f"{start}\n{schedule.rrule}"):
-            return [f"its rrule would begin anew with every deploy: put {start} before it."]
-    return json_problems("its slug", slug)
+            return f"its rrule would begin anew with every deploy: put {start} before it"
+    return None
 
 
 def _parameter_problems(entry: Deployment, schedules: dict[str, Schedule]) -> list[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import json
 from datetime import timedelta
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -14,14 +12,11 @@ from prefect import Flow
 from prefect.utilities.collections import remove_nested_keys
 from pydantic_core import to_jsonable_python
 
-from deployer.errors import reason
+from deployer.check.rules import hint, json_problems
 
 
 def parameter_problems(
-    flow: Flow[..., Any],
-    base: dict[str, Any],
-    runs: dict[str, dict[str, Any]],
-    enforced: bool,
+    flow: Flow[..., Any], base: dict[str, Any], runs: dict[str, dict[str, Any]], enforced: bool
 ) -> list[str]:
     """Return what is wrong with a deployment's parameters.
 
@@ -31,7 +26,7 @@ def parameter_problems(
         runs: all the parameters of a run, by what starts it.
         enforced: whether Prefect compares types.
     """
-    if found := json_problems("parameters", base):
+    if found := [*json_problems("parameters", base, plain)]:
         return found
     schema = schema_of(flow)
     kinds = [each.kind for each in inspect.signature(flow.fn).parameters.values()]
@@ -39,13 +34,12 @@ def parameter_problems(
     known = schema.get("properties", {})
     problems: dict[str, str] = {}
     for where, values in {"parameters": base, **runs}.items():
-        if found := json_problems(where, values):
+        if found := [*json_problems(where, values, plain)]:
             problems |= dict.fromkeys(found, "")
             continue
         for name in [each for each in values if each not in known and not any_name]:
-            near = get_close_matches(str(name), known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}."
-            problems.setdefault(f": the flow has no parameter {name!r}; {hint}", where)
+            helps = hint(name, known, f"it takes {', '.join(known) or 'none'}.")
+            problems.setdefault(f": the flow has no parameter {name!r}; {helps}", where)
         if not enforced or _fits(values, schema, partly=values is base):
             continue
         # Half a second that a fine catalog can do without: it imports SQLAlchemy.
@@ -75,19 +69,8 @@ def schema_of(flow: Flow[..., Any]) -> dict[str, Any]:
     return flow.parameters.model_dump(mode="json", exclude_unset=True)
 
 
-def json_problems(where: str, value: Any) -> list[str]:
-    """Say why a value would not arrive as it is, or differ with every deploy."""
-    try:
-        text = json.dumps(value, allow_nan=False, default=_plain, ensure_ascii=False)
-        text.encode()
-    except Exception as error:  # a class of one's own may raise anything
-        return [f"{where} cannot be sent as JSON: {reason(error)}."]
-    if "\\u0000" in text:
-        return [f"{where} holds a NUL character, which no database keeps: remove it."]
-    return []
-
-
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Make JSON of a value that is none, where it means the same every time."""
     if isinstance(value, timedelta):
         raise TypeError(f'{value!r} becomes a number: write text, such as "PT1H"')
     if isinstance(value, set | frozenset):

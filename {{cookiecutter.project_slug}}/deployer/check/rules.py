@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from deployer.errors import reason
 
 LABEL = re.compile(r"(?=.{1,60}$)[a-z0-9]+(-[a-z0-9]+)*")
 # Prefect refuses / % & < > in a name (prefect.types.names). A name with ? or # can be created and
@@ -30,7 +33,7 @@ FILLED = ("name_suffix", "work_queue")  # where {name} stands for the label
 def name_problem(name: Any) -> str | None:
     """Say why Prefect could not create something of this name, or never find it again."""
     if not isinstance(name, str):
-        return f"is {name!r}, but it has to be text"
+        return f"is {shown(name)}, but it has to be text"
     if not name.strip():
         return f"is {name!r}, but it cannot be blank"
     if found := BANNED.search(name):
@@ -44,27 +47,41 @@ def name_problem(name: Any) -> str | None:
     return None
 
 
-def job_variable_problems(variables: Any) -> list[str]:
-    """Return what is wrong with job variables: a value that is no JSON, or a readable secret."""
-    if not isinstance(variables, dict):
-        return [f"job_variables is {shown(variables)}, but it has to be a table."]
+def json_problems(
+    where: str, value: Any, default: Callable[[Any], Any] | None = None
+) -> Iterator[str]:
+    """Say why a value would not arrive as it is, or differ with every deploy.
+
+    Args:
+        where: what the value is, for the sentence.
+        value: what is to be sent.
+        default: makes JSON of what is none, or raises.
+    """
     try:
-        text = json.dumps(variables, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        return [f"job_variables cannot be sent as JSON: {error}."]
-    problems = []
-    if "\\u0000" in text:
-        problems.append("job_variables holds a NUL character, which no database keeps: remove it.")
+        text = json.dumps(value, allow_nan=False, default=default, ensure_ascii=False)
+        text.encode()
+    except Exception as error:  # a class of one's own may raise anything
+        yield f"{where} cannot be sent as JSON: {reason(error)}."
+    else:
+        if "\\u0000" in text:
+            yield f"{where} holds a NUL character, which no database keeps: remove it."
+
+
+def job_variable_problems(variables: Any) -> Iterator[str]:
+    """Say what is wrong with job variables: a value that is no JSON, or a readable secret."""
+    if not isinstance(variables, dict):
+        yield f"job_variables is {shown(variables)}, but it has to be a table."
+        return
+    yield from json_problems("job_variables", variables)
     env = variables.get("env")
     for name, value in env.items() if isinstance(env, dict) else ():
         named = CREDENTIAL.search(name) and not NO_CREDENTIAL.search(name)
         if value and "{{" not in str(value) and (named or PASSWORD_IN_URL.search(str(value))):
             block = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
-            problems.append(
+            yield (
                 f"job_variables.env.{name} would be readable in the UI: put it into a Secret block "
                 f'and write "{{{{ prefect.blocks.secret.{block} }}}}".'
             )
-    return problems
 
 
 def shown(value: Any) -> str:
@@ -73,97 +90,96 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
 
 
-def file_problems(data: dict[str, Any], root: Path) -> list[str]:
-    """Return what is wrong with the content of environments.toml, to be read after its name.
+def hint(name: Any, known: Iterable[str], otherwise: str) -> str:
+    """Return the known name that is probably meant, or another sentence that helps."""
+    near = get_close_matches(str(name), known, 1)
+    return f"did you mean {near[0]}?" if near else otherwise
+
+
+def file_problems(data: dict[str, Any], root: Path) -> Iterator[str]:
+    """Say what is wrong with the content of environments.toml, to be read after its name.
 
     Args:
         data: the content.
         root: the project's folder, where its files are.
     """
-    problems = []
     if problem := name_problem(data.get("project")):
-        problems.append(f': project {problem}: put project = "my-flows" first.')
+        yield f': project {problem}: put project = "my-flows" first.'
     tables = {name: table for name, table in data.items() if name != "project"}
     if not tables:
-        problems.append(" has no environment: add a table such as [production].")
+        yield " has no environment: add a table such as [production]."
     for name, table in tables.items():
         where = name if LABEL.fullmatch(name) else shown(name)
-        problems += [f" [{where}]: {problem}" for problem in _table_problems(name, table, root)]
-    return problems
+        for problem in _table_problems(name, table, root):
+            yield f" [{where}]: {problem}"
 
 
-def _table_problems(name: str, table: Any, root: Path) -> list[str]:
+def _table_problems(name: str, table: Any, root: Path) -> Iterator[str]:
     if not isinstance(table, dict):
-        return [f"it is {shown(table)}, but it has to be a table of settings."]
-    problems = []
+        yield f"it is {shown(table)}, but it has to be a table of settings."
+        return
     if not LABEL.fullmatch(name):
-        problems.append("its name has to be up to 60 of a-z, 0-9 and -, as in [production].")
-    for key in [key for key in table if key not in KEYS]:
-        near = get_close_matches(key, KEYS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(KEYS))}."
-        problems.append(f"there is no setting {shown(key)}; {hint}")
+        yield "its name has to be up to 60 of a-z, 0-9 and -, as in [production]."
     if "work_pool" not in table:
-        problems.append('work_pool is missing: add work_pool = "my-pool".')
-    for key in [key for key in table if key in STRINGS]:
-        problems += [f"{key} {problem}." for problem in _text_problems(key, table[key])]
-    for key in [key for key in table if key in NUMBERS]:
-        value = table[key]
-        if type(value) is not int or not 0 < value < 2**31:
-            problems.append(f"{key} is {shown(value)}, but it has to be a number from 1.")
-        if key.startswith("work_queue_") and "work_queue" not in table:
-            problems.append(f'{key} needs a queue: add work_queue = "my-queue".')
+        yield 'work_pool is missing: add work_pool = "my-pool".'
+    for key, value in table.items():
+        if key not in KEYS:
+            known = f"known are {', '.join(sorted(KEYS))}."
+            yield f"there is no setting {shown(key)}; {hint(key, KEYS, known)}"
+        elif key in STRINGS:
+            if problem := _text_problem(key, value):
+                yield f"{key} {problem}."
+            elif key == "base_job_template" and (problem := _template_problem(value, root)):
+                yield f"{key} {value!r} {problem}."
+        elif key in NUMBERS:
+            if type(value) is not int or not 0 < value < 2**31:
+                yield f"{key} is {shown(value)}, but it has to be a number from 1."
+            if key.startswith("work_queue_") and "work_queue" not in table:
+                yield f'{key} needs a queue: add work_queue = "my-queue".'
     if table.get("schedules", "on") not in ("on", "off"):
-        problems.append(f'schedules is {shown(table["schedules"])}: write "on" or "off".')
+        yield f'schedules is {shown(table["schedules"])}: write "on" or "off".'
     if "{name}" in str(table.get("work_queue")) and "{name}" not in str(table.get("name_suffix")):
-        problems.append("work_queue has {name}, so name_suffix needs it too, or all share names.")
-    problems += job_variable_problems(table.get("job_variables", {}))
-    problems += _secret_problems(table.get("secrets", {}))
-    return problems + _template_problems(table.get("base_job_template"), root)
+        yield "work_queue has {name}, so name_suffix needs it too, or all share names."
+    yield from job_variable_problems(table.get("job_variables", {}))
+    yield from _secret_problems(table.get("secrets", {}))
 
 
-def _text_problems(key: str, value: Any) -> list[str]:
+def _text_problem(key: str, value: Any) -> str | None:
     if not isinstance(value, str):
-        return [f"is {shown(value)}, but it has to be text"]
-    if key == "base_job_template":
-        problem = name_problem(value.replace("/", ""))
-    elif key == "name_suffix":  # it follows a name, so it may be empty or begin with a space
-        problem = name_problem(f"a{value}")
-        if value.endswith(".py"):
-            problem = "ends with .py, which Prefect cuts off: choose another"
-    else:
-        problem = name_problem(value)
-    rest = value.replace("{name}", "") if key in FILLED else value
-    if not problem and re.search(r"\{\w*\}" if key not in FILLED else "[{}]", rest):
-        problem = "has braces: {name} alone is filled in, and only in " + " and ".join(FILLED)
-    return [problem] if problem else []
+        return f"is {shown(value)}, but it has to be text"
+    if key == "name_suffix" and value.endswith(".py"):
+        return "ends with .py, which Prefect cuts off: choose another"
+    # A file is in folders; a suffix follows a name, so it may be empty or begin with a space.
+    name = {"base_job_template": value.replace("/", ""), "name_suffix": f"a{value}"}.get(key, value)
+    if problem := name_problem(name):
+        return problem
+    rest, braces = (value.replace("{name}", ""), "[{}]") if key in FILLED else (value, r"\{\w*\}")
+    if re.search(braces, rest):
+        return "has braces: {name} alone is filled in, and only in " + " and ".join(FILLED)
+    return None
 
 
-def _secret_problems(secrets: Any) -> list[str]:
-    if not isinstance(secrets, dict):
-        return [f"secrets is {shown(secrets)}, but it has to be a table."]
-    problems = []
-    for block, variable in secrets.items():
-        if not LABEL.fullmatch(block):
-            problems.append(f"secret block {shown(block)}: use a-z, 0-9 and -, as in api-token.")
-        if not isinstance(variable, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
-            # What stands here by mistake may be the secret itself: it is not repeated.
-            problems.append(
-                f"secret {shown(block)} has to be the name of an environment variable, "
-                "such as API_TOKEN, that holds the value."
-            )
-    return problems
-
-
-def _template_problems(template: Any, root: Path) -> list[str]:
-    if not isinstance(template, str) or _text_problems("base_job_template", template):
-        return []  # that is said already
+def _template_problem(template: str, root: Path) -> str | None:
     path = (root / template).resolve()
     if not path.is_relative_to(root.resolve()) or not path.is_file():
-        return [f"base_job_template {template!r} is not a file in the project."]
+        return "is not a file in the project"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        return [f"base_job_template {template!r} is not JSON: {error}."]
-    if not isinstance(content, dict):
-        return [f"base_job_template {template!r} is not a JSON object."]
-    return []
+        return f"is not JSON: {error}"
+    return None if isinstance(content, dict) else "is not a JSON object"
+
+
+def _secret_problems(secrets: Any) -> Iterator[str]:
+    if not isinstance(secrets, dict):
+        yield f"secrets is {shown(secrets)}, but it has to be a table."
+        return
+    for block, variable in secrets.items():
+        if not LABEL.fullmatch(block):
+            yield f"secret block {shown(block)}: use a-z, 0-9 and -, as in api-token."
+        if not isinstance(variable, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
+            # What stands here by mistake may be the secret itself: it is not repeated.
+            yield (
+                f"secret {shown(block)} has to be the name of an environment variable, "
+                "such as API_TOKEN, that holds the value."
+            )

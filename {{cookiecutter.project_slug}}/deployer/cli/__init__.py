@@ -22,15 +22,15 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     args.environ = dict(os.environ)
     # An unset GitHub secret arrives as an empty variable, and Prefect crashes on some of those.
-    for name in [name for name, value in os.environ.items() if name.startswith("PREFECT_")]:
-        if not os.environ[name]:
+    for name, value in args.environ.items():
+        if name.startswith("PREFECT_") and not value:
             del os.environ[name]
     try:
         return int(args.run(args))
     except DeployerError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
-        if getattr(args, "format", None) == "markdown":  # the summary of a job tells it too
+        if args.format == "markdown":  # the summary of a job tells it too
             print(failure(getattr(args, "environment", "check"), error.problems))
         return FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -41,8 +41,6 @@ def main(argv: list[str] | None = None) -> int:
             raise
         # Prefect reads its settings when it is imported, and pydantic refuses some of them.
         _, setting, problem, *_ = [*str(error).splitlines(), "", ""]
-        print(
-            f"error: The Prefect setting {setting}: {problem.split(' [')[0].strip()}.",
-            file=sys.stderr,
-        )
+        problem = problem.split(" [")[0].strip()
+        print(f"error: The Prefect setting {setting}: {problem}.", file=sys.stderr)
         return FAILED

@@ -13,16 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from deployer import environment
-from deployer.cli.context import (
-    act,
-    checked,
-    chosen_environment,
-    declared,
-    options,
-    say,
-    secret_values,
-    who,
-)
+from deployer.cli.context import act, checked, chosen_environment, declared, hidden, options, say
 from deployer.errors import DeployerError
 
 if TYPE_CHECKING:
@@ -64,7 +55,6 @@ def plan(args: argparse.Namespace) -> int:
     """Show what a deploy would change."""
     from deployer import guards, release, survey, target
     from deployer.cli import render
-    from deployer.cli.mask import hide
     from deployer.plan import Plan
 
     chosen, catalog = (chosen_environment(args), None) if args.released else checked(args)
@@ -81,7 +71,7 @@ def plan(args: argparse.Namespace) -> int:
         return guards.matched(look, args.only).plan
 
     found = act(work)
-    made = hide(found or Plan(()), secret_values(chosen))
+    made = hidden(found or Plan(()), chosen)
     if found is None and args.format != "json":
         print(f"Nothing was released in {chosen.name} yet, so nothing differs from it.")
     else:
@@ -104,9 +94,8 @@ def deploy(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace, chosen: Environment, outcome: Outcome) -> int:
     from deployer.cli import render
-    from deployer.cli.mask import hide
 
-    outcome.plan = hide(outcome.plan, secret_values(chosen))
+    outcome.plan = hidden(outcome.plan, chosen)
     print(render.outcome(outcome, args.format, args.environment, sys.stdout.isatty()))
     return 0
 
@@ -156,7 +145,8 @@ def destroy(args: argparse.Namespace) -> int:
     """Delete what this project owns in an environment."""
     from deployer import destroy
 
-    rest = (who(), args.lock_timeout, say)
+    how = options(args)
+    rest = (how.who, how.lock_timeout, say)
     if args.all_but is not None:
         known, name = environment.load(), args.environment
         gone = act(lambda server: destroy.sweep(server, known, name, args.all_but, *rest))

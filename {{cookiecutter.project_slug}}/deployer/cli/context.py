@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from deployer import environment
@@ -20,6 +20,7 @@ from deployer.errors import DeployerError
 if TYPE_CHECKING:
     from deployer.catalog import Deployment
     from deployer.deploy import Options
+    from deployer.plan import Plan
     from deployer.server import Server
     from deployer.target import Target
 
@@ -35,7 +36,7 @@ def act(work: Callable[[Server], Awaitable[Any]]) -> Any:
 
     async def run() -> Any:
         task = asyncio.current_task()
-        if task and hasattr(signal, "SIGTERM") and sys.platform != "win32":
+        if task and sys.platform != "win32":
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         async with connect() as server:
             return await work(server)
@@ -47,7 +48,7 @@ def chosen_environment(args: argparse.Namespace) -> Environment:
     """Return the environment that the arguments name, with what they override."""
     chosen = environment.select(environment.load(), args.environment, args.name)
     variables = dict(chosen.job_variables)
-    for pair in getattr(args, "job_variable", None) or ():
+    for pair in args.job_variable or ():
         name, _, value = pair.partition("=")
         if not name or "=" not in pair:
             raise DeployerError(
@@ -57,11 +58,9 @@ def chosen_environment(args: argparse.Namespace) -> Environment:
             variables[name] = json.loads(value)
         except ValueError:
             variables[name] = value
-    kind = getattr(args, "work_pool_type", None)
-    if args.work_pool:
-        chosen = replace(chosen, work_pool=args.work_pool, work_pool_type=kind)
-    elif kind:
-        chosen = replace(chosen, work_pool_type=kind)
+    pool, kind = args.work_pool or chosen.work_pool, args.work_pool_type
+    if args.work_pool or kind:
+        chosen = replace(chosen, work_pool=pool, work_pool_type=kind)
     return replace(chosen, job_variables=variables)
 
 
@@ -76,58 +75,32 @@ async def declared(
     server: Server, args: argparse.Namespace, chosen: Environment, catalog: list[Deployment]
 ) -> tuple[Environment, Target]:
     """Ask the server what kind of pool a checked catalog goes to, and return what it asks for."""
-    from prefect.exceptions import ObjectNotFound
-
+    from deployer import pool as pools
     from deployer import target
+    from deployer.answers import if_found
 
-    try:
-        pool = await server.client.read_work_pool(chosen.work_pool)
-    except ObjectNotFound:
-        raise DeployerError(
-            f"There is no work pool {chosen.work_pool!r} on the server: "
-            f"run `python -m deployer setup {args.environment}`."
-        ) from None
-    if chosen.work_pool_type and pool.type != chosen.work_pool_type:
-        raise DeployerError(
-            f"The work pool {pool.name!r} is of type {pool.type}, but {environment.FILE} says "
-            f"{chosen.work_pool_type}: correct one of them."
-        )
-    if pool.type == "process" and args.image:
-        raise DeployerError(
-            f"The work pool {pool.name!r} is of type process, which runs no images: "
-            "leave --image out."
-        )
-    if pool.type != "process" and not args.image:
-        raise DeployerError(
-            f"The work pool {pool.name!r} is of type {pool.type}, whose runs need an image: "
-            "add --image REFERENCE; `nox -s image` builds one."
-        )
-    chosen = replace(chosen, work_pool_type=pool.type)
-    commit = getattr(args, "commit", None)
-    return chosen, target.from_catalog(catalog, chosen, args.image, commit)
+    pool = await if_found(server.client.read_work_pool(chosen.work_pool))
+    kind = pool.type if pool else None
+    problems = [*pools.mismatch(chosen, pool), *pools.unsuited(chosen, kind, args.image)]
+    if problems:
+        raise DeployerError(*map(str, problems))
+    chosen = replace(chosen, work_pool_type=kind)
+    return chosen, target.from_catalog(catalog, chosen, args.image, args.commit)
 
 
 def options(args: argparse.Namespace) -> Options:
     """Return how the arguments want to deploy."""
     from deployer.deploy import Options
 
-    return Options(
-        only=getattr(args, "only", None),
-        who=who(),
-        commit=getattr(args, "commit", None),
-        order=getattr(args, "order", None),
-        run_url=args.run_url,
-        verify=not args.no_verify,
-        timeout=args.timeout,
-        lock_timeout=args.lock_timeout,
-        prune_limit=args.prune_limit,
-        adopt=getattr(args, "adopt", False),
-    )
+    names = [each.name for each in fields(Options) if each.name != "who"]
+    return Options(who=who(), **{name: getattr(args, name) for name in names})
 
 
-def secret_values(chosen: Environment) -> list[str]:
-    """Return the values that `setup` gives the Secret blocks, as far as they are set here."""
-    return [value for name in chosen.secrets.values() if (value := os.environ.get(name))]
+def hidden(plan: Plan, chosen: Environment) -> Plan:
+    """Return a plan without the values that `setup` gives the Secret blocks, where they are set."""
+    from deployer.cli.mask import hide
+
+    return hide(plan, [os.environ.get(name, "") for name in chosen.secrets.values()])
 
 
 def who() -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from prefect.utilities.collections import visit_collection
+
 from deployer.check.rules import CREDENTIAL
 from deployer.plan import Plan
 
@@ -26,20 +28,17 @@ def mask(path: str, value: Any) -> Any:
 
 
 def hide(plan: Plan, secrets: Iterable[str]) -> Plan:
-    """Return a plan that shows none of these values, wherever in it they are."""
+    """Return a plan that shows none of these values, wherever in its fields they are."""
     values = [value for value in secrets if len(value) >= SHORTEST]
 
     def cover(content: Any) -> Any:
-        if isinstance(content, dict):
-            return {key: cover(each) for key, each in content.items()}
-        if isinstance(content, list):
-            return [cover(each) for each in content]
-        if isinstance(content, str):
-            for value in values:
-                content = content.replace(value, MASK)
+        for value in values if isinstance(content, str) else ():
+            content = content.replace(value, MASK)
         return content
 
-    def covered(fields: dict[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
-        return {path: (cover(old), cover(new)) for path, (old, new) in fields.items()}
-
-    return Plan(tuple(replace(each, fields=covered(each.fields)) for each in plan.changes))
+    changes = []
+    for each in plan.changes:
+        pairs = each.fields.items()
+        covered = {path: visit_collection(pair, cover, return_data=True) for path, pair in pairs}
+        changes.append(replace(each, fields=covered))
+    return Plan(tuple(changes))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from prefect.utilities.urls import url_for
@@ -19,6 +21,7 @@ COLOURS = {"create": "32", "update": "33", "delete": "31", "unchanged": "2"}
 WORDS = {"create": "to add", "update": "to change", "delete": "to delete", "unchanged": "unchanged"}
 FOLD = 30  # rows of a Markdown table before it is folded away
 WIDTH = 120  # characters of one value
+Fields = dict[str, tuple[Any, Any]]
 
 
 def counts(plan: Plan) -> str:
@@ -43,7 +46,7 @@ def text(plan: Plan, colour: bool = False) -> str:
         line = f"{SYMBOLS[change.action]} {change.key}"
         lines.append(f"\033[{COLOURS[change.action]}m{line}\033[0m" if colour else line)
         lines += [f"    {field}" for field in _fields(change, shared)]
-    lines += [f"~ all: {path}: {_pair(path, pair)}" for path, pair in shared.items()]
+    lines += [f"~ all: {_field(path, pair)}" for path, pair in shared.items()]
     return "\n".join([*lines, f"Plan: {counts(plan)}."])
 
 
@@ -53,7 +56,7 @@ def markdown(plan: Plan, title: str) -> str:
     lines = [f"### {title}", "", f"{counts(plan).capitalize()}.", ""]
     rows = ["| | deployment | changes |", "| --- | --- | --- |"]
     for path, pair in shared.items():
-        rows.append(f"| ~ | all | {_cell(f'{path}: {_pair(path, pair)}')} |")
+        rows.append(f"| ~ | all | {_cell(_field(path, pair))} |")
     changed = plan.of("create", "update", "delete")
     for change in changed:
         fields = "<br>".join(_cell(field) for field in _fields(change, shared))
@@ -82,7 +85,7 @@ def as_json(plan: Plan) -> str:
     return json.dumps({"counts": plan.counts, "changes": changes}, indent=2, ensure_ascii=False)
 
 
-def _shared(plan: Plan) -> dict[str, tuple[Any, Any]]:
+def _shared(plan: Plan) -> Fields:
     """Return the image's change where all updates share it: one line instead of one each."""
     updates = plan.of("update")
     pairs = [change.fields.get("job_variables.image") for change in updates]
@@ -91,36 +94,25 @@ def _shared(plan: Plan) -> dict[str, tuple[Any, Any]]:
     return {"job_variables.image": pairs[0]}
 
 
-def _fields(change: Change, shared: dict[str, tuple[Any, Any]]) -> list[str]:
-    return [
-        f"{path}: {_pair(path, pair)}" for path, pair in change.fields.items() if path not in shared
-    ]
+def _fields(change: Change, shared: Fields) -> list[str]:
+    return [_field(path, pair) for path, pair in change.fields.items() if path not in shared]
 
 
-def _pair(path: str, pair: tuple[Any, Any]) -> str:
-    old, new = (_short(mask(path, value)) for value in pair)
-    return f"{old} → {new}"
-
-
-def _short(value: Any) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= WIDTH else shown[: WIDTH - 1] + "…"
+def _field(path: str, pair: tuple[Any, Any]) -> str:
+    """Return `path: old → new`."""
+    shown = [json.dumps(mask(path, value), ensure_ascii=False) for value in pair]
+    old, new = (each if len(each) <= WIDTH else each[: WIDTH - 1] + "…" for each in shown)
+    return f"{path}: {old} → {new}"
 
 
 def _cell(content: str) -> str:
-    escaped = content.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
-    return escaped.replace("`", "\\`").replace("*", "\\*").replace("_", "\\_")
+    return re.sub(r"([|`*_])", r"\\\1", escape(content, quote=False))
 
 
 def outcome(outcome: Outcome, form: str, environment: str, colour: bool) -> str:
-    """Return what a deploy did, as `text` or `markdown`."""
+    """Return what a deploy did, as `text` or as `markdown` for the summary of a job."""
     if form == "markdown":
-        return outcome_markdown(outcome, environment)
-    return outcome_text(outcome, environment, colour)
-
-
-def outcome_text(outcome: Outcome, environment: str, colour: bool = False) -> str:
-    """Return what a deploy did, for a terminal."""
+        return _outcome_markdown(outcome, environment)
     if outcome.plan.empty:
         return f"{text(outcome.plan, colour)}\n{environment} is up to date: nothing was written."
     parts = [text(outcome.plan, colour)]
@@ -131,29 +123,21 @@ def outcome_text(outcome: Outcome, environment: str, colour: bool = False) -> st
     return "\n".join([*parts, _timings(outcome)])
 
 
-def outcome_markdown(outcome: Outcome, environment: str) -> str:
-    """Return what a deploy did, for the summary of a job."""
+def _outcome_markdown(outcome: Outcome, environment: str) -> str:
+    ids = sorted(outcome.ids.items())
+    links = [f"[{_cell(key)}]({url_for('deployment', obj_id=each)})" for key, each in ids]
+    folded = f"<details><summary>In the UI</summary>\n\n{', '.join(links)}\n\n</details>\n"
+    ui = [folded] if links else []
     if outcome.plan.empty:
-        counted = counts(outcome.plan)
-        head = f"### {environment} is up to date\n\n{counted.capitalize()}; nothing was written.\n"
-        return "\n".join([head, *_links(outcome)])
+        counted = counts(outcome.plan).capitalize()
+        head = f"### {environment} is up to date\n\n{counted}; nothing was written.\n"
+        return "\n".join([head, *ui])
     number = outcome.release.number if outcome.release else "?"
     parts = [markdown(outcome.plan, f"{environment} is at release {number}")]
     if outcome.runs:
         rows = [f"| [{r.key}]({r.url}) | {r.state} | {r.seconds:.1f} s |" for r in outcome.runs]
-        parts.append("\n".join(["| smoke run | state | took |", "| --- | --- | ---: |", *rows, ""]))
-    return "\n".join([*parts, *_links(outcome), _timings(outcome), ""])
-
-
-def _links(outcome: Outcome) -> list[str]:
-    """Return one paragraph that leads to what is deployed in the UI."""
-    links = [
-        f"[{_cell(key)}]({url_for('deployment', obj_id=identity)})"
-        for key, identity in sorted(outcome.ids.items())
-    ]
-    return [f"<details><summary>In the UI</summary>\n\n{', '.join(links)}\n\n</details>\n"][
-        : len(links)
-    ]
+        parts += ["| smoke run | state | took |", "| --- | --- | ---: |", *rows, ""]
+    return "\n".join([*parts, *ui, _timings(outcome), ""])
 
 
 def runs_text(runs: list[SmokeRun]) -> str:
@@ -161,25 +145,24 @@ def runs_text(runs: list[SmokeRun]) -> str:
     if not runs:
         return "Nothing that is deployed here has a smoke run."
     width = max(len(run.key) for run in runs)
-    return "\n".join(
-        f"{run.key:{width}}  {run.state}  {run.seconds:.1f} s  {run.url}" for run in runs
-    )
+    rows = (f"{each.key:{width}}  {each.state}  {each.seconds:.1f} s  {each.url}" for each in runs)
+    return "\n".join(rows)
 
 
 def releases(found: list[Release], form: str) -> str:
     """Return releases, newest first, as lines or as JSON."""
     names = ("number", "at", "who", "commit", "image", "verified", "summary", "again", "run_url")
-    rows = [{name: getattr(each, name) for name in names} for each in found]
     if form == "json":
+        rows = [{name: getattr(each, name) for name in names} for each in found]
         return json.dumps(rows, indent=2, ensure_ascii=False)
-    if not rows:
-        return "Nothing was released here yet."
-    return "\n".join(
-        f"{row['number']:>4}  {row['at'][:19]}  {row['who']}  {(row['commit'] or '-')[:8]}  "
-        f"{'verified' if row['verified'] else 'not verified'}  {row['summary']}"
-        + (f", release {row['again']} again" if row["again"] else "")
-        for row in rows
-    )
+    return "\n".join(map(_release, found)) or "Nothing was released here yet."
+
+
+def _release(each: Release) -> str:
+    verified = "verified" if each.verified else "not verified"
+    again = f", release {each.again} again" if each.again else ""
+    head = f"{each.number:>4}  {each.at[:19]}  {each.who}  {(each.commit or '-')[:8]}"
+    return f"{head}  {verified}  {each.summary}{again}"
 
 
 def _timings(outcome: Outcome) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
@@ -15,14 +13,13 @@ import prefect
 from packaging.version import InvalidVersion, Version
 from prefect.client.base import ServerType
 from prefect.client.orchestration import PrefectClient
-from prefect.settings.models.api import APISettings
+from prefect.settings import get_current_settings
 
-from deployer.answers import explain, server_time
-from deployer.doctor.finding import Finding
+from deployer.answers import address, explain, server_time
+from deployer.errors import Finding
 
 SKEW = 30  # seconds between two clocks that nobody notices
 HANGS_UP = (httpx.RemoteProtocolError, httpx.ReadError)
-NOTHING = "Nothing can be read or deployed."
 UNSET = Finding(
     "PREFECT_API_URL is not set.",
     "Prefect would start a server of its own for every command, which nobody else sees.",
@@ -31,56 +28,52 @@ UNSET = Finding(
 )
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a server says of itself: its clock, and its version unless it is Prefect Cloud."""
-
-    now: datetime
-    version: str | None
-
-
-async def probe(client: PrefectClient) -> Answer:
+async def probe(client: PrefectClient) -> tuple[datetime, str]:
     """Ask for what every server, or workspace, can answer.
 
+    Returns:
+        The server's time, and its version; Prefect Cloud's is empty.
+
     Raises:
-        Exception: it does not; `problem` explains it.
+        Exception: it does not answer; `problem` explains it.
     """
-    version = None
     if client.server_type is ServerType.CLOUD:
         answer = await client.request("POST", "/work_pools/filter", json={"limit": 1})
-    else:
-        answer = await client.request("GET", "/admin/version")
-        version = answer.json()
-        if not isinstance(version, str):
-            raise ValueError(version)
-    return Answer(server_time(answer), version)
+        return server_time(answer), ""
+    answer = await client.request("GET", "/admin/version")
+    version = answer.json()
+    if not isinstance(version, str):
+        raise ValueError(version)
+    return server_time(answer), version
 
 
-async def problem(error: Exception, client: PrefectClient, api: APISettings) -> Finding:
+async def problem(error: Exception, client: PrefectClient) -> Finding:
     """Explain why a server does not answer."""
-    url = shown(api)
-    if isinstance(error, httpx.HTTPStatusError):
-        status = error.response.status_code
-        if status in (401, 403):
-            return _credentials(status, client, api)
-        if status in (404, 405):
-            return await _address(url, f"it answers {status}", client)
+    url = address()
+    status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
+    if status in (401, 403):
+        what, mend = _credentials(status, client)
+    elif status in (404, 405):
+        what, mend = await _address(url, f"it answers {status}", client)
+    elif status:
+        what, mend = explain(error), "look at the server's log"
     elif isinstance(error, ValueError):  # no JSON, or not a version
-        return await _address(url, "what answers there is something else", client)
-    elif isinstance(error, httpx.UnsupportedProtocol):
-        what = f"PREFECT_API_URL is {url}, which does not begin with http:// or https://."
-        return Finding(what, NOTHING, f"export PREFECT_API_URL=http://{url.split('://')[-1]}", True)
+        what, mend = await _address(url, "what answers there is something else", client)
     else:
-        return _network(url, error)
-    return Finding(explain(error), NOTHING, "look at the server's log", True)
+        what, mend = _network(url, error)
+    return Finding(what, "Nothing can be read or deployed.", mend, True)
 
 
-def _network(url: str, error: Exception) -> Finding:
+def _network(url: str, error: Exception) -> tuple[str, str]:
+    """Return what is wrong where nothing answers, and what mends it."""
     parts = urlsplit(url)
     causes = list(_causes(error))
     what = f"The server of PREFECT_API_URL, {url}, cannot be reached: {causes[-1]}."
     mend = f"try `curl -i {url}/health`, here and on the server itself"
-    if any(isinstance(each, socket.gaierror) for each in causes):
+    if isinstance(error, httpx.UnsupportedProtocol):
+        what = f"PREFECT_API_URL is {url}, which does not begin with http:// or https://."
+        mend = f"export PREFECT_API_URL=http://{url.split('://')[-1]}"
+    elif any(isinstance(each, socket.gaierror) for each in causes):
         what = f"PREFECT_API_URL is {url}, and nobody knows a host {parts.hostname!r}."
         mend = "correct the name, or connect to the network (VPN) that knows it"
     elif any(isinstance(each, ConnectionRefusedError) for each in causes):
@@ -98,11 +91,11 @@ def _network(url: str, error: Exception) -> Finding:
     elif isinstance(error, HANGS_UP) and parts.scheme == "http":
         what = f"PREFECT_API_URL is {url}, and what listens there hangs up on HTTP: {causes[-1]}."
         mend = f"if it speaks TLS: export PREFECT_API_URL=https{url.removeprefix('http')}"
-    return Finding(what, NOTHING, mend, True)
+    return what, mend
 
 
-async def _address(url: str, answer: str, client: PrefectClient) -> Finding:
-    what = f"PREFECT_API_URL is {url}, and there is no Prefect API: {answer}."
+async def _address(url: str, answer: str, client: PrefectClient) -> tuple[str, str]:
+    """Return that no API is there, and the address of one if there is one nearby."""
     mend = "use the address that the server prints when it starts; it ends in /api"
     if client.server_type is ServerType.CLOUD or "app.prefect.cloud" in url:
         mend = "run `prefect cloud workspace set`, which writes the address of a workspace: "
@@ -115,65 +108,62 @@ async def _address(url: str, answer: str, client: PrefectClient) -> Finding:
                     mend = f"export PREFECT_API_URL={origin}"
             except httpx.HTTPError:
                 pass
-    return Finding(what, NOTHING, mend, True)
+    return f"PREFECT_API_URL is {url}, and there is no Prefect API: {answer}.", mend
 
 
-def _credentials(status: int, client: PrefectClient, api: APISettings) -> Finding:
-    key, auth = api.key, api.auth_string
-    login = "export PREFECT_API_KEY=…, a key of this workspace's account (`prefect cloud login`)"
-    string = "export PREFECT_API_AUTH_STRING=…, the value of the server's "
-    string += "PREFECT_SERVER_API_AUTH_STRING"
+def _credentials(status: int, client: PrefectClient) -> tuple[str, str]:
+    """Return which credentials are refused, and which are wanted."""
+    api = get_current_settings().api
+    key, auth, url = api.key, api.auth_string, address()
     if client.server_type is ServerType.CLOUD:
+        mend = "export PREFECT_API_KEY=…, a key of this workspace's account (`prefect cloud login`)"
         if auth:
-            what = "PREFECT_API_AUTH_STRING is set, which Prefect sends instead of the key: "
-            what += f"it is for servers of your own, and Prefect Cloud refuses it ({status})."
-            return Finding(what, NOTHING, f"unset PREFECT_API_AUTH_STRING; {login}", True)
+            what = "PREFECT_API_AUTH_STRING is set, which Prefect sends instead of the key: it is "
+            what += f"for servers of your own, and Prefect Cloud refuses it ({status})."
+            return what, f"unset PREFECT_API_AUTH_STRING; {mend}"
         what = "refuses the key of PREFECT_API_KEY" if key else "asks for PREFECT_API_KEY"
-        return Finding(f"Prefect Cloud {what} ({status}).", NOTHING, login, True)
-    what = f"The server at {shown(api)} asks for credentials ({status}), and there are none."
+        return f"Prefect Cloud {what} ({status}).", mend
+    what = f"The server at {url} asks for credentials ({status}), and there are none."
+    mend = "export PREFECT_API_AUTH_STRING=…, the value of the server's "
+    mend += "PREFECT_SERVER_API_AUTH_STRING"
     if auth:
-        what = f"The server at {shown(api)} refuses PREFECT_API_AUTH_STRING ({status})"
+        what = f"The server at {url} refuses PREFECT_API_AUTH_STRING ({status})"
         given = auth.get_secret_value()
         what += "." if given == given.strip() else ": it begins or ends with a space or a new line."
     elif key:
         what = "PREFECT_API_KEY is set, which is for Prefect Cloud: "
-        what += f"the server at {shown(api)} is your own, and refuses it ({status})."
-        string = f"unset PREFECT_API_KEY; {string}"
+        what += f"the server at {url} is your own, and refuses it ({status})."
+        mend = f"unset PREFECT_API_KEY; {mend}"
     if status == httpx.codes.FORBIDDEN:
-        string += "; a proxy before it may want PREFECT_CLIENT_CUSTOM_HEADERS"
-    return Finding(what, NOTHING, string, True)
+        mend += "; a proxy before it may want PREFECT_CLIENT_CUSTOM_HEADERS"
+    return what, mend
 
 
-def clock(answer: Answer) -> list[Finding]:
-    """Compare the clocks."""
-    skew = (datetime.now(timezone.utc) - answer.now).total_seconds()
-    if abs(skew) <= SKEW:
-        return []
-    what = f"The clock here is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server."
-    why = "Runs start early or late, and logs come in the wrong order."
-    mend = "set both clocks by the network: `timedatectl set-ntp true`, here and on the server"
-    return [Finding(what, why, mend, False)]
+def clock(server: datetime) -> Iterator[Finding]:
+    """Compare the server's clock with the one here."""
+    skew = (datetime.now(timezone.utc) - server).total_seconds()
+    if abs(skew) > SKEW:
+        ahead = "ahead of" if skew > 0 else "behind"
+        what = f"The clock here is {abs(skew):.0f} s {ahead} the server."
+        why = "Runs start early or late, and logs come in the wrong order."
+        mend = "set both clocks by the network: `timedatectl set-ntp true`, here and on the server"
+        yield Finding(what, why, mend)
 
 
-def versions(answer: Answer) -> list[Finding]:
-    """Compare Prefect here with Prefect there."""
+def versions(version: str) -> Iterator[Finding]:
+    """Compare Prefect there with Prefect here."""
     try:
-        server, client = Version(answer.version or ""), Version(prefect.__version__)
+        server, client = Version(version), Version(prefect.__version__)
     except InvalidVersion:
-        return []  # Prefect Cloud, or a build from source: there is nothing to compare
+        return  # Prefect Cloud, or a build from source: there is nothing to compare
     if server.major == client.major and server.release[:2] >= client.release[:2]:
-        return []
+        return
     what = f"Prefect is {client} here and {server} on the server."
     why = "A server refuses what only another version sends, or loses it silently."
     mend = f"upgrade the server first: `pip install 'prefect=={client}'` there"
     if server > client:
         mend = f"install the server's version here: prefect~={server.major}.{server.minor}.0"
-    return [Finding(what, why, mend, server.major != client.major)]
-
-
-def shown(api: APISettings) -> str:
-    """Return the server's address without a password that may be in it."""
-    return re.sub(r"//[^/@]*@", "//", str(api.url))
+    yield Finding(what, why, mend, server.major != client.major)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -6,11 +6,11 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 
-from deployer.doctor.finding import Finding
 from deployer.environment import FILE, Environment
+from deployer.errors import Finding
 
 PATIENCE = 30  # seconds for one look
 ABSENT = re.compile(r"(?i)not found|manifest unknown|name unknown|no such manifest")
@@ -19,9 +19,7 @@ DENIED = re.compile(r"(?i)denied|unauthorized|forbidden|\b40[13]\b")
 FIXED = re.compile(r"([a-z]+-)?[0-9a-f]{7,64}|v?\d+(\.\d+)+.*")
 
 
-def examine(
-    image: str | None, environment: Environment, default_policy: str | None
-) -> list[Finding]:
+def examine(image: str, environment: Environment, default_policy: str | None) -> Iterator[Finding]:
     """Look at the image that containers would run.
 
     Args:
@@ -29,136 +27,105 @@ def examine(
         environment: whose job variables may name a pull policy.
         default_policy: the work pool's own pull policy.
     """
-    if not image:
-        why = "Runs in containers need one, and it was not looked at."
-        mend = "add --image REFERENCE; `nox -s image` builds one"
-        return [Finding("No image was given.", why, mend, False)]
-    policy = environment.job_variables.get("image_pull_policy") or default_policy
-    return [*_presence(image), *_policy(image, policy, environment)]
-
-
-def _presence(image: str) -> list[Finding]:
-    unseen = Finding(
-        f"{image} could not be looked at: there is no `docker` command here.",
-        "Whether it is there, and for which platform, is not known.",
-        "run this where Docker is installed",
-        False,
-    )
     try:
-        engine, _ = _docker("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")
-        here, _ = _docker("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", image)
-        platforms, problem = _in_registry(image)
-        found = _platform(image, platforms or [here], engine)
-        if platforms:
-            return [*found, *_private(image)]
-        return [*found, *_not_in_registry(image, bool(here), problem)]
+        yield from _presence(image)
     except FileNotFoundError:
-        return [unseen]
+        what = f"{image} could not be looked at: there is no `docker` command here."
+        why = "Whether it is there, and for which platform, is not known."
+        yield Finding(what, why, "run this where Docker is installed")
+    policy = environment.job_variables.get("image_pull_policy") or default_policy
+    yield from _policy(image, policy, f"[{environment.table}.job_variables] of {FILE}")
 
 
-def _not_in_registry(image: str, is_here: bool, problem: str) -> list[Finding]:
-    host = _registry(image)
-    if is_here and not host:
-        return []  # made here for here
+def _presence(image: str) -> Iterator[Finding]:
+    engine, _ = _docker("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")
+    here, _ = _docker("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", image)
+    platforms, problem = _in_registry(image)
+    yield from _platform(image, platforms or ([here] if here else []), engine)
+    host, slash, _ = image.partition("/")
+    if not slash or not (re.search(r"[.:]", host) or host == "localhost"):
+        host = ""  # the reference names no registry
+    if platforms:
+        if host == "ghcr.io":
+            yield from _private(image)
+    elif host or not here:  # else it was made here for here
+        yield _absent(image, host, bool(here), problem)
+
+
+def _absent(image: str, host: str, is_here: bool, problem: str) -> Finding:
+    """Say why an image cannot be read in its registry."""
     if DENIED.search(problem):
-        return [
-            Finding(
-                f"{image} cannot be read: {problem}.",
-                "It does not exist, or is private (a new package on GHCR is): then a worker "
-                "without credentials cannot pull it either.",
-                f"docker login {host}, here and where the worker runs",
-                False,
-            )
-        ]
+        return Finding(
+            f"{image} cannot be read: {problem}.",
+            "It does not exist, or is private (a new package on GHCR is): then a worker without "
+            "credentials cannot pull it either.",
+            f"docker login {host}, here and where the worker runs",
+        )
     if not ABSENT.search(problem):
         what = f"{image} could not be looked at in its registry: {problem}."
-        if not is_here:
-            what = f"{what} It is not on this machine either."
+        what += "" if is_here else " It is not on this machine either."
         why = "Whether workers can pull it is not known."
-        return [Finding(what, why, f"docker buildx imagetools inspect {image}", False)]
+        return Finding(what, why, f"docker buildx imagetools inspect {image}")
     if is_here:
         what = f"{image} is on this machine, but not in its registry."
         why = "A worker on any other machine cannot pull it."
-        return [Finding(what, why, f"docker push {image}", False)]
+        return Finding(what, why, f"docker push {image}")
     what = f"There is no image {image}, neither in its registry nor on this machine."
     mend = "correct the reference, or build and push it: `nox -s image`, `docker push`"
-    return [Finding(what, "Every run crashes.", mend, True)]
+    return Finding(what, "Every run crashes.", mend, True)
 
 
-def _platform(image: str, platforms: list[str], engine: str) -> list[Finding]:
-    platforms = [each for each in platforms if each]
+def _platform(image: str, platforms: list[str], engine: str) -> Iterator[Finding]:
+    shown = ", ".join(platforms)
     if platforms and not engine:
-        what = f"No Docker engine answers: {image} is for {', '.join(platforms)}."
+        what = f"No Docker engine answers: {image} is for {shown}."
         why = "Whether a worker like this machine can run it is not known."
-        return [Finding(what, why, "start Docker, and look again", False)]
-    if not platforms or any(f"{each}/".startswith(f"{engine}/") for each in platforms):
-        return []
-    return [
-        Finding(
-            f"{image} is for {', '.join(platforms)}, and the Docker engine here is {engine}.",
-            "On a worker like this one every run crashes with `exec format error`.",
-            f"docker build --platform {engine} …, or run the worker on such a machine",
-            False,
-        )
-    ]
+        yield Finding(what, why, "start Docker, and look again")
+    elif platforms and not any(f"{each}/".startswith(f"{engine}/") for each in platforms):
+        what = f"{image} is for {shown}, and the Docker engine here is {engine}."
+        why = "On a worker like this one every run crashes with `exec format error`."
+        mend = f"docker build --platform {engine} …, or run the worker on such a machine"
+        yield Finding(what, why, mend)
 
 
-def _private(image: str) -> list[Finding]:
+def _private(image: str) -> Iterator[Finding]:
     """Look again as somebody who is not logged in."""
-    if _registry(image) != "ghcr.io":
-        return []
     with TemporaryDirectory() as empty:
-        platforms, problem = _in_registry(image, {"DOCKER_CONFIG": empty})
-    if platforms or not DENIED.search(problem):
-        return []
-    return [
-        Finding(
+        platforms, problem = _in_registry(image, DOCKER_CONFIG=empty)
+    if not platforms and DENIED.search(problem):
+        yield Finding(
             f"{image} is private, as every new package on GHCR.",
             "A worker without credentials cannot pull it, and its first run crashes.",
             "docker login ghcr.io where the worker runs, or make the package public in its "
             "settings on GitHub",
-            False,
         )
-    ]
 
 
-def _policy(image: str, policy: str | None, environment: Environment) -> list[Finding]:
+def _policy(image: str, policy: str | None, where: str) -> Iterator[Finding]:
     name, _, digest = image.partition("@")
     _, _, tag = name.rsplit("/", 1)[-1].partition(":")
-    table = environment.name.removesuffix(f"-{environment.label}")
-    where = f"[{table}.job_variables] of {FILE}"
     if digest and policy == "Always":
         what = f"image_pull_policy is Always, and {image} can never change."
         why = "Every run asks the registry for nothing, and none starts while it is down."
-        mend = f'image_pull_policy = "IfNotPresent" in {where}'
-        return [Finding(what, why, mend, False)]
+        yield Finding(what, why, f'image_pull_policy = "IfNotPresent" in {where}')
     if digest or FIXED.fullmatch(tag):
-        return []
+        return
     # Without a policy workers pull `latest`, as Kubernetes does, and no other tag.
     if policy == "Always" or (policy is None and tag in ("", "latest")):
-        return []
-    return [
-        Finding(
-            f"The tag of {image} can come to mean another image, and image_pull_policy is "
-            f"{policy or 'IfNotPresent, the default'}.",
-            "A worker that has an image of this name keeps running the old one.",
-            f"deploy the digest (--image {name.removesuffix(f':{tag}')}@sha256:…), or set "
-            f'image_pull_policy = "Always" in {where}',
-            False,
-        )
-    ]
+        return
+    yield Finding(
+        f"The tag of {image} can come to mean another image, and image_pull_policy is "
+        f"{policy or 'IfNotPresent, the default'}.",
+        "A worker that has an image of this name keeps running the old one.",
+        f"deploy the digest (--image {name.removesuffix(f':{tag}')}@sha256:…), or set "
+        f'image_pull_policy = "Always" in {where}',
+    )
 
 
-def _registry(image: str) -> str:
-    """Return the registry's host, empty where the reference names none."""
-    first, slash, _ = image.partition("/")
-    return first if slash and (re.search(r"[.:]", first) or first == "localhost") else ""
-
-
-def _in_registry(image: str, env: Mapping[str, str] | None = None) -> tuple[list[str], str]:
+def _in_registry(image: str, **env: str) -> tuple[list[str], str]:
     """Return the platforms of an image in its registry, and what went wrong."""
     form = ("--format", "{{json .Image}}")
-    output, problem = _docker("buildx", "imagetools", "inspect", *form, image, env=env)
+    output, problem = _docker("buildx", "imagetools", "inspect", *form, image, **env)
     try:
         found = json.loads(output or "{}")
     except ValueError:
@@ -168,12 +135,12 @@ def _in_registry(image: str, env: Mapping[str, str] | None = None) -> tuple[list
     return list(found), problem
 
 
-def _docker(*arguments: str, env: Mapping[str, str] | None = None) -> tuple[str, str]:
+def _docker(*arguments: str, **env: str) -> tuple[str, str]:
     """Return what docker printed, and the last line of its complaint if it failed."""
     try:
         done = subprocess.run(  # noqa: S603
             ["docker", *arguments],  # noqa: S607
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **env},
             capture_output=True,
             text=True,
             timeout=PATIENCE,
