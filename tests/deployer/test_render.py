@@ -30,7 +30,7 @@ def test_a_digest_that_all_share_is_one_line() -> None:
     shown = render.text(a_plan(3, {"job_variables": old}, {"job_variables": new}))
 
     assert shown.count("sha256:2") == 1
-    assert '~ all: job_variables.image: "r/f@sha256:1" → "r/f@sha256:2"' in shown
+    assert shown.startswith('~ all\n    job_variables.image: "r/f@sha256:1" → "r/f@sha256:2"\n')
     assert "Plan: 0 to add, 3 to change, 0 to delete, 0 unchanged." in shown
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.utilities.urls import url_for
 
 from deployer.cli.mask import mask
-from deployer.plan import SYMBOLS, Change, Plan
+from deployer.plan import SYMBOLS, Plan
 
 if TYPE_CHECKING:
     from deployer.outcome import Outcome
@@ -21,7 +21,7 @@ COLOURS = {"create": "32", "update": "33", "delete": "31", "unchanged": "2"}
 WORDS = {"create": "to add", "update": "to change", "delete": "to delete", "unchanged": "unchanged"}
 FOLD = 30  # rows of a Markdown table before it is folded away
 WIDTH = 120  # characters of one value
-Fields = dict[str, tuple[Any, Any]]
+IMAGE = "job_variables.image"
 
 
 def counts(plan: Plan) -> str:
@@ -40,30 +40,26 @@ def plan(plan: Plan, form: str, environment: str, colour: bool) -> str:
 
 def text(plan: Plan, colour: bool = False) -> str:
     """Return a plan for a terminal: a line a deployment, its differing fields below it."""
-    shared = _shared(plan)
     lines = []
-    for change in plan.changes:
-        line = f"{SYMBOLS[change.action]} {change.key}"
-        lines.append(f"\033[{COLOURS[change.action]}m{line}\033[0m" if colour else line)
-        lines += [f"    {field}" for field in _fields(change, shared)]
-    lines += [f"~ all: {_field(path, pair)}" for path, pair in shared.items()]
+    for action, key, fields in _rows(plan):
+        line = f"{SYMBOLS[action]} {key}"
+        lines.append(f"\033[{COLOURS[action]}m{line}\033[0m" if colour else line)
+        lines += [f"    {field}" for field in fields]
     return "\n".join([*lines, f"Plan: {counts(plan)}."])
 
 
 def markdown(plan: Plan, title: str) -> str:
     """Return a plan as a Markdown table without the unchanged deployments, folded over 30 rows."""
-    shared = _shared(plan)
-    lines = [f"### {title}", "", f"{counts(plan).capitalize()}.", ""]
-    rows = ["| | deployment | changes |", "| --- | --- | --- |"]
-    for path, pair in shared.items():
-        rows.append(f"| ~ | all | {_cell(_field(path, pair))} |")
-    changed = plan.of("create", "update", "delete")
-    for change in changed:
-        fields = "<br>".join(_cell(field) for field in _fields(change, shared))
-        rows.append(f"| {SYMBOLS[change.action]} | {_cell(change.key)} | {fields} |")
-    if len(changed) > FOLD:
-        rows = [f"<details><summary>{len(changed)} changes</summary>", "", *rows, "", "</details>"]
-    return "\n".join([*lines, *(rows if changed else [])]).rstrip() + "\n"
+    table = ["| | deployment | changes |", "| --- | --- | --- |"]
+    for action, key, fields in _rows(plan):
+        if action != "unchanged":
+            cells = "<br>".join(map(_cell, fields))
+            table.append(f"| {SYMBOLS[action]} | {_cell(key)} | {cells} |")
+    changed = len(plan.of("create", "update", "delete"))
+    if changed > FOLD:
+        table = [f"<details><summary>{changed} changes</summary>", "", *table, "", "</details>"]
+    lines = [f"### {title}", "", f"{counts(plan).capitalize()}."]
+    return "\n".join([*lines, "", *table] if changed else lines) + "\n"
 
 
 def as_json(plan: Plan) -> str:
@@ -85,17 +81,15 @@ def as_json(plan: Plan) -> str:
     return json.dumps({"counts": plan.counts, "changes": changes}, indent=2, ensure_ascii=False)
 
 
-def _shared(plan: Plan) -> Fields:
-    """Return the image's change where all updates share it: one line instead of one each."""
-    updates = plan.of("update")
-    pairs = [change.fields.get("job_variables.image") for change in updates]
-    if len(updates) < 2 or pairs[0] is None or any(pair != pairs[0] for pair in pairs):
-        return {}
-    return {"job_variables.image": pairs[0]}
-
-
-def _fields(change: Change, shared: Fields) -> list[str]:
-    return [_field(path, pair) for path, pair in change.fields.items() if path not in shared]
+def _rows(plan: Plan) -> list[tuple[str, str, list[str]]]:
+    """Return action, key and differing fields of each change; an image that all share comes first."""
+    images = [change.fields.get(IMAGE) for change in plan.of("update")]
+    shared = images[0] if len(images) > 1 and images.count(images[0]) == len(images) else None
+    rows = [("update", "all", [_field(IMAGE, shared)])] if shared else []
+    for change in plan.changes:
+        fields = {k: v for k, v in change.fields.items() if not (shared and k == IMAGE)}
+        rows.append((change.action, change.key, [_field(*each) for each in fields.items()]))
+    return rows
 
 
 def _field(path: str, pair: tuple[Any, Any]) -> str:

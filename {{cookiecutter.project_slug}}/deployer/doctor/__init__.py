@@ -24,15 +24,13 @@ PATIENCE = 10  # seconds for one answer; a server that needs more has a problem 
 def text(findings: Sequence[Finding]) -> str:
     """Return findings for a terminal, what is fatal first."""
     ordered = sorted(findings, key=lambda finding: not finding.fatal)
-    return (
-        "\n\n".join(
-            f"{'error' if each.fatal else 'warning'}: {each.what}\n"
-            f"    why:  {each.why}\n"
-            f"    mend: {each.mend}"
-            for each in ordered
-        )
-        or "Everything looks well."
-    )
+    shown = [
+        f"{'error' if each.fatal else 'warning'}: {each.what}\n"
+        f"    why:  {each.why}\n"
+        f"    mend: {each.mend}"
+        for each in ordered
+    ]
+    return "\n\n".join(shown) or "Everything looks well."
 
 
 async def examine(
