@@ -40,13 +40,11 @@ RESERVED = ("project:", "environment:")
 
 def check(catalog: list[Deployment]) -> list[str]:
     """Return everything that is wrong with a catalog, one sentence each; reads no server."""
-    problems = []
-    for entry in catalog:
-        problems += [f"{FILE}, {entry.key}: {problem}" for problem in _entry_problems(entry)]
+    found = [(entry.key, problem) for entry in catalog for problem in _entry_problems(entry)]
     for key, count in Counter(entry.key for entry in catalog).items():
         if count > 1:
-            problems.append(f"{FILE}, {key}: there are {count} entries of this name; rename one.")
-    return [on_one_line(problem) for problem in problems]
+            found.append((key, f"there are {count} entries of this name; rename one."))
+    return [on_one_line(f"{FILE}, {key}: {problem}") for key, problem in found]
 
 
 def require(root: Path = ROOT) -> list[Deployment]:

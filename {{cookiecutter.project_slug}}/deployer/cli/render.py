@@ -82,7 +82,7 @@ def as_json(plan: Plan) -> str:
 
 
 def _rows(plan: Plan) -> list[tuple[str, str, list[str]]]:
-    """Return action, key and differing fields of each change; an image that all share comes first."""
+    """Return action, key and differing fields of each change; an image that all share is first."""
     images = [change.fields.get(IMAGE) for change in plan.of("update")]
     shared = images[0] if len(images) > 1 and images.count(images[0]) == len(images) else None
     rows = [("update", "all", [_field(IMAGE, shared)])] if shared else []

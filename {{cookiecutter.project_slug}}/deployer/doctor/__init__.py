@@ -77,7 +77,7 @@ async def _server(environment: Environment, found: list[Finding]) -> WorkPool | 
                 except Exception as error:
                     found.append(await connection.problem(error, client))
                     return None
-                found += [*connection.clock(now), *connection.versions(version)]
+                found += connection.differences(now, version)
                 pool = await if_found(client.read_work_pool(environment.work_pool))
                 found += pools.mismatch(environment, pool)
                 if pool:

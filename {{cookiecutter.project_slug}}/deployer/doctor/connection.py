@@ -19,7 +19,6 @@ from deployer.answers import address, explain, server_time
 from deployer.errors import Finding
 
 SKEW = 30  # seconds between two clocks that nobody notices
-HANGS_UP = (httpx.RemoteProtocolError, httpx.ReadError)
 UNSET = Finding(
     "PREFECT_API_URL is not set.",
     "Prefect would start a server of its own for every command, which nobody else sees.",
@@ -88,7 +87,7 @@ def _network(url: str, error: Exception) -> tuple[str, str]:
     elif any(isinstance(each, ssl.SSLError) for each in causes):
         what = f"PREFECT_API_URL is {url}, and what answers there does not speak TLS: {error}."
         mend = f"export PREFECT_API_URL=http{url.removeprefix('https')}"
-    elif isinstance(error, HANGS_UP) and parts.scheme == "http":
+    elif isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and parts.scheme == "http":
         what = f"PREFECT_API_URL is {url}, and what listens there hangs up on HTTP: {causes[-1]}."
         mend = f"if it speaks TLS: export PREFECT_API_URL=https{url.removeprefix('http')}"
     return what, mend
@@ -139,31 +138,26 @@ def _credentials(status: int, client: PrefectClient) -> tuple[str, str]:
     return what, mend
 
 
-def clock(server: datetime) -> Iterator[Finding]:
-    """Compare the server's clock with the one here."""
-    skew = (datetime.now(timezone.utc) - server).total_seconds()
+def differences(now: datetime, version: str) -> Iterator[Finding]:
+    """Compare the server's clock and version with those here."""
+    skew = (datetime.now(timezone.utc) - now).total_seconds()
     if abs(skew) > SKEW:
         ahead = "ahead of" if skew > 0 else "behind"
         what = f"The clock here is {abs(skew):.0f} s {ahead} the server."
         why = "Runs start early or late, and logs come in the wrong order."
         mend = "set both clocks by the network: `timedatectl set-ntp true`, here and on the server"
         yield Finding(what, why, mend)
-
-
-def versions(version: str) -> Iterator[Finding]:
-    """Compare Prefect there with Prefect here."""
     try:
         server, client = Version(version), Version(prefect.__version__)
     except InvalidVersion:
         return  # Prefect Cloud, or a build from source: there is nothing to compare
-    if server.major == client.major and server.release[:2] >= client.release[:2]:
-        return
-    what = f"Prefect is {client} here and {server} on the server."
-    why = "A server refuses what only another version sends, or loses it silently."
-    mend = f"upgrade the server first: `pip install 'prefect=={client}'` there"
-    if server > client:
-        mend = f"install the server's version here: prefect~={server.major}.{server.minor}.0"
-    yield Finding(what, why, mend, server.major != client.major)
+    if server.major != client.major or server.release[:2] < client.release[:2]:
+        what = f"Prefect is {client} here and {server} on the server."
+        why = "A server refuses what only another version sends, or loses it silently."
+        mend = f"upgrade the server first: `pip install 'prefect=={client}'` there"
+        if server > client:
+            mend = f"install the server's version here: prefect~={server.major}.{server.minor}.0"
+        yield Finding(what, why, mend, server.major != client.major)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
