@@ -828,7 +828,7 @@ def test_the_rules_know_every_setting_of_an_environment(bench: Bench) -> None:
     annotations = bench.module("environment").Environment.__annotations__
     rules = bench.module("check.rules")
 
-    assert annotations.keys() - {"project", "name", "label"} == rules.KEYS
+    assert annotations.keys() - {"project", "name", "label", "own_queue"} == rules.KEYS
     for names, kind in ((rules.NUMBERS, "int | None"), (rules.STRINGS, "str")):
         assert all(annotations[name].startswith(kind) for name in names)
 

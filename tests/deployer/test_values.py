@@ -45,6 +45,12 @@ def test_where_only_a_none_is_new_the_whole_is_shown() -> None:
     }
 
 
+def test_a_field_that_an_older_server_does_not_answer_is_no_difference() -> None:
+    before = {"triggers": {"t": {"name": "t"}}}
+
+    assert difference(before, {"triggers": {"t": {"name": "t", "new": None}}}) == {}
+
+
 def test_models_arrive_as_their_schema_wants_them(server: PrefectServer) -> None:
     world = World(server)
     model = Aliased(theNumber=1, inner=Lenient())

@@ -53,8 +53,7 @@ async def destroy(
         if records:
             done.append(f"deleted {records} release records")
         queue = environment.work_queue
-        own = environment.label is not None and queue is not None and environment.label in queue
-        if own and await server.delete_queue(environment.work_pool, str(queue)):
+        if environment.own_queue and await server.delete_queue(environment.work_pool, str(queue)):
             done.append(f"deleted the work queue {queue}")
     return done or [f"{environment.project} owns nothing in {environment.name}."]
 

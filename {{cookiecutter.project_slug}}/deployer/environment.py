@@ -40,6 +40,7 @@ class Environment:
         job_variables: given to every deployment; an entry's own win.
         secrets: Secret block to the environment variable that `setup` fills it from.
         label: what stands for `{name}`; None in an environment that there is one of.
+        own_queue: whether `{name}` is in the queue's name, so that no other preview uses it.
     """
 
     project: str
@@ -56,6 +57,7 @@ class Environment:
     job_variables: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     label: str | None = None
+    own_queue: bool = False
 
     @property
     def tags(self) -> list[str]:
@@ -158,4 +160,5 @@ def select(environments: dict[str, Environment], name: str, label: str | None) -
     filled: dict[str, Any] = {
         key: value.replace("{name}", label) for key in FILLED if (value := getattr(chosen, key))
     }
-    return replace(chosen, **filled, name=full, label=label)
+    own_queue = "{name}" in (chosen.work_queue or "")
+    return replace(chosen, **filled, name=full, label=label, own_queue=own_queue)

@@ -8,6 +8,7 @@ from typing import Any
 from deployer.state import ANCHOR, State
 
 SWITCHES = {"schedules": "active", "triggers": "enabled"}  # an operator's, beside pause
+VALUES = {"parameters", "job_variables"}
 SYMBOLS = {"create": "+", "update": "~", "delete": "-", "unchanged": "="}
 
 
@@ -107,15 +108,15 @@ def settle(wanted: State, before: State | None, recorded: State | None) -> State
 def difference(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
     """Return every value that differs between two JSON values, by dotted path: (old, new).
 
-    A key with None and no key are not the same, but for the fields of a state: a parameter that is
-    left out has the flow's default. Where only that differs, the values are shown as a whole.
+    A key that one side does not have counts as None, but not among parameters and job variables,
+    where what is left out has a default: if nothing else differs, they are shown as a whole.
     """
     if isinstance(before, dict) and isinstance(after, dict):
         found: dict[str, tuple[Any, Any]] = {}
         for key in sorted(before.keys() | after.keys()):
             inner = f"{path}.{key}" if path else key
             found |= difference(before.get(key), after.get(key), inner)
-        if found or not path or before.keys() == after.keys():
+        if found or before.keys() == after.keys() or VALUES.isdisjoint(path.split(".")):
             return found
     lists = isinstance(before, list) and isinstance(after, list)
     if lists and len(before) == len(after):
