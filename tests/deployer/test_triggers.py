@@ -11,7 +11,7 @@ from deployer.catalog import Deployment
 from deployer.errors import DeployerError
 from prefect.events import DeploymentEventTrigger
 
-from tests.deployer.sample_flows import plain
+from tests.deployer.sample_flows import anything, plain
 from tests.deployer.world import World
 from tests.support.server import PrefectServer
 
@@ -41,6 +41,29 @@ def test_the_order_of_a_set_is_no_difference(server: PrefectServer) -> None:
     (automation,) = state["triggers"].values()
     assert automation["trigger"]["expect"] == ["a", "b", "c", "d", "e"]
     assert automation["trigger"]["for_each"] == ["x", "y", "z"]
+
+
+def test_what_a_trigger_hands_on_is_compared_and_brought_back_whatever_its_name(
+    server: PrefectServer,
+) -> None:
+    world = World(server)
+
+    def catalog(value: str) -> list[Deployment]:
+        given = {"id": value, "expect": value, "updated": [value, "a"]}
+        trigger = DeploymentEventTrigger(name="a trigger", expect={"a"}, parameters=given)
+        return [Deployment(anything, "main", triggers=[trigger])]
+
+    def parameters() -> Any:
+        (state,) = world.states().values()
+        return state["triggers"]["a trigger"]["actions"][0]["parameters"]
+
+    world.deploy(catalog("x"))
+    first = parameters()
+    assert not world.plan(catalog("y")).empty
+    world.deploy(catalog("y"))
+    world.roll_back(1)
+
+    assert parameters() == first == {"id": "x", "expect": "x", "updated": ["x", "a"]}
 
 
 def test_automations_go_with_their_deployment(server: PrefectServer) -> None:

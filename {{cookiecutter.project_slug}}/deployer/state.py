@@ -25,6 +25,10 @@ State = dict[str, Any]
 # and can keep an hourly schedule from ever firing; Prefect's own default for rrules is this one.
 ANCHOR = "2020-01-01T00:00:00+00:00"
 DURATION = TypeAdapter(timedelta)  # seconds, or ISO 8601
+# Of an automation: what a server fills in, what has no order, and where a person's own names are.
+IDS = {"id", "created", "updated", "deployment_id", "owner_resource"}
+SETS = {"after", "expect", "for_each"}
+WRITTEN = {"parameters", "job_variables", "match", "match_related"}
 # What the server makes of a flow without a docstring: creating writes the word, updating nothing.
 NO_DESCRIPTION = ("None", "", None)
 
@@ -41,10 +45,7 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
     flow = entry.flow
     limit = options.get("concurrency_limit")
     config = limit if isinstance(limit, ConcurrencyLimitConfig) else None
-    variables: dict[str, Any] = {
-        **environment.job_variables,
-        **(options.get("job_variables") or {}),
-    }
+    variables = {**environment.job_variables, **(options.get("job_variables") or {})}
     if image:
         variables["image"] = image
     elif environment.work_pool_type == "process":
@@ -172,7 +173,7 @@ def _timing(schedule: dict[str, Any]) -> dict[str, Any]:
     return {"cron": schedule["cron"], "timezone": zone, "day_or": schedule.get("day_or", True)}
 
 
-def _declared_trigger(trigger: Any) -> dict[str, Any]:
+def _declared_trigger(trigger: Any) -> Any:
     copy = trigger.model_copy()
     copy.set_deployment_id(UUID(int=0))  # it wants one, and ids are left out again
     return _trigger(copy.as_automation().model_dump(mode="json"))
@@ -182,19 +183,16 @@ def _live_triggers(automations: list[dict[str, Any]]) -> dict[str, Any]:
     """Return automations by name, and one of the same name beside it: both would act."""
     found: dict[str, Any] = {}
     for each in automations:
-        again = ", again" if each["name"] in found else ""
-        found[each["name"] + again] = _trigger(each)
+        found[each["name"] + ", again" * (each["name"] in found)] = _trigger(each)
     return found
 
 
-def _trigger(automation: dict[str, Any]) -> dict[str, Any]:
-    """An automation without what differs from one server to the next: ids, order of sets."""
-
-    def strip(value: Any) -> Any:
-        if isinstance(value, dict):
-            ids = ("id", "created", "updated", "deployment_id", "owner_resource")
-            sets = {k: sorted(value[k]) for k in ("after", "expect", "for_each") if k in value}
-            return {k: strip(v) for k, v in {**value, **sets}.items() if k not in ids}
-        return [strip(v) for v in value] if isinstance(value, list) else value
-
-    return dict(strip(automation))
+def _trigger(value: Any) -> Any:
+    """An automation, or a part of one, without what differs from one server to the next."""
+    if isinstance(value, list):
+        return [_trigger(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    ordered = {name: sorted(value[name]) for name in SETS & value.keys()}
+    kept = {name: each for name, each in {**value, **ordered}.items() if name not in IDS}
+    return {name: each if name in WRITTEN else _trigger(each) for name, each in kept.items()}
