@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timezone
 from typing import Any
 
 import pytest
 from deployer.catalog import Deployment
 from deployer.check.catalog import check
 from deployer.plan import difference
+from prefect.schedules import Interval
 
 from tests.deployer.sample_flows import Aliased, Lenient, anything, dated, modelled
 from tests.deployer.world import World
@@ -34,6 +35,29 @@ def test_a_parameter_that_only_looks_the_same_is_deployed(
 
     (state,) = world.states().values()
     assert repr(state["parameters"]) == repr(after)
+    assert world.plan(catalog).empty
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (datetime(2024, 2, 29, 12), "2024-02-29T12:00:00+00:00"),
+        (datetime(2124, 2, 29, tzinfo=timezone.utc), "2124-02-29T00:00:00+00:00"),
+        (None, "2020-01-01T00:00:00+00:00"),
+    ],
+    ids=["without a zone", "to come", "none"],
+)
+def test_an_interval_starts_where_its_anchor_is(
+    server: PrefectServer, given: datetime | None, text: str
+) -> None:
+    world = World(server)
+    catalog = [Deployment(anything, "main", schedules=[Interval(60, anchor_date=given)])]
+    assert check(catalog) == []
+
+    world.deploy(catalog)
+
+    (state,) = world.states().values()
+    assert state["schedules"]["schedule-1"]["anchor_date"] == text
     assert world.plan(catalog).empty
 
 

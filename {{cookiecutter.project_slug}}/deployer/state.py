@@ -141,7 +141,8 @@ def to_schedule(slug: str, schedule: dict[str, Any]) -> Schedule:
 def _declared_schedule(schedule: Schedule, off: bool) -> dict[str, Any]:
     made = create_deployment_schedule_create(schedule).schedule
     timing = _timing(made.model_dump(mode="json"))
-    if schedule.interval is not None and schedule.anchor_date >= STARTED:
+    anchor = timing.get("anchor_date")
+    if anchor and STARTED <= datetime.fromisoformat(anchor) <= datetime.now(timezone.utc):
         timing["anchor_date"] = None  # none was given: the live one stays
     return {
         **timing,
