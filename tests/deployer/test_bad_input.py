@@ -443,6 +443,10 @@ BAD_CATALOGS: dict[str, tuple[str, tuple[str, ...]]] = {
         entry("job_variables={'a': {1, 2}}"),
         ("job_variables cannot be sent as JSON",),
     ),
+    "a variable of the environment that has a number for a name": (
+        entry("job_variables={'env': {1: 'x'}}"),
+        ("job_variables.env has 1, but names in it have to be text",),
+    ),
     **{
         f"a readable {name}": (
             entry(f"job_variables={{'env': {{{name!r}: {value!r}}}}}"),

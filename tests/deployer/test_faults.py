@@ -448,7 +448,7 @@ def test_an_automation_whose_creation_gets_no_answer_does_not_act_twice(
     world = World(server)
     with Proxy(server.api_url, "cut", 2, path="/automations/") as proxy:
         world.api_url = proxy.api_url
-        with pytest.raises(DeployerError, match="does not hold what was deployed: plain/main"):
+        with pytest.raises(DeployerError, match="created the automation 'a trigger' of plain/main"):
             world.deploy(catalog)
         assert proxy.writes.count("POST /api/automations/") == 2
         assert world.states() == {}

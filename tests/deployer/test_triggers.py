@@ -101,3 +101,39 @@ def test_what_leaves_is_started_by_no_event_while_the_rest_is_verified(
     off = switched_off(states.declared(entry, world.environment))
 
     assert [each["enabled"] for each in off["triggers"].values()] == [False]
+
+
+def automation_of(world: World) -> dict[str, Any]:
+    """Return the only automation of the only deployment, as it would be sent, and its id."""
+    (live,) = world.live().values()
+    where = {"automations": {"name": {"any_": ["a trigger"]}}, "limit": 200}
+    rows = world.call("POST", "/automations/filter", where)
+    (row,) = [row for row in rows if row["actions"][0]["deployment_id"] == live.id]
+    return {name: row[name] for name in ("id", "name", "enabled", "trigger", "actions")}
+
+
+def test_an_operator_s_copy_of_an_automation_stays_and_stops_no_deploy(
+    server: PrefectServer,
+) -> None:
+    world = World(server)
+    world.deploy([triggered("main")])
+    body = {key: value for key, value in automation_of(world).items() if key != "id"}
+    copy = world.call("POST", "/automations/", body)["id"]
+
+    assert world.plan([triggered("main")]).empty
+    world.deploy([triggered("main", description="changed")])
+
+    assert world.call("GET", f"/automations/{copy}")["name"] == "a trigger"
+
+
+def test_an_automation_that_starts_a_deployment_twice_is_one(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy([triggered("main")])
+    body = automation_of(world)
+    path = f"/automations/{body.pop('id')}"
+    world.call("PUT", path, {**body, "actions": body["actions"] * 2})
+
+    (live,) = world.live().values()
+
+    assert live.automations == ("a trigger",)
+    assert len(live.state["triggers"]["a trigger"]["actions"]) == 2

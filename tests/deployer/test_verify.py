@@ -122,6 +122,8 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
     poll(queue)
     world.run(lambda connection: worker(connection, POOL, queue))
 
+    # Nothing but a poll comes by itself: the rest is said at once.
+    monkeypatch.setattr(verify, "PATIENCE", 10_000)
     path = f"/work_pools/{quote(POOL)}/queues/{quote(queue)}"
     world.call("PATCH", path, {"is_paused": True})
     with pytest.raises(DeployerError, match=f"'{queue}' of the work pool '{POOL}' is paused"):
@@ -130,3 +132,5 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
     world.call("DELETE", path)
     with pytest.raises(DeployerError, match=f"no work queue '{queue}' of the work pool '{POOL}'"):
         world.run(lambda connection: worker(connection, POOL, queue))
+    with pytest.raises(DeployerError, match="There is no work pool 'nowhere' on the server"):
+        world.run(lambda connection: worker(connection, "nowhere", queue))

@@ -111,6 +111,7 @@ async def _transaction(
     clock("apply")
     runs: list[SmokeRun] = []
     after = await survey(server, environment, target, options.only)
+    guards.require_single(look.live, after.live)
     if options.verify:
         smoke = after.smoke(target)
         runs = await verify.check(server, smoke, options.timeout, say)
@@ -163,10 +164,11 @@ async def _put_back(
     names = {n for each in look.live.values() for n in each.state["triggers"]}
     names |= {n for c in look.plan.changes for n in (c.after or {}).get("triggers", ())}
     problem = ""
+    restored: set[str] = set()
     for attempt in range(RESTORE_ATTEMPTS):
         try:
             now = await server.read(environment, names)
-            restored = await apply.restore(server, look.plan, look.live, now, step)
+            restored |= {*await apply.restore(server, look.plan, look.live, now, step)}
             await release.withdraw(server, environment, _number(look))
         except DeployerError:
             raise  # the lock is somebody else's by now

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from deployer.answers import if_found
 from deployer.errors import DeployerError
 from deployer.plan import Plan
@@ -97,6 +99,21 @@ def refuse_mass_deletion(wanted: Plan, limit: int) -> None:
             f"This would delete {len(gone) - renamed} of {owned} deployments, more than the "
             f"{limit} % of --prune-limit: if that is meant, deploy with --prune-limit 100."
         )
+
+
+def require_single(before: dict[str, Live], after: dict[str, Live]) -> None:
+    """Refuse automations that a lost answer left twice: Prefect's client sent them again.
+
+    What there was two of before is an operator's business.
+
+    Raises:
+        DeployerError: there are more of a name than before.
+    """
+    for key, live in after.items():
+        had = Counter(before[key].automations) if key in before else Counter[str]()
+        for name, count in Counter(live.automations).items():
+            if count > max(1, had[name]):
+                raise DeployerError(f"The server created the automation {name!r} of {key} twice.")
 
 
 def require_arrival(final: Plan) -> None:

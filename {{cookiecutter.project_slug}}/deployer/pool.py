@@ -12,6 +12,7 @@ from deployer.answers import if_found
 from deployer.environment import FILE, Environment
 from deployer.errors import Finding
 
+NOBODY = "No worker polls the"
 FRESH = 60  # seconds since a worker's last poll; workers poll every 15
 
 
@@ -45,13 +46,17 @@ async def standstill(
     name: str,
     queue_name: str,
     now: datetime,
-    setup: str = "python -m deployer setup",
+    setup: str = "python -m deployer setup ENVIRONMENT",
 ) -> AsyncIterator[Finding]:
-    """Say why no run would start: pool or queue is missing or paused, or no worker polls."""
+    """Say why no run would start: pool or queue is missing or paused, or nobody polls."""
     where = f"work queue {queue_name!r} of the work pool {name!r}"
     pool = await if_found(client.read_work_pool(name))
     queue = await if_found(client.read_work_queue_by_name(queue_name, name))
-    if pool and pool.is_paused:
+    if pool is None:
+        what = f"There is no work pool {name!r} on the server."
+        yield Finding(what, "No run starts.", setup, True)
+        return
+    if pool.is_paused:
         resume = f"prefect work-pool resume '{name}'"
         yield Finding(f"The work pool {name!r} is paused.", "No run starts.", resume, True)
     if queue is None:
@@ -63,9 +68,9 @@ async def standstill(
         resume = f"prefect work-queue resume '{queue_name}' --pool '{name}'"
         yield Finding(f"The {where} is paused.", "No run starts.", resume, True)
     polled = queue.last_polled
-    needs_worker = not (pool and (pool.is_push_pool or pool.is_managed_pool))
+    needs_worker = not (pool.is_push_pool or pool.is_managed_pool)
     if needs_worker and not (polled and (now - polled).total_seconds() < FRESH):
         last = f"; the last one did at {polled:%Y-%m-%d %H:%M} UTC" if polled else ""
         why = "Runs wait until one does, and a deploy with smoke runs fails."
         start = f"prefect worker start --pool '{name}'"
-        yield Finding(f"No worker polls the {where}{last}.", why, start, True)
+        yield Finding(f"{NOBODY} {where}{last}.", why, start, True)

@@ -108,10 +108,15 @@ async def withdraw(
     server: Server, environment: Environment, number: int, kept: str | None = None
 ) -> None:
     """Delete the records of one release but one: all, where the deploy did not come to its end."""
-    body = {**_where(environment), "sort": "CREATED_DESC", "limit": 10}
-    for row in await server.request("POST", "/artifacts/filter", json=body):
-        if row["description"] == _title(environment, number) and row["id"] != kept:
-            await server.request("DELETE", f"/artifacts/{row['id']}")
+    body = {**_where(environment), "sort": "CREATED_DESC", "limit": 1}
+    skip = 0  # one at a time, because a record holds all of its release
+    while rows := await server.request("POST", "/artifacts/filter", json={**body, "offset": skip}):
+        if rows[0]["description"] != _title(environment, number):
+            return
+        if rows[0]["id"] == kept:
+            skip = 1
+        else:
+            await server.request("DELETE", f"/artifacts/{rows[0]['id']}")
 
 
 async def delete_all(server: Server, environment: Environment) -> int:
@@ -146,7 +151,7 @@ def _parse(row: dict[str, Any]) -> Release:
     except (AttributeError, IndexError, TypeError, ValueError):
         raise DeployerError(
             f"The release record {row['key']} ({row['id']}) cannot be read: "
-            "it was changed by hand, or made by a newer deployer; delete it in the UI."
+            "changed by hand, or made by another version of the deployer; delete it in the UI."
         ) from None
 
 

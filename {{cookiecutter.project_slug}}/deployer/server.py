@@ -26,11 +26,12 @@ UNCOUNTED = 20  # tries of one request that a busy server may refuse
 
 @dataclass(frozen=True)
 class Live:
-    """A deployment on the server: its id, its normalised state and the row it was made from."""
+    """A deployment on the server: its state, what it was made from, names of its automations."""
 
     id: str
     state: State
     row: dict[str, Any]
+    automations: tuple[str, ...] = ()
 
 
 @asynccontextmanager
@@ -152,12 +153,13 @@ class Server:
         if triggers:
             names = {"automations": {"name": {"any_": sorted(triggers)}}}
             for automation in await self.pages("/automations/filter", names):
-                for action in automation["actions"]:
-                    owned.setdefault(action.get("deployment_id", ""), []).append(automation)
-        found = [
-            Live(row["id"], states.live(row, flows[row["flow_id"]], owned.get(row["id"])), row)
-            for row in rows
-        ]
+                for identity in {each.get("deployment_id", "") for each in automation["actions"]}:
+                    owned.setdefault(identity, []).append(automation)
+        found = []
+        for row in rows:
+            automations = owned.get(row["id"], [])
+            state = states.live(row, flows[row["flow_id"]], automations)
+            found.append(Live(row["id"], state, row, tuple(each["name"] for each in automations)))
         return {states.key(each.state): each for each in found}
 
     async def delete(self, live: Live) -> None:

@@ -107,7 +107,7 @@ def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | Non
         "schedules": {
             each["slug"] or each["id"]: _live_schedule(each) for each in row["schedules"]
         },
-        "triggers": _live_triggers(automations or []),
+        "triggers": {each["name"]: _trigger(each) for each in automations or ()},
         "pull_steps": row.get("pull_steps") or [],
     }
 
@@ -178,14 +178,6 @@ def _declared_trigger(trigger: Any) -> Any:
     copy = trigger.model_copy()
     copy.set_deployment_id(UUID(int=0))  # it wants one, and ids are left out again
     return _trigger(copy.as_automation().model_dump(mode="json"))
-
-
-def _live_triggers(automations: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return automations by name, and one of the same name beside it: both would act."""
-    found: dict[str, Any] = {}
-    for each in automations:
-        found[each["name"] + ", again" * (each["name"] in found)] = _trigger(each)
-    return found
 
 
 def _trigger(value: Any) -> Any:

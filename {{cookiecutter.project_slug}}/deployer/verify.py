@@ -70,11 +70,12 @@ async def worker(server: Server, pool: str, queue: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         look = pools.standstill(server.client, pool, queue, await server.now())
-        problems = [str(each) async for each in look]
+        problems = [each async for each in look]
         if not problems:
             return
-        if time.monotonic() > deadline:
-            raise DeployerError(*problems)
+        only_a_poll = all(each.what.startswith(pools.NOBODY) for each in problems)
+        if not only_a_poll or time.monotonic() > deadline:  # the rest does not come by itself
+            raise DeployerError(*map(str, problems))
         await asyncio.sleep(1)
 
 

@@ -75,6 +75,9 @@ def job_variable_problems(variables: Any) -> Iterator[str]:
     yield from json_problems("job_variables", variables)
     env = variables.get("env")
     for name, value in env.items() if isinstance(env, dict) else ():
+        if not isinstance(name, str):
+            yield f"job_variables.env has {shown(name)}, but names in it have to be text."
+            continue
         named = CREDENTIAL.search(name) and not NO_CREDENTIAL.search(name)
         if value and "{{" not in str(value) and (named or PASSWORD_IN_URL.search(str(value))):
             block = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")

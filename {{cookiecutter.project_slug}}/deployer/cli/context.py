@@ -81,8 +81,8 @@ async def declared(
 
     pool = await if_found(server.client.read_work_pool(chosen.work_pool))
     kind = pool.type if pool else None
-    problems = [*pools.mismatch(chosen, pool), *pools.unsuited(chosen, kind, args.image)]
-    if problems:
+    wrong = [*pools.mismatch(chosen, pool)]
+    if problems := wrong or [*pools.unsuited(chosen, kind, args.image)]:
         raise DeployerError(*map(str, problems))
     chosen = replace(chosen, work_pool_type=kind)
     return chosen, target.from_catalog(catalog, chosen, args.image, args.commit)
