@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 
 import pytest
-from deployer import lock, release
+from deployer import lock
 from deployer.catalog import Deployment
-from deployer.deploy import Options, deploy
 from deployer.errors import DeployerError
 from deployer.server import Server
 from prefect.events import DeploymentEventTrigger
@@ -66,12 +65,6 @@ def count_writes(server: PrefectServer) -> int:
     return len(proxy.writes)
 
 
-def numbers(world: World) -> list[int]:
-    """Return the numbers of the recorded releases, newest first."""
-    found = world.run(lambda server: release.recent(server, world.environment, 10))
-    return [each.number for each in found]
-
-
 def test_a_fault_at_any_write_ends_in_all_or_nothing(
     server: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,7 +81,7 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
         world.deploy(AFTER)
         after = world.states()
         world.deploy(BEFORE)
-        recorded = numbers(world)
+        recorded = world.releases()
         start = time.monotonic()
         # Prefect's own five repetitions take a minute, in which nothing new happens.
         with Proxy(server.api_url, kind, k) as proxy, monkeypatch.context() as patch:
@@ -105,8 +98,8 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
         found = world.states()
         if expected and found not in expected:
             wrong.append(f"{kind} at write {k} ({proxy.writes[k - 1]}): a half state")
-        if expected and numbers(world) != recorded:
-            wrong.append(f"{kind} at write {k}: the records are {numbers(world)}, not {recorded}")
+        if expected and world.releases() != recorded:
+            wrong.append(f"{kind} at write {k}: the records are {world.releases()}, not {recorded}")
         if took > 60:
             wrong.append(f"{kind} at write {k}: took {took:.0f} seconds")
         world.deploy(AFTER)
@@ -124,7 +117,7 @@ def test_a_release_whose_record_gets_no_answer_is_recorded_once(server: PrefectS
         world.deploy(AFTER)
 
         sent = proxy.writes.count("POST /api/artifacts/")
-        assert (sent, numbers(world)) == (2, [2, 1])
+        assert (sent, world.releases()) == (2, [2, 1])
 
 
 def test_a_deploy_interrupted_while_it_is_recorded_leaves_no_record(server: PrefectServer) -> None:
@@ -138,7 +131,7 @@ def test_a_deploy_interrupted_while_it_is_recorded_leaves_no_record(server: Pref
         time.sleep(1)  # for a record that is still under way
 
         assert "POST /api/artifacts/" in proxy.writes
-        assert numbers(world) == [1]
+        assert world.releases() == [1]
         assert world.states() == before
 
 
@@ -379,12 +372,8 @@ def test_who_interrupts_is_told_what_was_put_back(server: PrefectServer) -> None
         if message.startswith("2/"):
             raise asyncio.CancelledError
 
-    async def work(connection: Server) -> None:
-        options = Options(verify=False)
-        await deploy(connection, world.environment, world.target(AFTER), options, say)
-
     with pytest.raises(asyncio.CancelledError):
-        world.run(work)
+        world.deploy(AFTER, say=say)
 
     assert said[-1] == "The server holds what it held before: put back 1 deployments."
     assert world.states() == before
@@ -400,12 +389,8 @@ def test_what_somebody_deletes_during_a_deploy_is_named_and_put_back(server: Pre
         if message.startswith("2/"):
             world.call("DELETE", f"/deployments/{changed.id}")
 
-    async def work(connection: Server) -> None:
-        options = Options(verify=False)
-        await deploy(connection, world.environment, world.target(AFTER), options, say)
-
     with pytest.raises(DeployerError, match=rf"what was deployed: {world.key(BEFORE[0])}: create"):
-        world.run(work)
+        world.deploy(AFTER, say=say)
 
     assert world.states() == before
 

@@ -170,13 +170,9 @@ def test_more_releases_than_one_answer_holds_are_listed(
     for number in range(1, 6):
         world.deploy(rows(number))
 
-    def numbers(limit: int) -> list[int]:
-        found = world.run(lambda server: release.recent(server, world.environment, limit))
-        return [each.number for each in found]
-
-    assert numbers(3) == [5, 4, 3]
-    assert numbers(4) == [5, 4, 3, 2]
-    assert numbers(1000) == [5, 4, 3, 2, 1]
+    assert world.releases(3) == [5, 4, 3]
+    assert world.releases(4) == [5, 4, 3, 2]
+    assert world.releases(1000) == [5, 4, 3, 2, 1]
 
 
 @pytest.mark.parametrize("text", [None, "by hand", "\n\n```json\n[]\n"])

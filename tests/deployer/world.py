@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.error import HTTPError
 
 import httpx
+from deployer import release
 from deployer.catalog import Deployment
 from deployer.deploy import Options, deploy
 from deployer.destroy import destroy
@@ -88,17 +89,22 @@ class World:
         """Return what a catalog asks for here."""
         return from_catalog(catalog, self.environment, None)
 
-    def deploy(self, catalog: list[Deployment], **options: Any) -> Outcome:
+    def deploy(
+        self, catalog: list[Deployment], say: Callable[[str], None] = quiet, **options: Any
+    ) -> Outcome:
         """Deploy a catalog, without verification unless asked for."""
         chosen = Options(**{"verify": False, **options})
         return self.run(
-            lambda server: deploy(server, self.environment, self.target(catalog), chosen, quiet)
+            lambda server: deploy(server, self.environment, self.target(catalog), chosen, say)
         )
+
+    def releases(self, limit: int = 10) -> list[int]:
+        """Return the numbers of the recorded releases, newest first."""
+        found = self.run(lambda server: release.recent(server, self.environment, limit))
+        return [each.number for each in found]
 
     def roll_back(self, number: int | None = None, **options: Any) -> Outcome:
         """Roll back to a recorded release."""
-        from deployer import release
-
         chosen = Options(**{"verify": False, **options})
 
         async def work(server: Server) -> Outcome:

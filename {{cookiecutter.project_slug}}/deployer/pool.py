@@ -16,12 +16,16 @@ NOBODY = "No worker polls the"
 FRESH = 60  # seconds since a worker's last poll; workers poll every 15
 
 
+def missing(name: str, setup: str) -> Finding:
+    """Say that there is no work pool of this name, and which command makes one."""
+    return Finding(f"There is no work pool {name!r} on the server.", "`deploy` fails.", setup, True)
+
+
 def mismatch(environment: Environment, pool: WorkPool | None) -> Iterator[Finding]:
     """Say why a deploy refuses a work pool: it is not there, or of another type."""
     name, kind, setup = environment.work_pool, environment.work_pool_type, environment.setup
     if pool is None:
-        what = f"There is no work pool {name!r} on the server."
-        yield Finding(what, "`deploy` fails.", setup, True)
+        yield missing(name, setup)
     elif kind not in (None, pool.type):
         what = f"The work pool {name!r} is of type {pool.type}, and not {kind} as declared."
         why = "`deploy` refuses it: job variables of one type mean nothing to another."
@@ -42,20 +46,12 @@ def unsuited(environment: Environment, kind: str | None, image: str | None) -> I
 
 
 async def standstill(
-    client: PrefectClient,
-    name: str,
-    queue_name: str,
-    now: datetime,
-    setup: str = "python -m deployer setup ENVIRONMENT",
+    client: PrefectClient, pool: WorkPool, queue_name: str, now: datetime, setup: str
 ) -> AsyncIterator[Finding]:
-    """Say why no run would start: pool or queue is missing or paused, or nobody polls."""
+    """Say why no run would start: pool or queue is paused, there is no queue, or nobody polls."""
+    name = pool.name
     where = f"work queue {queue_name!r} of the work pool {name!r}"
-    pool = await if_found(client.read_work_pool(name))
     queue = await if_found(client.read_work_queue_by_name(queue_name, name))
-    if pool is None:
-        what = f"There is no work pool {name!r} on the server."
-        yield Finding(what, "No run starts.", setup, True)
-        return
     if pool.is_paused:
         resume = f"prefect work-pool resume '{name}'"
         yield Finding(f"The work pool {name!r} is paused.", "No run starts.", resume, True)

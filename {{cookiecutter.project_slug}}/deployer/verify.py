@@ -16,11 +16,13 @@ from prefect.states import Cancelling
 from prefect.utilities.urls import url_for
 
 from deployer import pool as pools
+from deployer.answers import if_found
 from deployer.errors import DeployerError
 from deployer.finish import finish
 from deployer.server import Live, Server
 
 PATIENCE = 20  # seconds to wait for the first poll of a new queue
+SETUP = "python -m deployer setup ENVIRONMENT"
 ERROR = 40  # logging.ERROR
 FINAL = {each.value for each in TERMINAL_STATES}
 
@@ -69,7 +71,10 @@ async def worker(server: Server, pool: str, queue: str) -> None:
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        look = pools.standstill(server.client, pool, queue, await server.now())
+        found = await if_found(server.client.read_work_pool(pool))
+        if found is None:
+            raise DeployerError(str(pools.missing(pool, SETUP)))
+        look = pools.standstill(server.client, found, queue, await server.now(), SETUP)
         problems = [each async for each in look]
         if not problems:
             return

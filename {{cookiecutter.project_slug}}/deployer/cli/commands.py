@@ -13,7 +13,16 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from deployer import environment
-from deployer.cli.context import act, checked, chosen_environment, declared, hidden, options, say
+from deployer.cli.context import (
+    act,
+    checked,
+    chosen_environment,
+    declared,
+    hidden,
+    options,
+    say,
+    who,
+)
 from deployer.errors import DeployerError
 
 if TYPE_CHECKING:
@@ -145,8 +154,7 @@ def destroy(args: argparse.Namespace) -> int:
     """Delete what this project owns in an environment."""
     from deployer import destroy
 
-    how = options(args)
-    rest = (how.who, how.lock_timeout, say)
+    rest = (who(), args.lock_timeout, say)
     if args.all_but is not None:
         known, name = environment.load(), args.environment
         gone = act(lambda server: destroy.sweep(server, known, name, args.all_but, *rest))

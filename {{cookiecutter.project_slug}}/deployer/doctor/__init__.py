@@ -82,7 +82,7 @@ async def _server(environment: Environment, found: list[Finding]) -> WorkPool | 
                 found += pools.mismatch(environment, pool)
                 if pool:
                     found += _template(environment, pool)
-                    place = (pool.name, environment.queue, now, environment.setup)
+                    place = (pool, environment.queue, now, environment.setup)
                     found += [each async for each in pools.standstill(client, *place)]
                 found += [each async for each in _secrets(client, environment)]
     except Exception as error:  # what nobody thought of is a finding all the same
