@@ -175,12 +175,10 @@ def test_an_automation_that_was_switched_off_stays_off(server: PrefectServer) ->
         return [Deployment(plain, "triggered", description=description, triggers=[trigger])]
 
     def automation(world: World) -> dict[str, Any]:
-        where = {"automations": {"name": {"any_": ["a trigger"]}}, "limit": 200}
-        (key,) = world.live()
-        identity = world.live()[key].id
-        rows = world.call("POST", "/automations/filter", where)
-        (found,) = [row for row in rows if row["actions"][0]["deployment_id"] == identity]
-        return dict(found)
+        (live,) = world.live().values()
+        rows = world.automations()
+        (found,) = [row for row in rows if row["actions"][0]["deployment_id"] == live.id]
+        return found
 
     world = World(server)
     world.deploy(catalog("first"))

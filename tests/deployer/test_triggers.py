@@ -26,9 +26,7 @@ def triggered(name: str, **options: Any) -> Deployment:
 
 def automations(world: World, *deployments: str) -> set[str]:
     """Return which of these deployments have an automation that starts them."""
-    where = {"automations": {"name": {"any_": ["a trigger"]}}, "limit": 200}
-    rows = world.call("POST", "/automations/filter", where)
-    return {row["actions"][0]["deployment_id"] for row in rows} & {*deployments}
+    return {row["actions"][0]["deployment_id"] for row in world.automations()} & {*deployments}
 
 
 def test_the_order_of_a_set_is_no_difference(server: PrefectServer) -> None:
@@ -106,8 +104,7 @@ def test_what_leaves_is_started_by_no_event_while_the_rest_is_verified(
 def automation_of(world: World) -> dict[str, Any]:
     """Return the only automation of the only deployment, as it would be sent, and its id."""
     (live,) = world.live().values()
-    where = {"automations": {"name": {"any_": ["a trigger"]}}, "limit": 200}
-    rows = world.call("POST", "/automations/filter", where)
+    rows = world.automations()
     (row,) = [row for row in rows if row["actions"][0]["deployment_id"] == live.id]
     return {name: row[name] for name in ("id", "name", "enabled", "trigger", "actions")}
 

@@ -130,6 +130,11 @@ class World:
         """Return the normalised states of what is deployed."""
         return {key: each.state for key, each in self.live().items()}
 
+    def automations(self) -> list[dict[str, Any]]:
+        """Return every automation on the server that is called as those of the tests."""
+        where = {"automations": {"name": {"any_": ["a trigger"]}}, "limit": 200}
+        return list(self.call("POST", "/automations/filter", where))
+
     def key(self, entry: Deployment) -> str:
         """Return an entry's name on the server."""
         return entry.key + self.environment.name_suffix
