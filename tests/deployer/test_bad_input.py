@@ -213,7 +213,7 @@ BAD_CATALOGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "an error without a text": ("raise ValueError  # CATALOG", ("line 14: ValueError: Val",)),
     "an error of many lines": (
         "raise ValueError('a\\nb')  # CATALOG",
-        ("catalog.py, line 14: ValueError: a. Mend it",),
+        ("catalog.py, line 14: ValueError: a. Fix it",),
     ),
     "no CATALOG": ("CATALOGUE = []", ("CATALOG is missing: write CATALOG = [",)),
     "a tuple": ("CATALOG = ()", ("CATALOG is a tuple and no list",)),
@@ -616,17 +616,17 @@ BAD_ENVIRONMENTS: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "a suffix like a file": (production('name_suffix = ".py"'), ("name_suffix ends with .py",)),
     "a suffix that ends in a space": (production('name_suffix = "a "'), ("leave the space",)),
     "a wrong placeholder": (
-        production('name_suffix = "-{nam}"'),
-        (f"{PRODUCTION}name_suffix has braces: {{name}} alone is filled in",),
+        production('name_suffix = "-{lab}"'),
+        (f"{PRODUCTION}name_suffix has braces: {{label}} alone is filled in",),
     ),
     "half a placeholder": (production('work_queue = "{name"'), ("work_queue has braces",)),
     "a placeholder in the pool": (
-        'project = "p"\n[production]\nwork_pool = "{name}"',
-        ("work_pool has braces: {name} alone is filled in, and only in name_suffix",),
+        'project = "p"\n[production]\nwork_pool = "{label}"',
+        ("work_pool has braces: {label} alone is filled in, and only in name_suffix",),
     ),
     "a queue for each and one name for all": (
-        production('work_queue = "{name}"'),
-        ("work_queue has {name}, so name_suffix needs it too",),
+        production('work_queue = "{label}"'),
+        ("work_queue has {label}, so name_suffix needs it too",),
     ),
     "a number in text": (
         production('work_pool_concurrency_limit = "2"'),
@@ -745,7 +745,7 @@ def test_a_missing_environments_file_is_named(
     "content",
     [
         "\ufeff" + production(""),
-        production('name_suffix = " 数-{name}"\nwork_queue = "q {name}"'),
+        production('name_suffix = " 数-{label}"\nwork_queue = "q {label}"'),
         production('secrets = {api-token = "API_TOKEN"}\nbase_job_template = "good.json"'),
         production("", 'project = "数据 项目"'),
         production("").replace("\n", "\r\n"),
@@ -767,10 +767,10 @@ PREVIEWS = """\
 project = "p"
 [preview]
 work_pool = "pool"
-name_suffix = "-{name}"
+name_suffix = "-{label}"
 [preview-eu]
 work_pool = "pool"
-name_suffix = "-eu-{name}"
+name_suffix = "-eu-{label}"
 [preview-us]
 work_pool = "pool"
 [production]
@@ -782,15 +782,15 @@ work_pool = "pool"
     ("words", "fragments"),
     [
         (("prod",), ("There is no environment 'prod'", "preview-us, production")),
-        (("preview",), ("The environment 'preview' needs --name: add --name pr-7",)),
-        (("production", "--name", "pr-7"), ("The environment 'production' takes no --name",)),
-        (("preview", "--name", ""), ("--name '' is no label for",)),
-        (("preview", "--name", "PR 7"), ("--name 'PR 7' is no label for",)),
-        (("preview", "--name", "a/b"), ("--name 'a/b' is no label for",)),
-        (("preview", "--name", "x" * 41), ("is no label for the environment 'preview'",)),
+        (("preview",), ("The environment 'preview' needs --label: add --label pr-7",)),
+        (("production", "--label", "pr-7"), ("The environment 'production' takes no --label",)),
+        (("preview", "--label", ""), ("--label '' is no label for",)),
+        (("preview", "--label", "PR 7"), ("--label 'PR 7' is no label for",)),
+        (("preview", "--label", "a/b"), ("--label 'a/b' is no label for",)),
+        (("preview", "--label", "x" * 41), ("is no label for the environment 'preview'",)),
         # They would be taken for another environment's, and deleted with it.
-        (("preview", "--name", "us"), ("share preview-us with [preview-us]",)),
-        (("preview", "--name", "eu-7"), ("share preview-eu-7 with [preview-eu]",)),
+        (("preview", "--label", "us"), ("share preview-us with [preview-us]",)),
+        (("preview", "--label", "eu-7"), ("share preview-eu-7 with [preview-eu]",)),
     ],
 )
 @pytest.mark.parametrize("command", ["destroy", "releases", "export", "doctor"])
@@ -901,7 +901,7 @@ KEYS = [
     "secrets",
     "env",
 ]
-TEXTS = st.text() | st.sampled_from(["-{name}", "{", "on", ".py", "..", "a", "API_TOKEN", "flows"])
+TEXTS = st.text() | st.sampled_from(["-{label}", "{", "on", ".py", "..", "a", "API_TOKEN", "flows"])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | TEXTS,
     lambda inner: (

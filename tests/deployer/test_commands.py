@@ -58,8 +58,8 @@ work_pool_type = "process"
 name_suffix = "-{number}"
 [pr]
 work_pool = "pool {number}"
-work_queue = "{{name}}"
-name_suffix = "-{number}-{{name}}"
+work_queue = "{{label}}"
+name_suffix = "-{number}-{{label}}"
 schedules = "off"
 """,
     )
@@ -191,17 +191,17 @@ def test_without_a_worker_a_sentence_comes_within_seconds(project: DeployerProje
 
 
 def test_a_preview_has_schedules_off_and_goes_without_a_trace(project: DeployerProject) -> None:
-    ok(project, "setup", "pr", "--name", "pr-7")
-    ok(project, "deploy", "pr", "--name", "pr-7", "--no-verify")
+    ok(project, "setup", "pr", "--label", "pr-7")
+    ok(project, "deploy", "pr", "--label", "pr-7", "--no-verify")
     rows = states(project)
     assert all(row["name"].endswith("-pr-7") for row in rows)  # type: ignore[attr-defined]
     assert [s["active"] for row in rows for s in row["schedules"]] == [False]  # type: ignore[attr-defined]
     assert {row["work_queue_name"] for row in rows} == {"pr-7"}
 
-    assert "deleted the work queue pr-7" in ok(project, "destroy", "pr", "--name", "pr-7")
+    assert "deleted the work queue pr-7" in ok(project, "destroy", "pr", "--label", "pr-7")
 
     assert states(project) == []
-    assert "Nothing was released" in ok(project, "releases", "pr", "--name", "pr-7")
+    assert "Nothing was released" in ok(project, "releases", "pr", "--label", "pr-7")
 
 
 def test_foreign_deployments_are_refused_unless_adopted(project: DeployerProject) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import prefect
 import pytest
 from deployer import doctor
-from deployer import pool as pools
+from deployer import work_pool as work_pools
 from deployer.doctor import image as doctor_image
 from deployer.environment import Environment
 from deployer.errors import Finding
@@ -69,7 +69,7 @@ def only(findings: list[Finding], *, fatal: bool) -> Finding:
     assert len(findings) == 1, doctor.text(findings)
     assert findings[0].fatal == fatal
     assert findings[0].why
-    assert findings[0].mend
+    assert findings[0].fix
     return findings[0]
 
 
@@ -168,12 +168,12 @@ def test_the_command_prints_every_finding_and_fails_on_a_fatal_one(
 
     assert done.returncode == 1
     assert "error: There is no work pool 'docker-pool' on the server." in done.stdout
-    assert "mend: python -m deployer setup production\n" in done.stdout
+    assert "fix: python -m deployer setup production\n" in done.stdout
     assert "registry.invalid/flows:latest" in done.stdout
     assert done.stdout.index("error: ") < done.stdout.index("warning: ")
     assert "Traceback" not in done.stderr
-    preview = project.deployer("doctor", "preview", "--name", "pr-7")
-    assert "mend: python -m deployer setup preview --name pr-7\n" in preview.stdout
+    preview = project.deployer("doctor", "preview", "--label", "pr-7")
+    assert "fix: python -m deployer setup preview --label pr-7\n" in preview.stdout
 
 
 def test_no_address_is_a_finding_and_no_server_is_started() -> None:
@@ -181,7 +181,7 @@ def test_no_address_is_a_finding_and_no_server_is_started() -> None:
     found = connection(None)
 
     assert found.what == "PREFECT_API_URL is not set."
-    assert "export PREFECT_API_URL=" in found.mend
+    assert "export PREFECT_API_URL=" in found.fix
     assert time.monotonic() - started < 5
 
 
@@ -191,7 +191,7 @@ def test_empty_variables_are_named_each(server: PrefectServer, pool: Pool) -> No
     found = only(examine(server.api_url, pool.environment(), None, environ), fatal=False)
 
     assert found.what == "PREFECT_API_KEY is set, but empty."
-    assert found.mend.startswith("unset PREFECT_API_KEY")
+    assert found.fix.startswith("unset PREFECT_API_KEY")
 
 
 def test_a_port_that_nobody_listens_on_is_refused() -> None:
@@ -201,7 +201,7 @@ def test_a_port_that_nobody_listens_on_is_refused() -> None:
 
     assert url in found.what
     assert "refused" in found.what
-    assert "prefect server start" in found.mend
+    assert "prefect server start" in found.fix
 
 
 def test_an_unknown_host_is_named() -> None:
@@ -214,7 +214,7 @@ def test_an_address_without_a_scheme_is_mended() -> None:
     found = connection("prefect.example:4200/api")
 
     assert "does not begin with http:// or https://" in found.what
-    assert found.mend == "export PREFECT_API_URL=http://prefect.example:4200/api"
+    assert found.fix == "export PREFECT_API_URL=http://prefect.example:4200/api"
 
 
 def test_an_impossible_port_is_a_finding_too() -> None:
@@ -237,7 +237,7 @@ def test_a_missing_api_in_the_address_is_mended_with_the_right_one(server: Prefe
         found = connection(wrong)
 
         assert f"PREFECT_API_URL is {wrong}, and there is no Prefect API" in found.what
-        assert found.mend == f"export PREFECT_API_URL={server.api_url}"
+        assert found.fix == f"export PREFECT_API_URL={server.api_url}"
 
 
 def test_something_else_that_answers_is_not_taken_for_prefect() -> None:
@@ -245,7 +245,7 @@ def test_something_else_that_answers_is_not_taken_for_prefect() -> None:
         found = connection(url)
 
     assert "what answers there is something else" in found.what
-    assert "ends in /api" in found.mend
+    assert "ends in /api" in found.fix
 
 
 def test_a_password_in_the_address_is_never_shown() -> None:
@@ -319,16 +319,16 @@ def test_a_certificate_that_is_not_trusted_is_a_finding_and_its_mend_works(
         found = connection(url)
 
         assert f"The certificate of {url} is not trusted" in found.what
-        assert "PREFECT_API_SSL_CERT_FILE" in found.mend
-        mended = {PREFECT_API_SSL_CERT_FILE: str(certificate)}
-        assert examine(url, pool.environment(), settings=mended) == []
+        assert "PREFECT_API_SSL_CERT_FILE" in found.fix
+        fixed = {PREFECT_API_SSL_CERT_FILE: str(certificate)}
+        assert examine(url, pool.environment(), settings=fixed) == []
 
 
 def test_https_to_a_server_without_tls_is_mended(server: PrefectServer) -> None:
     found = connection(server.api_url.replace("http", "https"))
 
     assert "does not speak TLS" in found.what
-    assert found.mend == f"export PREFECT_API_URL={server.api_url}"
+    assert found.fix == f"export PREFECT_API_URL={server.api_url}"
 
 
 def test_http_to_a_server_with_tls_is_mended(server: PrefectServer, tls: ssl.SSLContext) -> None:
@@ -336,7 +336,7 @@ def test_http_to_a_server_with_tls_is_mended(server: PrefectServer, tls: ssl.SSL
         found = connection(url.replace("https", "http"))
 
         assert "hangs up on HTTP" in found.what
-        assert found.mend == f"if it speaks TLS: export PREFECT_API_URL={url}"
+        assert found.fix == f"if it speaks TLS: export PREFECT_API_URL={url}"
 
 
 # Credentials
@@ -361,7 +361,7 @@ def test_the_right_auth_string_opens(locked: PrefectServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("credentials", "what", "mend"),
+    ("credentials", "what", "fix"),
     [
         ({}, "asks for credentials (401), and there are none.", "export PREFECT_API_AUTH_STRING="),
         (
@@ -382,17 +382,17 @@ def test_the_right_auth_string_opens(locked: PrefectServer) -> None:
     ],
 )
 def test_a_server_of_ones_own_says_which_credential_is_wrong(
-    locked: PrefectServer, credentials: dict[str, str], what: str, mend: str
+    locked: PrefectServer, credentials: dict[str, str], what: str, fix: str
 ) -> None:
     found = connection(locked.api_url, settings=given(**credentials))
 
     assert what in found.what
-    assert found.mend.startswith(mend)
+    assert found.fix.startswith(fix)
     assert "canary" not in doctor.text([found])
 
 
 @pytest.mark.parametrize(
-    ("credentials", "what", "mend"),
+    ("credentials", "what", "fix"),
     [
         ({}, "Prefect Cloud asks for PREFECT_API_KEY (401).", "export PREFECT_API_KEY="),
         (
@@ -408,7 +408,7 @@ def test_a_server_of_ones_own_says_which_credential_is_wrong(
     ],
 )
 def test_prefect_cloud_says_which_credential_is_wrong(
-    locked: PrefectServer, credentials: dict[str, str], what: str, mend: str
+    locked: PrefectServer, credentials: dict[str, str], what: str, fix: str
 ) -> None:
     # Prefect takes for its Cloud whatever begins with this setting.
     cloud = {**given(**credentials), PREFECT_CLOUD_API_URL: locked.api_url}
@@ -416,7 +416,7 @@ def test_prefect_cloud_says_which_credential_is_wrong(
     found = connection(f"{locked.api_url}/accounts/a/workspaces/w", settings=cloud)
 
     assert what in found.what
-    assert found.mend.startswith(mend)
+    assert found.fix.startswith(fix)
     assert "canary" not in doctor.text([found])
 
 
@@ -426,12 +426,12 @@ def test_a_cloud_address_without_a_workspace_is_a_finding(server: PrefectServer)
     found = connection(url, settings={PREFECT_CLOUD_API_URL: server.api_url})
 
     assert "there is no Prefect API" in found.what
-    assert "prefect cloud workspace set" in found.mend
+    assert "prefect cloud workspace set" in found.fix
 
 
 def test_a_proxy_that_forbids_is_named(server: PrefectServer) -> None:
     with front(server, {"/admin/version": (403, "{}")}) as url:
-        assert "PREFECT_CLIENT_CUSTOM_HEADERS" in connection(url).mend
+        assert "PREFECT_CLIENT_CUSTOM_HEADERS" in connection(url).fix
 
 
 def given(**credentials: str) -> dict[Any, str]:
@@ -486,8 +486,8 @@ def test_a_missing_pool_is_set_up_with_the_command_that_is_named(server: Prefect
     found = only(examine(server.api_url, environment), fatal=True)
 
     assert found.what == "There is no work pool 'no pool' on the server."
-    assert found.mend == "python -m deployer setup production"
-    assert examine(server.api_url, preview)[0].mend.endswith("setup preview --name pr-7")
+    assert found.fix == "python -m deployer setup production"
+    assert examine(server.api_url, preview)[0].fix.endswith("setup preview --label pr-7")
 
 
 def test_a_pool_of_another_type_is_a_finding(server: PrefectServer, pool: Pool) -> None:
@@ -511,7 +511,7 @@ def test_a_pool_with_another_template_than_the_repository_is_a_finding(
     assert examine(server.api_url, same.environment(base_job_template=path)) == []
     found = only(examine(server.api_url, another.environment(base_job_template=path)), fatal=False)
     assert found.what == f"The work pool {another.name!r} has another template than {path}."
-    assert found.mend == "python -m deployer setup production"
+    assert found.fix == "python -m deployer setup production"
 
 
 def test_a_paused_pool_is_a_finding(server: PrefectServer, pool: Pool) -> None:
@@ -520,7 +520,7 @@ def test_a_paused_pool_is_a_finding(server: PrefectServer, pool: Pool) -> None:
     found = only(examine(server.api_url, pool.environment()), fatal=True)
 
     assert found.what == f"The work pool {pool.name!r} is paused."
-    assert found.mend == f"prefect work-pool resume '{pool.name}'"
+    assert found.fix == f"prefect work-pool resume '{pool.name}'"
 
 
 def test_a_paused_queue_is_a_finding(server: PrefectServer, pool: Pool) -> None:
@@ -529,7 +529,7 @@ def test_a_paused_queue_is_a_finding(server: PrefectServer, pool: Pool) -> None:
     found = only(examine(server.api_url, pool.environment()), fatal=True)
 
     assert "The work queue 'default'" in found.what
-    assert found.mend == f"prefect work-queue resume 'default' --pool '{pool.name}'"
+    assert found.fix == f"prefect work-queue resume 'default' --pool '{pool.name}'"
 
 
 def test_a_missing_queue_is_a_finding(server: PrefectServer, pool: Pool) -> None:
@@ -545,13 +545,13 @@ def test_a_pool_that_no_worker_polls_is_a_finding(server: PrefectServer) -> None
 
     assert "No worker polls the work queue 'default'" in found.what
     assert found.what.endswith(f"{pool.name!r}.")
-    assert found.mend == f"prefect worker start --pool '{pool.name}'"
+    assert found.fix == f"prefect worker start --pool '{pool.name}'"
 
 
 def test_a_worker_that_stopped_polling_is_a_finding_that_says_when(
     server: PrefectServer, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pools, "FRESH", -3600)
+    monkeypatch.setattr(work_pools, "FRESH", -3600)
 
     found = only(examine(server.api_url, pool.environment()), fatal=True)
 
@@ -577,7 +577,7 @@ def test_a_declared_secret_that_is_not_on_the_server_is_a_finding(
     found = only(examine(server.api_url, environment), fatal=True)
 
     assert found.what == "There is no Secret block 'not-there' on the server."
-    assert found.mend == "API_TOKEN=… python -m deployer setup production"
+    assert found.fix == "API_TOKEN=… python -m deployer setup production"
 
 
 # Containers and images
@@ -644,7 +644,7 @@ def test_a_pull_policy_that_does_not_suit_the_tag_is_a_finding(
     _, found = look(image, policy)
 
     assert what in found.what
-    assert "[production.job_variables]" in found.mend
+    assert "[production.job_variables]" in found.fix
     assert not found.fatal
 
 
@@ -672,8 +672,8 @@ def test_a_tag_is_mended_with_the_digest_in_its_place() -> None:
 
     _, found = doctor_image.examine("host:5000/flows:main", preview, None)
 
-    assert "(--image host:5000/flows@sha256:…)" in found.mend
-    assert "[preview.job_variables] of deployments/environments.toml" in found.mend
+    assert "(--image host:5000/flows@sha256:…)" in found.fix
+    assert "[preview.job_variables] of deployments/environments.toml" in found.fix
 
 
 def test_the_pull_policy_is_the_environments_or_else_the_pools(server: PrefectServer) -> None:
@@ -745,7 +745,7 @@ def test_an_image_that_was_not_pushed_is_a_finding(registry: Registry) -> None:
     found = only(look(reference), fatal=False)
 
     assert found.what == f"{reference} is on this machine, but not in its registry."
-    assert found.mend == f"docker push {reference}"
+    assert found.fix == f"docker push {reference}"
 
 
 def test_a_registry_that_is_away_is_not_taken_for_a_missing_image() -> None:
@@ -814,7 +814,7 @@ def test_a_package_on_ghcr_that_only_we_can_read_is_a_finding(
     found = only(look("ghcr.io/me/flows:1.0"), fatal=False)
 
     assert found.what == "ghcr.io/me/flows:1.0 is private, as every new package on GHCR."
-    assert "docker login ghcr.io where the worker runs" in found.mend
+    assert "docker login ghcr.io where the worker runs" in found.fix
 
 
 def test_a_package_on_ghcr_that_we_cannot_read_is_a_finding(ghcr: Callable[[bool], None]) -> None:
@@ -823,4 +823,4 @@ def test_a_package_on_ghcr_that_we_cannot_read_is_a_finding(ghcr: Callable[[bool
     found = only(look("ghcr.io/me/flows:1.0"), fatal=False)
 
     assert "403 Forbidden" in found.what
-    assert found.mend == "docker login ghcr.io, here and where the worker runs"
+    assert found.fix == "docker login ghcr.io, here and where the worker runs"

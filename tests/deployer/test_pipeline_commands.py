@@ -35,7 +35,7 @@ work_pool = "pipeline"
 work_pool_type = "process"
 [preview]
 work_pool = "pipeline"
-name_suffix = "-{name}"
+name_suffix = "-{label}"
 """
 
 
@@ -83,7 +83,7 @@ def test_drift_and_left_over_previews(project: DeployerProject, server: PrefectS
 
     project.write("deployments/catalog.py", CATALOG)
     for label in ("pr-1", "pr-2", "pr-30"):
-        ok(project, "deploy", "preview", "--name", label, "--no-verify")
+        ok(project, "deploy", "preview", "--label", label, "--no-verify")
     gone = ok(project, "destroy", "preview", "--all-but", "pr-2", "pr-3")
     assert "deleted greet/daily-pr-1\n" in gone
     assert names(server) == ["daily", "daily-pr-2", "manual", "manual-pr-2"]

@@ -90,9 +90,9 @@ def test_any_edit_by_hand_is_seen_and_undone_but_switches_stay(
     for key in before.keys() & after.keys():
         old, new = before[key], after[key]
         assert new.id == old.id
-        assert new.state["paused"] == old.state["paused"]
-        for slug in old.state["schedules"].keys() & new.state["schedules"].keys():
-            was, now = old.state["schedules"][slug], new.state["schedules"][slug]
+        assert new.spec["paused"] == old.spec["paused"]
+        for slug in old.spec["schedules"].keys() & new.spec["schedules"].keys():
+            was, now = old.spec["schedules"][slug], new.spec["schedules"][slug]
             assert now["active"] == was["active"]
 
 
@@ -111,8 +111,8 @@ def test_a_deploy_that_is_refused_leaves_exactly_what_was_there(
         world.deploy([*second, refused], prune_limit=100)
 
     after = world.live()
-    assert {key: each.state for key, each in after.items()} == {
-        key: each.state for key, each in before.items()
+    assert {key: each.spec for key, each in after.items()} == {
+        key: each.spec for key, each in before.items()
     }
     assert {key: each.id for key, each in after.items()} == {
         key: each.id for key, each in before.items()

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from deployer import release
-from deployer.answers import server_time
+from deployer.api_errors import server_time
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
 

@@ -16,9 +16,9 @@ from tests.support.server import PrefectServer
 
 def test_an_environment_that_is_called_like_a_preview_is_none(server: PrefectServer) -> None:
     world = World(server)
-    preview = replace(world.environment, name="preview", name_suffix=f" {world.number}-{{name}}")
+    preview = replace(world.environment, name="preview", name_suffix=f" {world.number}-{{label}}")
     eu = replace(preview, name="preview-eu", name_suffix=f" {world.number} in the EU")
-    asia = replace(preview, name="preview-asia", name_suffix=f" {world.number} {{name}} in Asia")
+    asia = replace(preview, name="preview-asia", name_suffix=f" {world.number} {{label}} in Asia")
     known = {each.name: each for each in (preview, eu, asia)}
     catalog = [Deployment(plain, "main")]
     for table, label in ((preview, "pr-1"), (preview, "pr-10"), (eu, None), (asia, "pr-1")):
@@ -34,9 +34,9 @@ def test_an_environment_that_is_called_like_a_preview_is_none(server: PrefectSer
 
 
 def test_a_queue_that_previews_share_stays(server: PrefectServer) -> None:
-    world = World(server, name="preview", name_suffix="-{name}", work_queue="previews")
+    world = World(server, name="preview", name_suffix="-{label}", work_queue="previews")
     shared = environment.select({"preview": world.environment}, "preview", "pr")
-    table = replace(world.environment, work_queue=f"{{name}} of {world.number}")
+    table = replace(world.environment, work_queue=f"{{label}} of {world.number}")
     own = environment.select({"preview": table}, "preview", "pr-7")
     for each in (shared, own):
         world.environment = each

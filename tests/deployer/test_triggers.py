@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from deployer import state as states
+from deployer import spec as specs
 from deployer.apply import switched_off
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
@@ -96,7 +96,7 @@ def test_what_leaves_is_started_by_no_event_while_the_rest_is_verified(
     world = World(server)
     entry = triggered("leaves")
 
-    off = switched_off(states.declared(entry, world.environment))
+    off = switched_off(specs.declared(entry, world.environment))
 
     assert [each["enabled"] for each in off["triggers"].values()] == [False]
 
@@ -133,4 +133,4 @@ def test_an_automation_that_starts_a_deployment_twice_is_one(server: PrefectServ
     (live,) = world.live().values()
 
     assert live.automations == ("a trigger",)
-    assert len(live.state["triggers"]["a trigger"]["actions"]) == 2
+    assert len(live.spec["triggers"]["a trigger"]["actions"]) == 2

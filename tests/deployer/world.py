@@ -14,14 +14,14 @@ import httpx
 from deployer import release
 from deployer.catalog import Deployment
 from deployer.deploy import Options, deploy
+from deployer.desired import Desired, from_catalog, from_release
 from deployer.destroy import destroy
 from deployer.environment import Environment
-from deployer.outcome import Outcome
 from deployer.plan import Plan
+from deployer.refresh import refresh
+from deployer.result import Result
 from deployer.server import Live, Server, connect
 from deployer.setup import setup
-from deployer.survey import survey
-from deployer.target import Target, from_catalog, from_release
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from tests.support.server import PrefectServer
@@ -85,13 +85,13 @@ class World:
         with temporary_settings({PREFECT_API_URL: self.api_url, PREFECT_HOME: home}):
             return asyncio.run(inside())
 
-    def target(self, catalog: list[Deployment]) -> Target:
+    def target(self, catalog: list[Deployment]) -> Desired:
         """Return what a catalog asks for here."""
         return from_catalog(catalog, self.environment, None)
 
     def deploy(
         self, catalog: list[Deployment], say: Callable[[str], None] = quiet, **options: Any
-    ) -> Outcome:
+    ) -> Result:
         """Deploy a catalog, without verification unless asked for."""
         chosen = Options(**{"verify": False, **options})
         return self.run(
@@ -103,11 +103,11 @@ class World:
         found = self.run(lambda server: release.recent(server, self.environment, limit))
         return [each.number for each in found]
 
-    def roll_back(self, number: int | None = None, **options: Any) -> Outcome:
+    def roll_back(self, number: int | None = None, **options: Any) -> Result:
         """Roll back to a recorded release."""
         chosen = Options(**{"verify": False, **options})
 
-        async def work(server: Server) -> Outcome:
+        async def work(server: Server) -> Result:
             target = from_release(await release.find(server, self.environment, number))
             return await deploy(server, self.environment, target, chosen, quiet)
 
@@ -119,7 +119,7 @@ class World:
 
     def plan(self, catalog: list[Deployment]) -> Plan:
         """Plan a catalog."""
-        look = self.run(lambda server: survey(server, self.environment, self.target(catalog)))
+        look = self.run(lambda server: refresh(server, self.environment, self.target(catalog)))
         return look.plan
 
     def live(self) -> dict[str, Live]:
@@ -128,7 +128,7 @@ class World:
 
     def states(self) -> dict[str, Any]:
         """Return the normalised states of what is deployed."""
-        return {key: each.state for key, each in self.live().items()}
+        return {key: each.spec for key, each in self.live().items()}
 
     def automations(self) -> list[dict[str, Any]]:
         """Return every automation on the server that is called as those of the tests."""

@@ -73,8 +73,8 @@ def make_small(repository: Act) -> None:
     repository.skip_tests()
     file = repository.project / "deployments" / "environments.toml"
     head, _, rest = file.read_text().partition("[staging]")
-    before, _, after = head.partition('name_suffix = "-{name}"\n')
-    preview = f'{before}work_queue = "queue-{{name}}"\nname_suffix = "-{{name}}"\n{after}'
+    before, _, after = head.partition('name_suffix = "-{label}"\n')
+    preview = f'{before}work_queue = "queue-{{label}}"\nname_suffix = "-{{label}}"\n{after}'
     file.write_text(preview + rest[rest.index("[production]") :])
     (repository.project / "notes.txt").write_text(f"{FILE}\n")
     repository.replace("deployments/catalog.py", "        smoke={},\n", "")

@@ -385,7 +385,7 @@ def pool(project: Project, images: Images, server: PrefectServer) -> dict[str, A
 
 def health(container: str, wanted: str, within: float = 60) -> None:
     """Wait until a container's health is this."""
-    show = ("inspect", "--format={{.State.Health.Status}}", container)
+    show = ("inspect", "--format={{.Spec.Health.Status}}", container)
     eventually(lambda: docker(*show) == wanted, within, about=lambda: docker("logs", container))
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from deployer import state as states
-from deployer import write as writing
-from deployer.answers import explain, is_refusal
+from deployer import spec as specs
+from deployer import writers
+from deployer.api_errors import explain, is_refusal
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
-from deployer.finish import finish
 from deployer.plan import Change, Plan, difference
 from deployer.server import Live, Server
-from deployer.state import State
+from deployer.spec import Spec
+from deployer.uninterrupted import uninterrupted
 
 Step = Callable[[str], Awaitable[None]]
 
@@ -30,7 +30,7 @@ async def apply(
         server: where to write.
         plan: what to change.
         live: what the plan was made from.
-        entries: the catalog's entries by `FLOW/NAME`; None writes recorded states, because the
+        entries: the catalog's entries by `FLOW/NAME`; None writes recorded specs, because the
             code that declared them is not here.
         step: told about every write before it; it raises when nothing may be written any more.
 
@@ -44,7 +44,7 @@ async def apply(
             await step(f"{number}/{len(changes)} {change.key}")
             entry = entries[change.key] if entries is not None else None
             try:
-                await finish(_write(server, change, live.get(change.key), entry))
+                await uninterrupted(_write(server, change, live.get(change.key), entry))
             except Exception as error:
                 refused.append(f"{change.key}: {explain(error)}")
                 if not is_refusal(error):
@@ -53,22 +53,22 @@ async def apply(
         raise DeployerError(*refused)
     for change in plan.of("delete"):
         await step(f"switching off {change.key}")
-        off = switched_off(live[change.key].state)
-        await finish(writing.put(server, off, live[change.key]))
+        off = switched_off(live[change.key].spec)
+        await uninterrupted(writers.put(server, off, live[change.key]))
 
 
 async def _write(
     server: Server, change: Change, live: Live | None, entry: Deployment | None
 ) -> None:
     if entry is None:
-        await writing.put(server, with_leaving(change), live)
+        await writers.put(server, with_leaving(change), live)
         return
     if live:
         # Beside a schedule without a slug Prefect replaces all the others.
         for row in live.row["schedules"]:
             if row["slug"] is None:
                 await server.delete_schedule(live, row["id"])
-    await writing.deploy(entry, with_leaving(change))
+    await writers.deploy(entry, with_leaving(change))
 
 
 async def prune(server: Server, plan: Plan, now: dict[str, Live], step: Step) -> None:
@@ -78,11 +78,11 @@ async def prune(server: Server, plan: Plan, now: dict[str, Live], step: Step) ->
         for row in live.row["schedules"] if live else ():  # somebody may have deleted it
             if row["slug"] not in after["schedules"]:
                 await step(f"deleting a schedule of {change.key}")
-                await finish(server.delete_schedule(now[change.key], row["id"]))
+                await uninterrupted(server.delete_schedule(now[change.key], row["id"]))
     for change in plan.of("delete"):
         if change.key in now:
             await step(f"deleting {change.key}")
-            await finish(server.delete(now[change.key]))
+            await uninterrupted(server.delete(now[change.key]))
 
 
 async def restore(
@@ -100,31 +100,31 @@ async def restore(
     restored = []
     for change in plan.of("create", "update", "delete"):
         old, new = before.get(change.key), now.get(change.key)
-        if not difference(old and old.state, new and new.state):
+        if not difference(old and old.spec, new and new.spec):
             continue
         await step(f"putting back {change.key}")
         if old is not None:
-            await writing.put(server, old.state, new)
+            await writers.put(server, old.spec, new)
         elif new is not None:
             await server.delete(new)
         restored.append(change.key)
     return restored
 
 
-def with_leaving(change: Change) -> State:
-    """Return the state to write: schedules that leave stay until the deploy is verified, off."""
+def with_leaving(change: Change) -> Spec:
+    """Return the spec to write: schedules that leave stay until the deploy is verified, off."""
     assert change.after is not None  # noqa: S101 - creations and updates have one
     live = (change.before or {}).get("schedules", {})
     leaving = {
         slug: {**schedule, "active": False}
         for slug, schedule in live.items()
-        if slug not in change.after["schedules"] and not states.nameless(slug)
+        if slug not in change.after["schedules"] and not specs.nameless(slug)
     }
     return {**change.after, "schedules": {**change.after["schedules"], **leaving}}
 
 
-def switched_off(state: State) -> State:
-    """Return a state that starts no runs."""
-    schedules = {slug: {**each, "active": False} for slug, each in state["schedules"].items()}
-    triggers = {name: {**each, "enabled": False} for name, each in state["triggers"].items()}
-    return {**state, "paused": True, "schedules": schedules, "triggers": triggers}
+def switched_off(spec: Spec) -> Spec:
+    """Return a spec that starts no runs."""
+    schedules = {slug: {**each, "active": False} for slug, each in spec["schedules"].items()}
+    triggers = {name: {**each, "enabled": False} for name, each in spec["triggers"].items()}
+    return {**spec, "paused": True, "schedules": schedules, "triggers": triggers}

@@ -118,4 +118,4 @@ def _import_problem(error: BaseException, root: Path) -> str:
         if inside and not Path(file).is_relative_to(root / "deployer"):
             where = f"{Path(file).relative_to(root).as_posix()}, line {line}"
     text = error.msg if isinstance(error, SyntaxError) else reason(error)
-    return f"{where}: {type(error).__name__}: {text.rstrip('.')}. Mend it; nothing was deployed."
+    return f"{where}: {type(error).__name__}: {text.rstrip('.')}. Fix it; nothing was deployed."

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployer import apply, guards, lock, release, verify
-from deployer.answers import explain
+from deployer.api_errors import explain
+from deployer.desired import Desired
 from deployer.environment import Environment
 from deployer.errors import DeployerError
-from deployer.finish import finish
-from deployer.outcome import Clock, Outcome
+from deployer.refresh import Snapshot, refresh
 from deployer.release import Release
+from deployer.result import Clock, Result
 from deployer.server import Server
-from deployer.survey import Survey, survey
-from deployer.target import Target
+from deployer.uninterrupted import uninterrupted
 from deployer.verify import SmokeRun
 
 Say = Callable[[str], None]
@@ -52,9 +52,9 @@ class Options:
 
 
 async def deploy(
-    server: Server, environment: Environment, target: Target, options: Options, say: Say
-) -> Outcome:
-    """Make the server hold a target, or leave it as it was.
+    server: Server, environment: Environment, desired: Desired, options: Options, say: Say
+) -> Result:
+    """Make the server hold a desired, or leave it as it was.
 
     Returns:
         What was done. Where nothing differs nothing is written, not even a lock.
@@ -63,33 +63,37 @@ async def deploy(
         DeployerError: something is refused before the first write, or failed and was put back.
     """
     clock = Clock()
-    look = guards.matched(await survey(server, environment, target, options.only), options.only)
+    snapshot = guards.matched(
+        await refresh(server, environment, desired, options.only), options.only
+    )
     clock("plan")
-    if look.plan.empty:
-        return Outcome(look.plan, seconds=clock.seconds, ids=_ids(look))
-    guards.refuse_older(look.latest, options.order)
+    if snapshot.plan.empty:
+        return Result(snapshot.plan, seconds=clock.seconds, ids=_ids(snapshot))
+    guards.refuse_older(snapshot.latest, options.order)
     async with lock.held(server, environment, options.who, options.lock_timeout, say) as mine:
         clock("lock")
-        look = await survey(server, environment, target, options.only)
-        guards.refuse_older(look.latest, options.order)
-        guards.refuse_mass_deletion(look.plan, options.prune_limit)
-        if foreign := await guards.foreign(server, look.plan, options.adopt):
-            look = await survey(server, environment, target, options.only, foreign)
-        if look.plan.empty:
-            return Outcome(look.plan, seconds=clock.seconds, ids=_ids(look))
-        if target.entries is None:
-            await guards.require_pools(server, look.plan)
+        snapshot = await refresh(server, environment, desired, options.only)
+        guards.refuse_older(snapshot.latest, options.order)
+        guards.refuse_mass_deletion(snapshot.plan, options.prune_limit)
+        if foreign := await guards.foreign(server, snapshot.plan, options.adopt):
+            snapshot = await refresh(server, environment, desired, options.only, foreign)
+        if snapshot.plan.empty:
+            return Result(snapshot.plan, seconds=clock.seconds, ids=_ids(snapshot))
+        if desired.entries is None:
+            await guards.require_pools(server, snapshot.plan)
 
         async def step(message: str) -> None:
             await mine.confirm()
             say(message)
 
         try:
-            return await _transaction(server, environment, target, options, look, say, step, clock)
+            return await _transaction(
+                server, environment, desired, options, snapshot, say, step, clock
+            )
         except BaseException as error:
             if mine.lost:
                 raise
-            restored = await finish(_put_back(server, environment, look, step))
+            restored = await uninterrupted(_put_back(server, environment, snapshot, step))
             if not isinstance(error, Exception):
                 say(restored)
                 raise  # interrupted: nothing to explain
@@ -100,76 +104,78 @@ async def deploy(
 async def _transaction(
     server: Server,
     environment: Environment,
-    target: Target,
+    desired: Desired,
     options: Options,
-    look: Survey,
+    snapshot: Snapshot,
     say: Say,
     step: apply.Step,
     clock: Clock,
-) -> Outcome:
-    await apply.apply(server, look.plan, look.live, target.entries, step)
+) -> Result:
+    await apply.apply(server, snapshot.plan, snapshot.live, desired.entries, step)
     clock("apply")
     runs: list[SmokeRun] = []
-    after = await survey(server, environment, target, options.only)
-    guards.require_single(look.live, after.live)
+    after = await refresh(server, environment, desired, options.only)
+    guards.require_single(snapshot.live, after.live)
     if options.verify:
-        smoke = after.smoke(target)
+        smoke = after.smoke(desired)
         runs = await verify.check(server, smoke, options.timeout, say)
         clock("verify")
-    await apply.prune(server, look.plan, after.live, step)
-    final = await survey(server, environment, target, options.only)
+    await apply.prune(server, snapshot.plan, after.live, step)
+    final = await refresh(server, environment, desired, options.only)
     guards.require_arrival(final.plan)
     clock("prune")
-    record = _record(target, options, look, final, str(await server.now()))
+    record = _record(desired, options, snapshot, final, str(await server.now()))
     await step(f"recording release {record.number}")
-    await finish(release.record(server, environment, record))
+    await uninterrupted(release.record(server, environment, record))
     clock("record")
-    return Outcome(look.plan, record, runs, clock.seconds, _ids(final))
+    return Result(snapshot.plan, record, runs, clock.seconds, _ids(final))
 
 
-def _number(look: Survey) -> int:
-    return look.latest.number + 1 if look.latest else 1
+def _number(snapshot: Snapshot) -> int:
+    return snapshot.latest.number + 1 if snapshot.latest else 1
 
 
-def _ids(look: Survey) -> dict[str, str]:
-    return {key: each.id for key, each in look.live.items()}
+def _ids(snapshot: Snapshot) -> dict[str, str]:
+    return {key: each.id for key, each in snapshot.live.items()}
 
 
-def _record(target: Target, options: Options, look: Survey, final: Survey, at: str) -> Release:
-    latest = look.latest
-    planned = {each.key: target.states[each.key] for each in look.plan.changes if each.after}
+def _record(
+    desired: Desired, options: Options, snapshot: Snapshot, final: Snapshot, at: str
+) -> Release:
+    latest = snapshot.latest
+    planned = {each.key: desired.specs[each.key] for each in snapshot.plan.changes if each.after}
     # What --only left alone is as it was declared before.
-    known = {**target.states, **(latest.states if latest else {}), **planned}
+    known = {**desired.specs, **(latest.specs if latest else {}), **planned}
     orders = [options.order, latest.highest_order if latest else None]
     return Release(
-        number=_number(look),
+        number=_number(snapshot),
         at=at,
         who=options.who,
-        commit=options.commit or target.commit,
-        image=target.image,
+        commit=options.commit or desired.commit,
+        image=desired.image,
         order=options.order,
         highest_order=max((each for each in orders if each is not None), default=None),
         run_url=options.run_url,
         verified=options.verify,
-        summary=release.summarise(look.plan),
-        states={key: known[key] for key in sorted(final.live) if key in known},
-        smoke=target.smoke,
-        again=target.again,
+        summary=release.summarise(snapshot.plan),
+        specs={key: known[key] for key in sorted(final.live) if key in known},
+        smoke=desired.smoke,
+        again=desired.again,
     )
 
 
 async def _put_back(
-    server: Server, environment: Environment, look: Survey, step: apply.Step
+    server: Server, environment: Environment, snapshot: Snapshot, step: apply.Step
 ) -> str:
-    names = {n for each in look.live.values() for n in each.state["triggers"]}
-    names |= {n for c in look.plan.changes for n in (c.after or {}).get("triggers", ())}
+    names = {n for each in snapshot.live.values() for n in each.spec["triggers"]}
+    names |= {n for c in snapshot.plan.changes for n in (c.after or {}).get("triggers", ())}
     problem = ""
     restored: set[str] = set()
     for attempt in range(RESTORE_ATTEMPTS):
         try:
             now = await server.read(environment, names)
-            restored |= {*await apply.restore(server, look.plan, look.live, now, step)}
-            await release.withdraw(server, environment, _number(look))
+            restored |= {*await apply.restore(server, snapshot.plan, snapshot.live, now, step)}
+            await release.withdraw(server, environment, _number(snapshot))
         except DeployerError:
             raise  # the lock is somebody else's by now
         except Exception as error:

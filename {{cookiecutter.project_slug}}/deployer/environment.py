@@ -35,12 +35,12 @@ class Environment:
         work_queue: the queue in that pool; None is Prefect's default queue.
         work_queue_priority: 1 is served first; `setup` sets it.
         work_queue_concurrency_limit: runs at the same time from the queue; `setup` sets it.
-        name_suffix: appended to the name of every deployment; may hold `{name}`.
+        name_suffix: appended to the name of every deployment; may hold `{label}`.
         schedules: `on`, or `off` to deploy every schedule switched off.
         job_variables: given to every deployment; an entry's own win.
         secrets: Secret block to the environment variable that `setup` fills it from.
-        label: what stands for `{name}`; None in an environment that there is one of.
-        own_queue: whether `{name}` is in the queue's name, so that no other preview uses it.
+        label: what stands for `{label}`; None in an environment that there is one of.
+        own_queue: whether `{label}` is in the queue's name, so that no other preview uses it.
     """
 
     project: str
@@ -83,13 +83,13 @@ class Environment:
     @property
     def setup(self) -> str:
         """The command that creates what it needs."""
-        label = f" --name {self.label}" if self.label else ""
+        label = f" --label {self.label}" if self.label else ""
         return f"python -m deployer setup {self.table}{label}"
 
     @property
     def wants_label(self) -> bool:
         """Whether there is one of it for each label."""
-        return any("{name}" in (getattr(self, key) or "") for key in FILLED)
+        return any("{label}" in (getattr(self, key) or "") for key in FILLED)
 
 
 def _plain(name: str) -> str:
@@ -124,12 +124,12 @@ def load(root: Path = ROOT) -> dict[str, Environment]:
 
 
 def select(environments: dict[str, Environment], name: str, label: str | None) -> Environment:
-    """Pick one environment and fill `{name}` in.
+    """Pick one environment and fill `{label}` in.
 
     Args:
         environments: what `load` returned.
         name: the environment.
-        label: what `{name}` stands for, such as `pr-7`; None where nothing asks for it.
+        label: what `{label}` stands for, such as `pr-7`; None where nothing asks for it.
 
     Raises:
         DeployerError: there is no such environment, or the label is missing or not needed.
@@ -139,14 +139,14 @@ def select(environments: dict[str, Environment], name: str, label: str | None) -
         raise DeployerError(f"There is no environment {name!r} in {FILE}: choose one of {known}.")
     chosen = environments[name]
     if chosen.wants_label and label is None:
-        raise DeployerError(f"The environment {name!r} needs --name: add --name pr-7 to {name}.")
+        raise DeployerError(f"The environment {name!r} needs --label: add --label pr-7 to {name}.")
     if label is None:
         return chosen
     if not chosen.wants_label:
-        raise DeployerError(f"The environment {name!r} takes no --name: leave --name out.")
+        raise DeployerError(f"The environment {name!r} takes no --label: leave --label out.")
     if not LABEL.fullmatch(label) or len(label) > 40:
         raise DeployerError(
-            f"--name {shown(label)} is no label for the environment {name!r}: "
+            f"--label {shown(label)} is no label for the environment {name!r}: "
             "use up to 40 of a-z, 0-9 and -, such as pr-7."
         )
     full = f"{name}-{label}"
@@ -154,11 +154,11 @@ def select(environments: dict[str, Environment], name: str, label: str | None) -
         longer = environments[other].wants_label and len(other) > len(name)  # which it belongs to
         if full == other or (longer and full.startswith(f"{other}-")):
             raise DeployerError(
-                f"--name {label!r} makes {name} share {full} with [{other}] of {FILE}: "
+                f"--label {label!r} makes {name} share {full} with [{other}] of {FILE}: "
                 "choose another label."
             )
     filled: dict[str, Any] = {
-        key: value.replace("{name}", label) for key in FILLED if (value := getattr(chosen, key))
+        key: value.replace("{label}", label) for key in FILLED if (value := getattr(chosen, key))
     }
-    own_queue = "{name}" in (chosen.work_queue or "")
+    own_queue = "{label}" in (chosen.work_queue or "")
     return replace(chosen, **filled, name=full, label=label, own_queue=own_queue)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class DeployerError(Exception):
-    """A person can mend this: one sentence for each problem, printed without a traceback.
+    """A person can fix this: one sentence for each problem, printed without a traceback.
 
     Args:
         problems: sentences that name the value, what is wrong with it and what to do.
@@ -24,18 +24,18 @@ class Finding:
     Attributes:
         what: what is wrong, with the value.
         why: why that matters.
-        mend: a command or an action.
+        fix: a command or an action.
         fatal: whether a deploy, or its runs, fail because of it.
     """
 
     what: str
     why: str
-    mend: str
+    fix: str
     fatal: bool = False
 
     def __str__(self) -> str:
         """Say it as the error of a command that cannot go on."""
-        return f"{self.what} To mend it: {self.mend}"
+        return f"{self.what} To fix it: {self.fix}"
 
 
 def on_one_line(text: str) -> str:

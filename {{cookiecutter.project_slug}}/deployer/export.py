@@ -15,12 +15,13 @@ from prefect.utilities.templating import (
 )
 from pydantic_core import to_jsonable_python
 
-from deployer import plan, state
+from deployer import plan
+from deployer import spec as specs
 from deployer.catalog import Deployment
 from deployer.environment import Environment
 from deployer.errors import DeployerError
-from deployer.state import State
-from deployer.write import VERSION_TYPE
+from deployer.spec import Spec
+from deployer.writers import VERSION_TYPE
 
 HEADER = """\
 # Made by `python -m deployer export {name}`: make it again, do not edit it.
@@ -46,7 +47,7 @@ def to_yaml(environment: Environment, catalog: list[Deployment], image: str | No
     """
     deployments, problems = [], []
     for entry in catalog:
-        wanted = plan.settle(state.declared(entry, environment, image), None, None)
+        wanted = plan.settle(specs.declared(entry, environment, image), None, None)
         try:
             deployments.append(_deployment(entry, wanted))
         except ValueError as error:
@@ -61,7 +62,7 @@ def to_yaml(environment: Environment, catalog: list[Deployment], image: str | No
     return HEADER.format(name=environment.name) + text
 
 
-def _deployment(entry: Deployment, wanted: State) -> dict[str, Any]:
+def _deployment(entry: Deployment, wanted: Spec) -> dict[str, Any]:
     flow = _flow_at(entry)
     limit: Any = wanted["concurrency_limit"]
     if wanted["collision_strategy"]:

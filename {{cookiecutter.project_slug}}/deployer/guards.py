@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from deployer.answers import if_found
+from deployer.api_errors import if_found
 from deployer.errors import DeployerError
 from deployer.plan import Plan
+from deployer.refresh import Snapshot
 from deployer.release import Release
 from deployer.server import Live, Server
-from deployer.survey import Survey
 
 BRAKE_FROM = 5  # owned deployments below which deleting many of them is nothing unusual
 
@@ -50,15 +50,15 @@ async def require_pools(server: Server, wanted: Plan) -> None:
             )
 
 
-def matched(look: Survey, only: str | None) -> Survey:
+def matched(snapshot: Snapshot, only: str | None) -> Snapshot:
     """Return what was found where the glob of `--only` matches anything.
 
     Raises:
         DeployerError: it does not.
     """
-    if only and not look.plan.changes:
+    if only and not snapshot.plan.changes:
         raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
-    return look
+    return snapshot
 
 
 def refuse_older(latest: Release | None, order: int | None) -> None:

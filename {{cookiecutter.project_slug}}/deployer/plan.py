@@ -1,11 +1,11 @@
-"""What a deploy would change. Pure: states in, a plan out."""
+"""What a deploy would change. Pure: specs in, a plan out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.state import ANCHOR, State
+from deployer.spec import ANCHOR, Spec
 
 SWITCHES = {"schedules": "active", "triggers": "enabled"}  # an operator's, beside pause
 VALUES = {"parameters", "job_variables"}
@@ -19,15 +19,15 @@ class Change:
     Attributes:
         key: `FLOW/NAME`.
         action: `create`, `update`, `delete` or `unchanged`.
-        before: the live state; None for a new deployment.
-        after: the state to reach; None for one that is deleted.
+        before: the live spec; None for a new deployment.
+        after: the spec to reach; None for one that is deleted.
         fields: the values that differ, by dotted path: (old, new).
     """
 
     key: str
     action: str
-    before: State | None
-    after: State | None
+    before: Spec | None
+    after: Spec | None
     fields: dict[str, tuple[Any, Any]]
 
 
@@ -53,16 +53,16 @@ class Plan:
 
 
 def make(
-    declared: dict[str, State],
-    live: dict[str, State],
-    recorded: dict[str, State] | None = None,
+    declared: dict[str, Spec],
+    live: dict[str, Spec],
+    recorded: dict[str, Spec] | None = None,
 ) -> Plan:
     """Compare what is declared with what the server holds.
 
     Args:
-        declared: the catalog's states by key.
-        live: the states of all deployments of this project and environment by key.
-        recorded: the states as they were declared at the last release by key.
+        declared: the catalog's specs by key.
+        live: the specs of all deployments of this project and environment by key.
+        recorded: the specs as they were declared at the last release by key.
 
     Returns:
         The plan. Pause and schedule switches in it are the operator's, as the server has them,
@@ -81,13 +81,13 @@ def make(
     return Plan(tuple(changes))
 
 
-def settle(wanted: State, before: State | None, recorded: State | None) -> State:
+def settle(wanted: Spec, before: Spec | None, recorded: Spec | None) -> Spec:
     """Fill in what the declaration leaves to the server: switches and anchors.
 
     Args:
-        wanted: the declared state.
-        before: the live state; None for a new deployment.
-        recorded: the declared state of the last release; None where there is none.
+        wanted: the declared spec.
+        before: the live spec; None for a new deployment.
+        recorded: the declared spec of the last release; None where there is none.
     """
     settled = {**wanted, "schedules": {}, "triggers": {}}
     if before and (recorded is None or recorded["paused"] == wanted["paused"]):

@@ -10,7 +10,7 @@ from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.plan import Plan
 from deployer.server import Server
-from deployer.state import State
+from deployer.spec import Spec
 
 FENCE = "\n\n```json\n"
 PAGE = 10
@@ -31,7 +31,7 @@ class Release:
         run_url: of the pipeline's run.
         verified: whether worker and smoke runs were waited for.
         summary: what changed.
-        states: what was declared, by `FLOW/NAME`; operators' switches are not in it.
+        specs: what was declared, by `FLOW/NAME`; operators' switches are not in it.
         smoke: the parameters of the smoke runs, by `FLOW/NAME`.
         again: the release that was rolled back to; None for a deploy.
     """
@@ -46,7 +46,7 @@ class Release:
     run_url: str | None
     verified: bool
     summary: str
-    states: dict[str, State]
+    specs: dict[str, Spec]
     smoke: dict[str, dict[str, Any]]
     again: int | None = None
 
@@ -169,7 +169,7 @@ def _markdown(environment: Environment, release: Release) -> str:
     lines += ["| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in rows.items() if value]
     lines += ["", "| deployment | version |", "| --- | --- |"]
-    lines += [f"| {key} | {state['version']} |" for key, state in sorted(release.states.items())]
+    lines += [f"| {key} | {spec['version']} |" for key, spec in sorted(release.specs.items())]
     # The record itself, on one line: metadata of artifacts ends at 500 characters.
     body = json.dumps(asdict(release), ensure_ascii=False)
     lines += ["", f"<details><summary>Record</summary>{FENCE}{body}", "```", "</details>"]

@@ -7,12 +7,13 @@ from typing import cast
 import prefect
 from prefect.deployments.runner import RunnerDeployment
 
-from deployer import plan, release, state
+from deployer import plan, release
+from deployer import spec as specs
 from deployer.catalog import Deployment
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.server import Server
-from deployer.write import options
+from deployer.writers import options
 
 
 async def refuse_deployed(server: Server, environment: Environment) -> None:
@@ -24,7 +25,7 @@ async def refuse_deployed(server: Server, environment: Environment) -> None:
         DeployerError: there is a release, or a deployment of ours with a work pool.
     """
     owned = await server.read(environment, set())
-    pools = [each for each in owned.values() if each.state["work_pool"]]
+    pools = [each for each in owned.values() if each.spec["work_pool"]]
     if pools or await release.recent(server, environment):
         raise DeployerError(
             f"{environment.name} was deployed to, and serving would take its work pool away: "
@@ -40,5 +41,5 @@ def serve(environment: Environment, catalog: list[Deployment]) -> None:
 
 def to_deployment(entry: Deployment, environment: Environment) -> RunnerDeployment:
     """Return an entry as `prefect.serve` takes it."""
-    wanted = plan.settle(state.declared(entry, environment), None, None)
+    wanted = plan.settle(specs.declared(entry, environment), None, None)
     return cast(RunnerDeployment, entry.flow.to_deployment(**options(entry, wanted)))

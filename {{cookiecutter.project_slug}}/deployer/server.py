@@ -14,11 +14,11 @@ from prefect.context import AsyncClientContext
 from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
-from deployer import state as states
-from deployer.answers import cause, explain, server_time
+from deployer import spec as specs
+from deployer.api_errors import cause, explain, server_time
 from deployer.environment import Environment
 from deployer.errors import DeployerError
-from deployer.state import State
+from deployer.spec import Spec
 
 PAGE = 200  # the most that Prefect answers at once
 UNCOUNTED = 20  # tries of one request that a busy server may refuse
@@ -26,10 +26,10 @@ UNCOUNTED = 20  # tries of one request that a busy server may refuse
 
 @dataclass(frozen=True)
 class Live:
-    """A deployment on the server: its state, what it was made from, names of its automations."""
+    """A deployment on the server: its spec, what it was made from, names of its automations."""
 
     id: str
-    state: State
+    spec: Spec
     row: dict[str, Any]
     automations: tuple[str, ...] = ()
 
@@ -158,9 +158,9 @@ class Server:
         found = []
         for row in rows:
             automations = owned.get(row["id"], [])
-            state = states.live(row, flows[row["flow_id"]], automations)
-            found.append(Live(row["id"], state, row, tuple(each["name"] for each in automations)))
-        return {states.key(each.state): each for each in found}
+            spec = specs.live(row, flows[row["flow_id"]], automations)
+            found.append(Live(row["id"], spec, row, tuple(each["name"] for each in automations)))
+        return {specs.key(each.spec): each for each in found}
 
     async def delete(self, live: Live) -> None:
         """Delete a deployment and its automations; one that is gone already is fine."""

@@ -13,8 +13,8 @@ from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
-from deployer import pool as pools
-from deployer.answers import if_found
+from deployer import work_pool as work_pools
+from deployer.api_errors import if_found
 from deployer.environment import ROOT, Environment
 from deployer.errors import DeployerError
 from deployer.server import Server
@@ -69,7 +69,7 @@ async def _pool(server: Server, environment: Environment) -> list[str]:
         except ObjectAlreadyExists:  # another setup was faster, or the first answer was lost
             return await _pool(server, environment)
         return [f"work pool {name} created ({kind})"]
-    if other := [*pools.mismatch(environment, pool)]:
+    if other := [*work_pools.mismatch(environment, pool)]:
         raise DeployerError(*map(str, other))
     changes: dict[str, Any] = {}
     if environment.base_job_template and template != pool.base_job_template:

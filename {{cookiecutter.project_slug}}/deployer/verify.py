@@ -15,11 +15,11 @@ from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 from prefect.states import Cancelling
 from prefect.utilities.urls import url_for
 
-from deployer import pool as pools
-from deployer.answers import if_found
+from deployer import work_pool as work_pools
+from deployer.api_errors import if_found
 from deployer.errors import DeployerError
-from deployer.finish import finish
 from deployer.server import Live, Server
+from deployer.uninterrupted import uninterrupted
 
 PATIENCE = 20  # seconds to wait for the first poll of a new queue
 SETUP = "python -m deployer setup ENVIRONMENT"
@@ -57,7 +57,7 @@ async def check(
     """Wait for a worker of each queue, then for the smoke runs."""
     if not smoke:
         return []
-    places = [(live.state["work_pool"], live.state["work_queue"]) for live, _ in smoke.values()]
+    places = [(live.spec["work_pool"], live.spec["work_queue"]) for live, _ in smoke.values()]
     for pool, queue in dict.fromkeys(places):
         await worker(server, pool, queue)
     return await smoke_runs(server, smoke, timeout, say)
@@ -73,12 +73,12 @@ async def worker(server: Server, pool: str, queue: str) -> None:
     while True:
         found = await if_found(server.client.read_work_pool(pool))
         if found is None:
-            raise DeployerError(str(pools.missing(pool, SETUP)))
-        look = pools.standstill(server.client, found, queue, await server.now(), SETUP)
+            raise DeployerError(str(work_pools.missing(pool, SETUP)))
+        look = work_pools.standstill(server.client, found, queue, await server.now(), SETUP)
         problems = [each async for each in look]
         if not problems:
             return
-        only_a_poll = all(each.what.startswith(pools.NOBODY) for each in problems)
+        only_a_poll = all(each.what.startswith(work_pools.NOBODY) for each in problems)
         if not only_a_poll or time.monotonic() > deadline:  # the rest does not come by itself
             raise DeployerError(*map(str, problems))
         await asyncio.sleep(1)
@@ -108,7 +108,7 @@ async def smoke_runs(
     created: dict[str, str] = {}
     try:
         for key, (live, parameters) in runs.items():
-            await finish(_start(server, key, live.id, parameters, created))
+            await uninterrupted(_start(server, key, live.id, parameters, created))
         rows = await _wait(server, created, started + timeout, say)
     except BaseException:
         for identity in created:

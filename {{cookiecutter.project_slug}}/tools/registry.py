@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from tools.build import call
-from tools.machine import HOME, HOST, answers, attempt, free_port, say
+from tools.local import HOME, HOST, answers, attempt, free_port, say
 
 Run = Callable[[str, list[str], Callable[[], bool]], None]
 REGISTRY = "registry:2"  # used where there is no program called docker-registry

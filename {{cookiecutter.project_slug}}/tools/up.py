@@ -21,7 +21,7 @@ from deployer.environment import load
 from deployer.errors import DeployerError
 from tools import image, processes
 from tools.build import build
-from tools.machine import (
+from tools.local import (
     HOME,
     HOST,
     answers,

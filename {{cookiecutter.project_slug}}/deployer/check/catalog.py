@@ -17,7 +17,7 @@ from prefect.deployments.schedules import create_deployment_schedule_create
 from prefect.schedules import Schedule
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from deployer import state
+from deployer import spec as specs
 from deployer.catalog import FILE, SCHEDULES, Deployment, load
 from deployer.check.parameters import parameter_problems
 from deployer.check.rules import hint, job_variable_problems, json_problems, name_problem, shown
@@ -159,7 +159,7 @@ def _schedule_problems(schedules: dict[str, Schedule], options: dict[str, Any]) 
 
 def _timing_problem(schedule: Schedule) -> str | None:
     slug = schedule.slug
-    if slug is not None and (not slug.strip() or state.nameless(slug)):
+    if slug is not None and (not slug.strip() or specs.nameless(slug)):
         return "its slug is blank or looks like an id: give it a name such as 'morning'"
     if (schedule.interval, schedule.cron, schedule.rrule) == (None, None, None):
         return "it has neither an interval, a cron nor an rrule"

@@ -27,7 +27,7 @@ PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 STRINGS = {"work_pool", "work_pool_type", "base_job_template", "work_queue", "name_suffix"}
 NUMBERS = {"work_pool_concurrency_limit", "work_queue_concurrency_limit", "work_queue_priority"}
 KEYS = STRINGS | NUMBERS | {"job_variables", "schedules", "secrets"}
-FILLED = ("name_suffix", "work_queue")  # where {name} stands for the label
+FILLED = ("name_suffix", "work_queue")  # where {label} stands for the label
 
 
 def name_problem(name: Any) -> str | None:
@@ -141,8 +141,8 @@ def _table_problems(name: str, table: Any, root: Path) -> Iterator[str]:
                 yield f'{key} needs a queue: add work_queue = "my-queue".'
     if table.get("schedules", "on") not in ("on", "off"):
         yield f'schedules is {shown(table["schedules"])}: write "on" or "off".'
-    if "{name}" in str(table.get("work_queue")) and "{name}" not in str(table.get("name_suffix")):
-        yield "work_queue has {name}, so name_suffix needs it too, or all share names."
+    if "{label}" in str(table.get("work_queue")) and "{label}" not in str(table.get("name_suffix")):
+        yield "work_queue has {label}, so name_suffix needs it too, or all share names."
     yield from job_variable_problems(table.get("job_variables", {}))
     yield from _secret_problems(table.get("secrets", {}))
 
@@ -156,9 +156,9 @@ def _text_problem(key: str, value: Any) -> str | None:
     name = {"base_job_template": value.replace("/", ""), "name_suffix": f"a{value}"}.get(key, value)
     if problem := name_problem(name):
         return problem
-    rest, braces = (value.replace("{name}", ""), "[{}]") if key in FILLED else (value, r"\{\w*\}")
+    rest, braces = (value.replace("{label}", ""), "[{}]") if key in FILLED else (value, r"\{\w*\}")
     if re.search(braces, rest):
-        return "has braces: {name} alone is filled in, and only in " + " and ".join(FILLED)
+        return "has braces: {label} alone is filled in, and only in " + " and ".join(FILLED)
     return None
 
 

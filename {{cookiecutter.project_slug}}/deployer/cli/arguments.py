@@ -21,7 +21,7 @@ def _argument(help: str, **how: Any) -> dict[str, Any]:
 
 
 OPTIONS = {
-    "--name": _argument("fills {name}: which preview, such as pr-7"),
+    "--label": _argument("fills {label}: which preview, such as pr-7"),
     "--work-pool": _argument("another work pool than the environment's"),
     "--work-pool-type": _argument("its type, for `setup`"),
     "--image": _argument("reference of the image that the runs use"),
@@ -48,7 +48,7 @@ OPTIONS = {
     "--yes": _argument("needed but for one preview", action="store_true"),
     "--all-but": _argument("every preview there is but these", nargs="*", metavar="NAME"),
 }
-WHERE = ("--name", "--work-pool", "--work-pool-type")
+WHERE = ("--label", "--work-pool", "--work-pool-type")
 WANTED = ("--image", "--only", "--job-variable")
 ACTING = ("--no-verify", "--timeout", "--lock-timeout", "--prune-limit", "--run-url")
 FORMATS = {
@@ -70,12 +70,12 @@ COMMANDS: dict[Callable[[argparse.Namespace], int], tuple[tuple[str, ...], str]]
     ),
     commands.deploy: (
         (*WHERE, *WANTED, *ACTING, "--commit", "--order", "--adopt"),
-        f"preview --name pr-7 {IMAGE}",
+        f"preview --label pr-7 {IMAGE}",
     ),
     commands.verify: ((*WHERE, *WANTED, "--timeout"), f"production {IMAGE}"),
     commands.releases: ((*WHERE, "--limit"), "production --limit 5"),
     commands.rollback: ((*WHERE, *ACTING, "--to"), "production --to 12"),
-    commands.destroy: ((*WHERE, "--yes", "--all-but", "--lock-timeout"), "preview --name pr-7"),
+    commands.destroy: ((*WHERE, "--yes", "--all-but", "--lock-timeout"), "preview --label pr-7"),
     commands.doctor: ((*WHERE, "--image"), "production"),
     commands.export: ((*WHERE, "--image"), "production --image registry/flows:1.2 > prefect.yaml"),
     commands.serve: (WHERE, ""),
@@ -110,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
         )
         made = adder.add_parser(run.__name__, help=text, description=text, epilog=example)
         made.set_defaults(run=run)
-        if "--name" in options:
+        if "--label" in options:
             local = {"nargs": "?", "default": "local"} if run is commands.serve else {}
             table = _argument("a table of deployments/environments.toml", metavar="ENV", **local)
             made.add_argument("environment", **table)

@@ -27,7 +27,7 @@ from deployer.errors import DeployerError
 
 if TYPE_CHECKING:
     from deployer.environment import Environment
-    from deployer.outcome import Outcome
+    from deployer.result import Result
     from deployer.server import Server
 
 FAILED, CHANGES = 1, 2
@@ -62,7 +62,7 @@ def setup(args: argparse.Namespace) -> int:
 
 def plan(args: argparse.Namespace) -> int:
     """Show what a deploy would change."""
-    from deployer import guards, release, survey, target
+    from deployer import desired, guards, refresh, release
     from deployer.cli import render
     from deployer.plan import Plan
 
@@ -73,11 +73,11 @@ def plan(args: argparse.Namespace) -> int:
             released = await release.recent(server, chosen)
             if not released:
                 return None
-            settled, wanted = chosen, target.from_release(released[0])
+            settled, wanted = chosen, desired.from_release(released[0])
         else:
             settled, wanted = await declared(server, args, chosen, catalog)
-        look = await survey.survey(server, settled, wanted, args.only)
-        return guards.matched(look, args.only).plan
+        snapshot = await refresh.refresh(server, settled, wanted, args.only)
+        return guards.matched(snapshot, args.only).plan
 
     found = act(work)
     made = hidden(found or Plan(()), chosen)
@@ -101,25 +101,25 @@ def deploy(args: argparse.Namespace) -> int:
     return _report(args, chosen, act(work))
 
 
-def _report(args: argparse.Namespace, chosen: Environment, outcome: Outcome) -> int:
+def _report(args: argparse.Namespace, chosen: Environment, result: Result) -> int:
     from deployer.cli import render
 
-    outcome.plan = hidden(outcome.plan, chosen)
-    print(render.outcome(outcome, args.format, args.environment, sys.stdout.isatty()))
+    result.plan = hidden(result.plan, chosen)
+    print(render.result(result, args.format, args.environment, sys.stdout.isatty()))
     return 0
 
 
 def verify(args: argparse.Namespace) -> int:
     """Check that a worker polls and run the smoke runs."""
-    from deployer import guards, survey, verify
+    from deployer import guards, refresh, verify
     from deployer.cli import render
 
     chosen, catalog = checked(args)
 
     async def work(server: Server) -> Any:
         settled, wanted = await declared(server, args, chosen, catalog)
-        look = await survey.survey(server, settled, wanted, args.only)
-        smoke = guards.matched(look, args.only).smoke(wanted)
+        snapshot = await refresh.refresh(server, settled, wanted, args.only)
+        smoke = guards.matched(snapshot, args.only).smoke(wanted)
         return await verify.check(server, smoke, args.timeout, say)
 
     print(render.runs_text(act(work)))
@@ -139,12 +139,12 @@ def releases(args: argparse.Namespace) -> int:
 
 def rollback(args: argparse.Namespace) -> int:
     """Deploy a recorded release, without image or build."""
-    from deployer import deploy, release, target
+    from deployer import deploy, desired, release
 
     chosen = chosen_environment(args)
 
     async def work(server: Server) -> Any:
-        wanted = target.from_release(await release.find(server, chosen, args.to))
+        wanted = desired.from_release(await release.find(server, chosen, args.to))
         return await deploy.deploy(server, chosen, wanted, options(args), say)
 
     return _report(args, chosen, act(work))
@@ -161,7 +161,7 @@ def destroy(args: argparse.Namespace) -> int:
         print("\n".join(gone) or f"Nothing is left over in {name}.")
         return 0
     chosen = chosen_environment(args)
-    if not args.yes and args.name is None:
+    if not args.yes and args.label is None:
         raise DeployerError(
             f"This deletes every deployment of {chosen.project} in {chosen.name}, and its "
             "releases: if that is meant, add --yes."
@@ -171,7 +171,7 @@ def destroy(args: argparse.Namespace) -> int:
 
 
 def doctor(args: argparse.Namespace) -> int:
-    """Say what is wrong, why it matters and how to mend it."""
+    """Say what is wrong, why it matters and how to fix it."""
     from deployer import doctor
 
     findings = asyncio.run(doctor.examine(chosen_environment(args), args.image, args.environ))

@@ -1,4 +1,4 @@
-"""What the commands share: from arguments to an environment, a target and a server."""
+"""What the commands share: from arguments to an environment, a desired and a server."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from deployer.errors import DeployerError
 if TYPE_CHECKING:
     from deployer.catalog import Deployment
     from deployer.deploy import Options
+    from deployer.desired import Desired
     from deployer.plan import Plan
     from deployer.server import Server
-    from deployer.target import Target
 
 
 def say(message: str) -> None:
@@ -46,7 +46,7 @@ def act(work: Callable[[Server], Awaitable[Any]]) -> Any:
 
 def chosen_environment(args: argparse.Namespace) -> Environment:
     """Return the environment that the arguments name, with what they override."""
-    chosen = environment.select(environment.load(), args.environment, args.name)
+    chosen = environment.select(environment.load(), args.environment, args.label)
     variables = dict(chosen.job_variables)
     for pair in args.job_variable or ():
         name, _, value = pair.partition("=")
@@ -73,19 +73,19 @@ def checked(args: argparse.Namespace) -> tuple[Environment, list[Deployment]]:
 
 async def declared(
     server: Server, args: argparse.Namespace, chosen: Environment, catalog: list[Deployment]
-) -> tuple[Environment, Target]:
+) -> tuple[Environment, Desired]:
     """Ask the server what kind of pool a checked catalog goes to, and return what it asks for."""
-    from deployer import pool as pools
-    from deployer import target
-    from deployer.answers import if_found
+    from deployer import desired
+    from deployer import work_pool as work_pools
+    from deployer.api_errors import if_found
 
     pool = await if_found(server.client.read_work_pool(chosen.work_pool))
     kind = pool.type if pool else None
-    wrong = [*pools.mismatch(chosen, pool)]
-    if problems := wrong or [*pools.unsuited(chosen, kind, args.image)]:
+    wrong = [*work_pools.mismatch(chosen, pool)]
+    if problems := wrong or [*work_pools.unsuited(chosen, kind, args.image)]:
         raise DeployerError(*map(str, problems))
     chosen = replace(chosen, work_pool_type=kind)
-    return chosen, target.from_catalog(catalog, chosen, args.image, args.commit)
+    return chosen, desired.from_catalog(catalog, chosen, args.image, args.commit)
 
 
 def options(args: argparse.Namespace) -> Options:

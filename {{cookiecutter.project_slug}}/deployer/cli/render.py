@@ -1,4 +1,4 @@
-"""A plan, a release and an outcome as text, Markdown or JSON. Pure."""
+"""A plan, a release and an result as text, Markdown or JSON. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from deployer.cli.mask import mask
 from deployer.plan import SYMBOLS, Plan
 
 if TYPE_CHECKING:
-    from deployer.outcome import Outcome
     from deployer.release import Release
+    from deployer.result import Result
     from deployer.verify import SmokeRun
 
 COLOURS = {"create": "32", "update": "33", "delete": "31", "unchanged": "2"}
@@ -103,35 +103,35 @@ def _cell(content: str) -> str:
     return re.sub(r"([|`*_])", r"\\\1", escape(content, quote=False))
 
 
-def outcome(outcome: Outcome, form: str, environment: str, colour: bool) -> str:
+def result(result: Result, form: str, environment: str, colour: bool) -> str:
     """Return what a deploy did, as `text` or as `markdown` for the summary of a job."""
     if form == "markdown":
-        return _outcome_markdown(outcome, environment)
-    if outcome.plan.empty:
-        return f"{text(outcome.plan, colour)}\n{environment} is up to date: nothing was written."
-    parts = [text(outcome.plan, colour)]
-    if outcome.runs:
-        parts.append(runs_text(outcome.runs))
-    if outcome.release:
-        parts.append(f"{environment} is at release {outcome.release.number}.")
-    return "\n".join([*parts, _timings(outcome)])
+        return _result_markdown(result, environment)
+    if result.plan.empty:
+        return f"{text(result.plan, colour)}\n{environment} is up to date: nothing was written."
+    parts = [text(result.plan, colour)]
+    if result.runs:
+        parts.append(runs_text(result.runs))
+    if result.release:
+        parts.append(f"{environment} is at release {result.release.number}.")
+    return "\n".join([*parts, _timings(result)])
 
 
-def _outcome_markdown(outcome: Outcome, environment: str) -> str:
-    ids = sorted(outcome.ids.items())
+def _result_markdown(result: Result, environment: str) -> str:
+    ids = sorted(result.ids.items())
     links = [f"[{_cell(key)}]({url_for('deployment', obj_id=each)})" for key, each in ids]
     folded = f"<details><summary>In the UI</summary>\n\n{', '.join(links)}\n\n</details>\n"
     ui = [folded] if links else []
-    if outcome.plan.empty:
-        counted = counts(outcome.plan).capitalize()
+    if result.plan.empty:
+        counted = counts(result.plan).capitalize()
         head = f"### {environment} is up to date\n\n{counted}; nothing was written.\n"
         return "\n".join([head, *ui])
-    number = outcome.release.number if outcome.release else "?"
-    parts = [markdown(outcome.plan, f"{environment} is at release {number}")]
-    if outcome.runs:
-        rows = [f"| [{r.key}]({r.url}) | {r.state} | {r.seconds:.1f} s |" for r in outcome.runs]
+    number = result.release.number if result.release else "?"
+    parts = [markdown(result.plan, f"{environment} is at release {number}")]
+    if result.runs:
+        rows = [f"| [{r.key}]({r.url}) | {r.state} | {r.seconds:.1f} s |" for r in result.runs]
         parts += ["| smoke run | state | took |", "| --- | --- | ---: |", *rows, ""]
-    return "\n".join([*parts, *ui, _timings(outcome), ""])
+    return "\n".join([*parts, *ui, _timings(result), ""])
 
 
 def runs_text(runs: list[SmokeRun]) -> str:
@@ -159,5 +159,5 @@ def _release(each: Release) -> str:
     return f"{head}  {verified}  {each.summary}{again}"
 
 
-def _timings(outcome: Outcome) -> str:
-    return "Took " + ", ".join(f"{step} {took:.1f} s" for step, took in outcome.seconds.items())
+def _timings(result: Result) -> str:
+    return "Took " + ", ".join(f"{step} {took:.1f} s" for step, took in result.seconds.items())

@@ -10,8 +10,8 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import WorkPool
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
 
-from deployer import pool as pools
-from deployer.answers import address, explain, if_found
+from deployer import work_pool as work_pools
+from deployer.api_errors import address, explain, if_found
 from deployer.doctor import connection
 from deployer.doctor import image as images
 from deployer.environment import Environment
@@ -27,7 +27,7 @@ def text(findings: Sequence[Finding]) -> str:
     shown = [
         f"{'error' if each.fatal else 'warning'}: {each.what}\n"
         f"    why:  {each.why}\n"
-        f"    mend: {each.mend}"
+        f"    fix: {each.fix}"
         for each in ordered
     ]
     return "\n\n".join(shown) or "Everything looks well."
@@ -57,7 +57,7 @@ async def examine(
     kind = pool.type if pool else environment.work_pool_type
     if pool and kind != "process":
         found += _loopback(environment)
-    found += pools.unsuited(environment, kind, image)
+    found += work_pools.unsuited(environment, kind, image)
     if image and kind not in (None, "process"):
         found += images.examine(image, environment, _default_policy(pool))
     return found
@@ -79,11 +79,11 @@ async def _server(environment: Environment, found: list[Finding]) -> WorkPool | 
                     return None
                 found += connection.differences(now, version)
                 pool = await if_found(client.read_work_pool(environment.work_pool))
-                found += pools.mismatch(environment, pool)
+                found += work_pools.mismatch(environment, pool)
                 if pool:
                     found += _template(environment, pool)
                     place = (pool, environment.queue, now, environment.setup)
-                    found += [each async for each in pools.standstill(client, *place)]
+                    found += [each async for each in work_pools.standstill(client, *place)]
                 found += [each async for each in _secrets(client, environment)]
     except Exception as error:  # what nobody thought of is a finding all the same
         found.append(Finding(explain(error), "The rest was not looked at.", "try again", True))
@@ -103,8 +103,8 @@ async def _secrets(client: PrefectClient, environment: Environment) -> AsyncIter
         ask = client.read_block_document_by_name(block, "secret", include_secrets=False)
         if await if_found(ask) is None:
             what = f"There is no Secret block {block!r} on the server."
-            mend = f"{variable}=… {environment.setup}"
-            yield Finding(what, "The flows that read it fail.", mend, True)
+            fix = f"{variable}=… {environment.setup}"
+            yield Finding(what, "The flows that read it fail.", fix, True)
 
 
 def _loopback(environment: Environment) -> Iterator[Finding]:

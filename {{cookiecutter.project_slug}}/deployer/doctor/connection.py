@@ -15,7 +15,7 @@ from prefect.client.base import ServerType
 from prefect.client.orchestration import PrefectClient
 from prefect.settings import get_current_settings
 
-from deployer.answers import address, explain, server_time
+from deployer.api_errors import address, explain, server_time
 from deployer.errors import Finding
 
 SKEW = 30  # seconds between two clocks that nobody notices
@@ -51,63 +51,63 @@ async def problem(error: Exception, client: PrefectClient) -> Finding:
     url = address()
     status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
     if status in (401, 403):
-        what, mend = _credentials(status, client)
+        what, fix = _credentials(status, client)
     elif status in (404, 405):
-        what, mend = await _address(url, f"it answers {status}", client)
+        what, fix = await _address(url, f"it answers {status}", client)
     elif status:
-        what, mend = explain(error), "look at the server's log"
+        what, fix = explain(error), "look at the server's log"
     elif isinstance(error, ValueError):  # no JSON, or not a version
-        what, mend = await _address(url, "what answers there is something else", client)
+        what, fix = await _address(url, "what answers there is something else", client)
     else:
-        what, mend = _network(url, error)
-    return Finding(what, "Nothing can be read or deployed.", mend, True)
+        what, fix = _network(url, error)
+    return Finding(what, "Nothing can be read or deployed.", fix, True)
 
 
 def _network(url: str, error: Exception) -> tuple[str, str]:
-    """Return what is wrong where nothing answers, and what mends it."""
+    """Return what is wrong where nothing answers, and what fixes it."""
     parts = urlsplit(url)
     causes = list(_causes(error))
     what = f"The server of PREFECT_API_URL, {url}, cannot be reached: {causes[-1]}."
-    mend = f"try `curl -i {url}/health`, here and on the server itself"
+    fix = f"try `curl -i {url}/health`, here and on the server itself"
     if isinstance(error, httpx.UnsupportedProtocol):
         what = f"PREFECT_API_URL is {url}, which does not begin with http:// or https://."
-        mend = f"export PREFECT_API_URL=http://{url.split('://')[-1]}"
+        fix = f"export PREFECT_API_URL=http://{url.split('://')[-1]}"
     elif any(isinstance(each, socket.gaierror) for each in causes):
         what = f"PREFECT_API_URL is {url}, and nobody knows a host {parts.hostname!r}."
-        mend = "correct the name, or connect to the network (VPN) that knows it"
+        fix = "correct the name, or connect to the network (VPN) that knows it"
     elif any(isinstance(each, ConnectionRefusedError) for each in causes):
         what = f"PREFECT_API_URL is {url}, and nobody listens there: the connection is refused."
-        mend = "start the server (`prefect server start`), or correct host and port"
+        fix = "start the server (`prefect server start`), or correct host and port"
     elif isinstance(error, httpx.TimeoutException):
         what = f"The server of PREFECT_API_URL, {url}, did not answer in time."
-        mend = "look whether a firewall drops the connection, or a VPN is missing; then " + mend
+        fix = "look whether a firewall drops the connection, or a VPN is missing; then " + fix
     elif "CERTIFICATE_VERIFY_FAILED" in str(error):
         what = f"The certificate of {url} is not trusted: {error}."
-        mend = "export PREFECT_API_SSL_CERT_FILE=/path/to/the/authority.pem"
+        fix = "export PREFECT_API_SSL_CERT_FILE=/path/to/the/authority.pem"
     elif any(isinstance(each, ssl.SSLError) for each in causes):
         what = f"PREFECT_API_URL is {url}, and what answers there does not speak TLS: {error}."
-        mend = f"export PREFECT_API_URL=http{url.removeprefix('https')}"
+        fix = f"export PREFECT_API_URL=http{url.removeprefix('https')}"
     elif isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and parts.scheme == "http":
         what = f"PREFECT_API_URL is {url}, and what listens there hangs up on HTTP: {causes[-1]}."
-        mend = f"if it speaks TLS: export PREFECT_API_URL=https{url.removeprefix('http')}"
-    return what, mend
+        fix = f"if it speaks TLS: export PREFECT_API_URL=https{url.removeprefix('http')}"
+    return what, fix
 
 
 async def _address(url: str, answer: str, client: PrefectClient) -> tuple[str, str]:
     """Return that no API is there, and the address of one if there is one nearby."""
-    mend = "use the address that the server prints when it starts; it ends in /api"
+    fix = "use the address that the server prints when it starts; it ends in /api"
     if client.server_type is ServerType.CLOUD or "app.prefect.cloud" in url:
-        mend = "run `prefect cloud workspace set`, which writes the address of a workspace: "
-        mend += "https://api.prefect.cloud/api/accounts/…/workspaces/…"
+        fix = "run `prefect cloud workspace set`, which writes the address of a workspace: "
+        fix += "https://api.prefect.cloud/api/accounts/…/workspaces/…"
     else:
         origin = "{0.scheme}://{0.netloc}/api".format(urlsplit(url))
         async with httpx.AsyncClient(timeout=5) as plain:
             try:
                 if (await plain.get(f"{origin}/health")).text == "true":
-                    mend = f"export PREFECT_API_URL={origin}"
+                    fix = f"export PREFECT_API_URL={origin}"
             except httpx.HTTPError:
                 pass
-    return f"PREFECT_API_URL is {url}, and there is no Prefect API: {answer}.", mend
+    return f"PREFECT_API_URL is {url}, and there is no Prefect API: {answer}.", fix
 
 
 def _credentials(status: int, client: PrefectClient) -> tuple[str, str]:
@@ -115,16 +115,16 @@ def _credentials(status: int, client: PrefectClient) -> tuple[str, str]:
     api = get_current_settings().api
     key, auth, url = api.key, api.auth_string, address()
     if client.server_type is ServerType.CLOUD:
-        mend = "export PREFECT_API_KEY=…, a key of this workspace's account (`prefect cloud login`)"
+        fix = "export PREFECT_API_KEY=…, a key of this workspace's account (`prefect cloud login`)"
         if auth:
             what = "PREFECT_API_AUTH_STRING is set, which Prefect sends instead of the key: it is "
             what += f"for servers of your own, and Prefect Cloud refuses it ({status})."
-            return what, f"unset PREFECT_API_AUTH_STRING; {mend}"
+            return what, f"unset PREFECT_API_AUTH_STRING; {fix}"
         what = "refuses the key of PREFECT_API_KEY" if key else "asks for PREFECT_API_KEY"
-        return f"Prefect Cloud {what} ({status}).", mend
+        return f"Prefect Cloud {what} ({status}).", fix
     what = f"The server at {url} asks for credentials ({status}), and there are none."
-    mend = "export PREFECT_API_AUTH_STRING=…, the value of the server's "
-    mend += "PREFECT_SERVER_API_AUTH_STRING"
+    fix = "export PREFECT_API_AUTH_STRING=…, the value of the server's "
+    fix += "PREFECT_SERVER_API_AUTH_STRING"
     if auth:
         what = f"The server at {url} refuses PREFECT_API_AUTH_STRING ({status})"
         given = auth.get_secret_value()
@@ -132,10 +132,10 @@ def _credentials(status: int, client: PrefectClient) -> tuple[str, str]:
     elif key:
         what = "PREFECT_API_KEY is set, which is for Prefect Cloud: "
         what += f"the server at {url} is your own, and refuses it ({status})."
-        mend = f"unset PREFECT_API_KEY; {mend}"
+        fix = f"unset PREFECT_API_KEY; {fix}"
     if status == httpx.codes.FORBIDDEN:
-        mend += "; a proxy before it may want PREFECT_CLIENT_CUSTOM_HEADERS"
-    return what, mend
+        fix += "; a proxy before it may want PREFECT_CLIENT_CUSTOM_HEADERS"
+    return what, fix
 
 
 def differences(now: datetime, version: str) -> Iterator[Finding]:
@@ -145,8 +145,8 @@ def differences(now: datetime, version: str) -> Iterator[Finding]:
         ahead = "ahead of" if skew > 0 else "behind"
         what = f"The clock here is {abs(skew):.0f} s {ahead} the server."
         why = "Runs start early or late, and logs come in the wrong order."
-        mend = "set both clocks by the network: `timedatectl set-ntp true`, here and on the server"
-        yield Finding(what, why, mend)
+        fix = "set both clocks by the network: `timedatectl set-ntp true`, here and on the server"
+        yield Finding(what, why, fix)
     try:
         server, client = Version(version), Version(prefect.__version__)
     except InvalidVersion:
@@ -154,10 +154,10 @@ def differences(now: datetime, version: str) -> Iterator[Finding]:
     if server.major != client.major or server.release[:2] < client.release[:2]:
         what = f"Prefect is {client} here and {server} on the server."
         why = "A server refuses what only another version sends, or loses it silently."
-        mend = f"upgrade the server first: `pip install 'prefect=={client}'` there"
+        fix = f"upgrade the server first: `pip install 'prefect=={client}'` there"
         if server > client:
-            mend = f"install the server's version here: prefect~={server.major}.{server.minor}.0"
-        yield Finding(what, why, mend, server.major != client.major)
+            fix = f"install the server's version here: prefect~={server.major}.{server.minor}.0"
+        yield Finding(what, why, fix, server.major != client.major)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -71,8 +71,8 @@ def _absent(image: str, host: str, is_here: bool, problem: str) -> Finding:
         why = "A worker on any other machine cannot pull it."
         return Finding(what, why, f"docker push {image}")
     what = f"There is no image {image}, neither in its registry nor on this machine."
-    mend = "correct the reference, or build and push it: `nox -s image`, `docker push`"
-    return Finding(what, "Every run crashes.", mend, True)
+    fix = "correct the reference, or build and push it: `nox -s image`, `docker push`"
+    return Finding(what, "Every run crashes.", fix, True)
 
 
 def _platform(image: str, platforms: list[str], engine: str) -> Iterator[Finding]:
@@ -84,8 +84,8 @@ def _platform(image: str, platforms: list[str], engine: str) -> Iterator[Finding
     elif platforms and not any(f"{each}/".startswith(f"{engine}/") for each in platforms):
         what = f"{image} is for {shown}, and the Docker engine here is {engine}."
         why = "On a worker like this one every run crashes with `exec format error`."
-        mend = f"docker build --platform {engine} …, or run the worker on such a machine"
-        yield Finding(what, why, mend)
+        fix = f"docker build --platform {engine} …, or run the worker on such a machine"
+        yield Finding(what, why, fix)
 
 
 def _private(image: str) -> Iterator[Finding]:

@@ -7,27 +7,27 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from deployer import state
+from deployer import spec as specs
 from deployer.catalog import Deployment
 from deployer.environment import Environment
 from deployer.release import Release
-from deployer.state import State
+from deployer.spec import Spec
 
 
 @dataclass(frozen=True)
-class Target:
+class Desired:
     """What to reach: from the catalog, or from a recorded release.
 
     Attributes:
-        states: the wanted states by `FLOW/NAME`.
+        specs: the wanted specs by `FLOW/NAME`.
         smoke: parameters of the smoke runs by `FLOW/NAME`.
         entries: the catalog's entries; None for a recorded release, whose code is not here.
-        image: the image that the states use.
+        image: the image that the specs use.
         commit: of the source.
         again: number of the recorded release; None for the catalog.
     """
 
-    states: dict[str, State]
+    specs: dict[str, Spec]
     smoke: dict[str, dict[str, Any]]
     entries: dict[str, Deployment] | None = None
     image: str | None = None
@@ -40,22 +40,22 @@ def from_catalog(
     environment: Environment,
     image: str | None,
     commit: str | None = None,
-) -> Target:
+) -> Desired:
     """Return what a checked catalog asks for in an environment."""
-    entries, states, smoke = {}, {}, {}
+    entries, wanted, smoke = {}, {}, {}
     for entry in catalog:
-        declared = state.declared(entry, environment, image)
-        key = state.key(declared)
-        entries[key], states[key] = entry, declared
+        declared = specs.declared(entry, environment, image)
+        key = specs.key(declared)
+        entries[key], wanted[key] = entry, declared
         if entry.smoke is not None:
             smoke[key] = to_jsonable_python(entry.smoke)
-    return Target(states, smoke, entries, image, commit)
+    return Desired(wanted, smoke, entries, image, commit)
 
 
-def from_release(recorded: Release) -> Target:
+def from_release(recorded: Release) -> Desired:
     """Return what a recorded release asks for."""
-    return Target(
-        recorded.states,
+    return Desired(
+        recorded.specs,
         recorded.smoke,
         image=recorded.image,
         commit=recorded.commit,

@@ -11,7 +11,7 @@ from deployer.verify import SmokeRun
 
 
 @dataclass
-class Outcome:
+class Result:
     """What a deploy did.
 
     Attributes:

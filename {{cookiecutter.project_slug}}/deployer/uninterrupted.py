@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def finish(work: Coroutine[Any, Any, T]) -> T:
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     """Wait for a coroutine to its end, and only then give in to a cancel.
 
     A write that is cut short may still reach the server, after what was there was put back.

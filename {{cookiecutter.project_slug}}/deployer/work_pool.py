@@ -8,7 +8,7 @@ from datetime import datetime
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkPool
 
-from deployer.answers import if_found
+from deployer.api_errors import if_found
 from deployer.environment import FILE, Environment
 from deployer.errors import Finding
 
@@ -29,8 +29,8 @@ def mismatch(environment: Environment, pool: WorkPool | None) -> Iterator[Findin
     elif kind not in (None, pool.type):
         what = f"The work pool {name!r} is of type {pool.type}, and not {kind} as declared."
         why = "`deploy` refuses it: job variables of one type mean nothing to another."
-        mend = f"correct {FILE}, or `prefect work-pool delete '{name}'` and `{setup}`"
-        yield Finding(what, why, mend, True)
+        fix = f"correct {FILE}, or `prefect work-pool delete '{name}'` and `{setup}`"
+        yield Finding(what, why, fix, True)
 
 
 def unsuited(environment: Environment, kind: str | None, image: str | None) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """One normalised form of a deployment, made from its declaration or from the server's answer.
 
-A state is plain JSON: what a person sees in a plan, what a release records, what a restore writes.
+A spec is plain JSON: what a person sees in a plan, what a release records, what a restore writes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from deployer.catalog import STARTED, Deployment
 from deployer.check.parameters import schema_of
 from deployer.environment import ROOT, Environment
 
-State = dict[str, Any]
+Spec = dict[str, Any]
 # Prefect's default anchor is the moment of the deploy, which would make every plan differ
 # and can keep an hourly schedule from ever firing; Prefect's own default for rrules is this one.
 ANCHOR = "2020-01-01T00:00:00+00:00"
@@ -33,8 +33,8 @@ WRITTEN = {"parameters", "job_variables", "match", "match_related"}
 NO_DESCRIPTION = ("None", "", None)
 
 
-def declared(entry: Deployment, environment: Environment, image: str | None = None) -> State:
-    """Return the state that an entry asks for in an environment.
+def declared(entry: Deployment, environment: Environment, image: str | None = None) -> Spec:
+    """Return the spec that an entry asks for in an environment.
 
     Args:
         entry: a checked entry of the catalog.
@@ -77,8 +77,8 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
     }
 
 
-def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | None = None) -> State:
-    """Return the state of a deployment on the server.
+def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | None = None) -> Spec:
+    """Return the spec of a deployment on the server.
 
     Args:
         row: the server's answer for one deployment.
@@ -112,9 +112,9 @@ def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | Non
     }
 
 
-def key(state: State) -> str:
+def key(spec: Spec) -> str:
     """`FLOW/NAME`, as Prefect writes it."""
-    return f"{state['flow']}/{state['name']}"
+    return f"{spec['flow']}/{spec['name']}"
 
 
 def nameless(slug: str) -> bool:

@@ -1,0 +1,114 @@
+"""The two ways to write a deployment: `Flow.deploy` forward, the recorded spec back."""
+
+from __future__ import annotations
+
+from contextlib import redirect_stdout
+from io import StringIO
+from typing import Any
+
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.types.entrypoint import EntrypointType
+
+from deployer import spec as specs
+from deployer.catalog import Deployment
+from deployer.server import Live, Server
+from deployer.spec import Spec
+
+# The flow's own version; by default it is the commit, and every plan would differ.
+VERSION_TYPE: Any = "prefect:simple"
+SAME_NAME = (  # in a spec as in the API
+    *("entrypoint", "job_variables", "parameters", "enforce_parameter_schema", "tags"),
+    *("description", "version", "concurrency_limit", "paused", "pull_steps"),
+)
+
+
+async def deploy(entry: Deployment, spec: Spec) -> None:
+    """Call `Flow.deploy` so that the server holds this spec."""
+    with redirect_stdout(StringIO()):  # Prefect prints a table for each; the report names all
+        await entry.flow.adeploy(
+            **options(entry, spec),
+            work_pool_name=spec["work_pool"],
+            work_queue_name=spec["work_queue"],
+            job_variables=spec["job_variables"],
+            print_next_steps=False,
+            ignore_warnings=True,
+        )
+
+
+def options(entry: Deployment, spec: Spec) -> dict[str, Any]:
+    """Return what `Flow.deploy` and `Flow.to_deployment` take to make this spec of an entry."""
+    limit = spec["concurrency_limit"]
+    if spec["collision_strategy"]:
+        limit = ConcurrencyLimitConfig(limit=limit, **_concurrency_options(spec))
+    return {
+        "name": spec["name"],
+        "schedules": [specs.to_schedule(*each) for each in spec["schedules"].items()],
+        "paused": spec["paused"],
+        "concurrency_limit": limit,
+        "triggers": [
+            each.model_copy(update={"enabled": spec["triggers"][each.name]["enabled"]})
+            for each in entry.options.get("triggers") or []
+        ],
+        "parameters": spec["parameters"],
+        "description": spec["description"],
+        "tags": spec["tags"],
+        "version": spec["version"],
+        "version_type": VERSION_TYPE,
+        "enforce_parameter_schema": spec["enforce_parameter_schema"],
+        "entrypoint_type": EntrypointType.MODULE_PATH,
+    }
+
+
+async def put(server: Server, spec: Spec, live: Live | None) -> None:
+    """Write a recorded spec as it is, without the code that once declared it.
+
+    Args:
+        server: where to.
+        spec: the spec to reach.
+        live: the deployment as it is now; None creates it.
+    """
+    body = {
+        **{name: spec[name] for name in SAME_NAME},
+        "work_pool_name": spec["work_pool"],
+        "work_queue_name": spec["work_queue"],
+        "parameter_openapi_schema": spec["parameter_schema"],
+        "concurrency_options": _concurrency_options(spec) or None,
+    }
+    if live is None:
+        flow_id = str(await server.client.create_flow_from_name(spec["flow"]))
+        new = [specs.schedule_create(*each) for each in spec["schedules"].items()]
+        body |= {"flow_id": flow_id, "name": spec["name"], "schedules": new}
+        identity = (await server.request("POST", "/deployments/", json=body))["id"]
+    else:
+        identity = live.id
+        await server.request("PATCH", f"/deployments/{identity}", json=body)
+        await _put_schedules(server, spec, live)
+    if spec["triggers"] or (live and live.spec["triggers"]):
+        await _put_triggers(server, spec, identity)
+
+
+async def _put_schedules(server: Server, spec: Spec, live: Live) -> None:
+    path = f"/deployments/{live.id}/schedules"
+    ids = {row["slug"] or row["id"]: row["id"] for row in live.row["schedules"]}
+    for slug in live.spec["schedules"].keys() - spec["schedules"].keys():
+        await server.request("DELETE", f"{path}/{ids[slug]}")
+    for slug, schedule in spec["schedules"].items():
+        if slug not in ids:
+            named = None if specs.nameless(slug) else slug
+            await server.request("POST", path, json=[specs.schedule_create(named, schedule)])
+        elif schedule != live.spec["schedules"][slug]:
+            body = specs.schedule_create(None, schedule)
+            await server.request("PATCH", f"{path}/{ids[slug]}", json=body)
+
+
+async def _put_triggers(server: Server, spec: Spec, identity: str) -> None:
+    resource = await server.delete_automations(identity)
+    for automation in spec["triggers"].values():
+        actions = [{**each, "deployment_id": identity} for each in automation["actions"]]
+        body = {**automation, "actions": actions, "owner_resource": resource}
+        await server.request("POST", "/automations/", json=body)
+
+
+def _concurrency_options(spec: Spec) -> dict[str, Any]:
+    names = ("collision_strategy", "grace_period_seconds")
+    return {name: spec[name] for name in names if spec[name] is not None}
