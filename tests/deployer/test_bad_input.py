@@ -216,8 +216,8 @@ BAD_CATALOGS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("catalog.py, line 14: ValueError: a. Fix it",),
     ),
     "no CATALOG": ("CATALOGUE = []", ("CATALOG is missing: write CATALOG = [",)),
-    "a tuple": ("CATALOG = ()", ("CATALOG is a tuple and no list",)),
-    "a dict": ("CATALOG = {}", ("CATALOG is a dict and no list",)),
+    "a tuple": ("CATALOG = ()", ("CATALOG is a tuple, not a list",)),
+    "a dict": ("CATALOG = {}", ("CATALOG is a dict, not a list",)),
     "a flow as an entry": (
         "CATALOG = [plain, Deployment(plain, 'x'), 3]",
         ("entry 1 of CATALOG is <prefect.flows.Flow", "entry 3 of CATALOG is 3", "write Deploym"),

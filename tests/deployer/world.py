@@ -13,10 +13,11 @@ from urllib.error import HTTPError
 import httpx
 from deployer import release
 from deployer.catalog import Deployment
-from deployer.deploy import Options, deploy
+from deployer.deploy import deploy
 from deployer.desired import Desired, from_catalog, from_release
 from deployer.destroy import destroy
 from deployer.environment import Environment
+from deployer.options import Options
 from deployer.plan import Plan
 from deployer.refresh import refresh
 from deployer.result import Result

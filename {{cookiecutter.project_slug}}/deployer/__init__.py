@@ -1,10 +1,30 @@
-"""Deploys the catalog of this project to a Prefect server: plan, deploy, verify, roll back.
+"""Deploys the catalog of a project to a Prefect server: plan, deploy, verify, roll back.
 
-One idea a module. In reading order: `catalog` and `environment` are what a person writes, `desired`
-what they ask for; `spec` and `plan` are pure; `server` talks to Prefect, `work_pool` says what is
-wrong with a work pool; `lock`, `guards`, `apply`, `writers`, `verify` and `release` act; `deploy`
-puts them together. That is the heart.
-Around it: the folder `cli` is the door, `check` finds what is wrong offline, `doctor` what is wrong
-between here and the runs; `setup`, `destroy`, `export`, `serve` and `sbom` are commands of their
-own. Importing any of them touches neither the network nor the environment.
+    from deployer import Deployment
+
+is all that a catalog needs; `python -m deployer --help` lists the commands. The deployer knows two
+files of the project that it serves: `deployments/catalog.py` says what is deployed, and
+`deployments/environments.toml` where to.
+
+A deploy runs like this:
+
+1. `load` imports the catalog, and `check` refuses what is wrong with it before any request is sent.
+2. `desired` turns it into specs: plain JSON that says all about a deployment (`spec`).
+3. `refresh` reads the server once, and `plan` compares. Where nothing differs, that is all.
+4. `lock` keeps other deployers away, `guards` refuse what nobody asked for.
+5. `apply` carries the plan out with `writers`: `flow.deploy()` forward, a recorded spec back.
+6. `verify` waits for a worker and for the smoke runs.
+7. What left the catalog is deleted, and `release` records on the server what was deployed.
+
+Whatever fails puts back what was there (`deploy`). `server` holds every request that reads or
+deletes, `api_errors` turns the server's errors into sentences, `patches` holds all that is changed
+inside Prefect. `cli` is the command line, `doctor` finds what is wrong between here and the runs;
+`setup`, `destroy`, `export` and `serve` are commands of their own.
+
+Importing any of these modules touches neither the network nor the environment.
 """
+
+from deployer.catalog import Deployment
+
+__version__ = "0.1.0"
+__all__ = ["Deployment"]

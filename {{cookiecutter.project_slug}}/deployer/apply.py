@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from deployer import patches, writers
 from deployer import spec as specs
-from deployer import writers
 from deployer.api_errors import explain, is_refusal
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
@@ -39,7 +39,7 @@ async def apply(
     """
     changes = plan.of("create", "update")
     refused = []
-    with server.asking_once():
+    with patches.asking_once(server.client):
         for number, change in enumerate(changes, 1):
             await step(f"{number}/{len(changes)} {change.key}")
             entry = entries[change.key] if entries is not None else None

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-import traceback
-from collections.abc import Callable, Iterable
-from contextlib import redirect_stdout
+from collections.abc import Iterable
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prefect import Flow
-from prefect.schedules import Cron, Interval, RRule, Schedule
+if TYPE_CHECKING:  # so that `import deployer` does not wait for Prefect
+    from prefect import Flow
+    from prefect.schedules import Schedule
 
-from deployer.check.rules import shown
-from deployer.environment import ROOT
-from deployer.errors import DeployerError, on_one_line, reason
-
-FILE = "deployments/catalog.py"
 STARTED = datetime.now(timezone.utc)
 SCHEDULES = ("interval", "cron", "rrule", "schedule", "schedules")
 
@@ -49,8 +40,7 @@ class Deployment:
     @property
     def key(self) -> str:
         """`FLOW/NAME`, as Prefect writes it."""
-        flow = self.flow.name if isinstance(self.flow, Flow) else repr(self.flow)
-        return f"{flow}/{self.name}"
+        return f"{getattr(self.flow, 'name', None) or repr(self.flow)}/{self.name}"
 
     @property
     def schedules(self) -> dict[str, Schedule]:
@@ -64,58 +54,21 @@ class Deployment:
             if given is None:
                 continue
             many = isinstance(given, Iterable) and not isinstance(given, str)
-            for value in given if many else [given]:
-                found.append(value if isinstance(value, Schedule) else _schedule(option, value))
+            found += [_schedule(option, value) for value in (given if many else [given])]
         return {each.slug or f"schedule-{n}": each for n, each in enumerate(found, 1)}
 
 
 def _schedule(option: str, value: Any) -> Schedule:
-    builders: dict[str, Callable[[Any], Schedule]]
-    builders = {"interval": Interval, "cron": Cron, "rrule": RRule}
-    if option not in builders:
-        raise ValueError(
-            f"{value!r} is not a schedule: use Cron, Interval or RRule of prefect.schedules"
-        )
-    return builders[option](value)
+    from prefect.schedules import Cron, Interval, RRule, Schedule
 
-
-def load(root: Path = ROOT) -> list[Deployment]:
-    """Import deployments/catalog.py and return its CATALOG.
-
-    Raises:
-        DeployerError: it cannot be imported, or CATALOG is not a list of Deployment.
-    """
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    try:
-        with redirect_stdout(sys.stderr):  # stdout is the report's
-            module = importlib.import_module("deployments.catalog")
-    except (Exception, SystemExit) as error:  # whatever a person's module raises is theirs to read
-        raise DeployerError(on_one_line(_import_problem(error, root))) from error
-    catalog = getattr(module, "CATALOG", None)
-    if not isinstance(catalog, list):
-        what = "missing" if catalog is None else f"a {type(catalog).__name__} and no list"
-        raise DeployerError(f"{FILE}: CATALOG is {what}: write CATALOG = [Deployment(…), …].")
-    strangers = [
-        f"{FILE}, entry {number} of CATALOG is {shown(each)}: "
-        "write Deployment(FLOW, name=NAME) instead."
-        for number, each in enumerate(catalog, 1)
-        if not isinstance(each, Deployment)
-    ]
-    if strangers:
-        raise DeployerError(*strangers)
-    return catalog
-
-
-def _import_problem(error: BaseException, root: Path) -> str:
-    """Say what went wrong, and at which line of the project."""
-    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError):
-        places.append((error.filename or "", error.lineno))
-    where = FILE
-    for file, line in places:
-        inside = Path(file).is_relative_to(root) and "site-packages" not in file
-        if inside and not Path(file).is_relative_to(root / "deployer"):
-            where = f"{Path(file).relative_to(root).as_posix()}, line {line}"
-    text = error.msg if isinstance(error, SyntaxError) else reason(error)
-    return f"{where}: {type(error).__name__}: {text.rstrip('.')}. Fix it; nothing was deployed."
+    if isinstance(value, Schedule):
+        return value
+    if option == "interval":
+        return Interval(value)
+    if option == "cron":
+        return Cron(value)
+    if option == "rrule":
+        return RRule(value)
+    raise ValueError(
+        f"{value!r} is not a schedule: use Cron, Interval or RRule of prefect.schedules"
+    )

@@ -4,57 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from deployer import apply, guards, lock, release, verify
+from deployer import apply, guards, lock, refresh, release, verify
 from deployer.api_errors import explain
 from deployer.desired import Desired
 from deployer.environment import Environment
 from deployer.errors import DeployerError
-from deployer.refresh import Snapshot, refresh
+from deployer.options import Options
+from deployer.refresh import Snapshot
 from deployer.release import Release
 from deployer.result import Clock, Result
 from deployer.server import Server
 from deployer.uninterrupted import uninterrupted
 from deployer.verify import SmokeRun
 
-Say = Callable[[str], None]
 RESTORE_ATTEMPTS = 5
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to deploy.
-
-    Attributes:
-        only: glob on `FLOW/NAME`; everything else stays as it is.
-        who: who deploys, for the lock and the record.
-        commit: of the source, for the record.
-        order: the pipeline's run id; a lower one than the highest recorded is refused.
-        run_url: of the pipeline's run, for the record.
-        verify: whether to wait for a worker and the smoke runs.
-        timeout: seconds for the smoke runs.
-        lock_timeout: seconds to wait for another deployer.
-        prune_limit: percent of the owned deployments that one deploy may delete.
-        adopt: take over deployments of the same name that are not ours.
-    """
-
-    only: str | None = None
-    who: str = "somebody"
-    commit: str | None = None
-    order: int | None = None
-    run_url: str | None = None
-    verify: bool = True
-    timeout: float = 600
-    lock_timeout: float = 600
-    prune_limit: int = 50
-    adopt: bool = False
-
-
 async def deploy(
-    server: Server, environment: Environment, desired: Desired, options: Options, say: Say
+    server: Server,
+    environment: Environment,
+    desired: Desired,
+    options: Options,
+    say: Callable[[str], None],
 ) -> Result:
-    """Make the server hold a desired, or leave it as it was.
+    """Make the server hold what is desired, or leave it as it was.
+
+    Args:
+        server: where to deploy.
+        environment: whose deployments these are.
+        desired: what the server has to hold afterwards.
+        options: how to deploy.
+        say: told about progress, one line at a time.
 
     Returns:
         What was done. Where nothing differs nothing is written, not even a lock.
@@ -62,126 +44,135 @@ async def deploy(
     Raises:
         DeployerError: something is refused before the first write, or failed and was put back.
     """
-    clock = Clock()
-    snapshot = guards.matched(
-        await refresh(server, environment, desired, options.only), options.only
-    )
-    clock("plan")
-    if snapshot.plan.empty:
-        return Result(snapshot.plan, seconds=clock.seconds, ids=_ids(snapshot))
-    guards.refuse_older(snapshot.latest, options.order)
-    async with lock.held(server, environment, options.who, options.lock_timeout, say) as mine:
-        clock("lock")
-        snapshot = await refresh(server, environment, desired, options.only)
-        guards.refuse_older(snapshot.latest, options.order)
-        guards.refuse_mass_deletion(snapshot.plan, options.prune_limit)
-        if foreign := await guards.foreign(server, snapshot.plan, options.adopt):
-            snapshot = await refresh(server, environment, desired, options.only, foreign)
-        if snapshot.plan.empty:
-            return Result(snapshot.plan, seconds=clock.seconds, ids=_ids(snapshot))
-        if desired.entries is None:
-            await guards.require_pools(server, snapshot.plan)
+    return await Deploy(server, environment, desired, options, say).run()
 
+
+@dataclass
+class Deploy:
+    """One deploy: what it was given, and how far it is.
+
+    Attributes:
+        server: where to deploy.
+        environment: whose deployments these are.
+        desired: what the server has to hold afterwards.
+        options: how to deploy.
+        say: told about progress.
+        clock: how long each step took.
+    """
+
+    server: Server
+    environment: Environment
+    desired: Desired
+    options: Options
+    say: Callable[[str], None]
+    clock: Clock = field(default_factory=Clock)
+
+    async def run(self) -> Result:
+        """Plan; where anything differs lock, plan again and carry it out."""
+        before = await self._refresh()
+        guards.require_match(before.plan, self.options.only)
+        self.clock("plan")
+        if before.plan.empty:
+            return self._nothing_to_do(before)
+        guards.refuse_older(before.latest, self.options.order)
+        who, patience = self.options.who, self.options.lock_timeout
+        async with lock.held(self.server, self.environment, who, patience, self.say) as mine:
+            self.clock("lock")
+            before = await self._refresh()
+            guards.refuse_older(before.latest, self.options.order)
+            guards.refuse_mass_deletion(before.plan, self.options.prune_limit)
+            if foreign := await guards.foreign(self.server, before.plan, self.options.adopt):
+                before = await self._refresh(foreign)
+            if before.plan.empty:
+                return self._nothing_to_do(before)
+            if self.desired.entries is None:
+                await guards.require_pools(self.server, before.plan)
+            return await self._all_or_nothing(before, mine)
+
+    async def _all_or_nothing(self, before: Snapshot, mine: lock.Lock) -> Result:
         async def step(message: str) -> None:
             await mine.confirm()
-            say(message)
+            self.say(message)
 
         try:
-            return await _transaction(
-                server, environment, desired, options, snapshot, say, step, clock
-            )
+            return await self._carry_out(before, step)
         except BaseException as error:
             if mine.lost:
                 raise
-            restored = await uninterrupted(_put_back(server, environment, snapshot, step))
+            restored = await uninterrupted(self._put_back(before, step))
             if not isinstance(error, Exception):
-                say(restored)
+                self.say(restored)
                 raise  # interrupted: nothing to explain
             problems = error.problems if isinstance(error, DeployerError) else (explain(error),)
             raise DeployerError(*problems, restored) from error
 
+    async def _carry_out(self, before: Snapshot, step: apply.Step) -> Result:
+        await apply.apply(self.server, before.plan, before.live, self.desired.entries, step)
+        self.clock("apply")
+        runs: list[SmokeRun] = []
+        after = await self._refresh()
+        guards.require_single(before.live, after.live)
+        if self.options.verify:
+            smoke = after.smoke(self.desired)
+            runs = await verify.check(self.server, smoke, self.options.timeout, self.say)
+            self.clock("verify")
+        await apply.prune(self.server, before.plan, after.live, step)
+        final = await self._refresh()
+        guards.require_arrival(final.plan)
+        self.clock("prune")
+        record = self._record(before, final, str(await self.server.now()))
+        await step(f"recording release {record.number}")
+        await uninterrupted(release.record(self.server, self.environment, record))
+        self.clock("record")
+        return Result(before.plan, record, runs, self.clock.seconds, final.ids)
 
-async def _transaction(
-    server: Server,
-    environment: Environment,
-    desired: Desired,
-    options: Options,
-    snapshot: Snapshot,
-    say: Say,
-    step: apply.Step,
-    clock: Clock,
-) -> Result:
-    await apply.apply(server, snapshot.plan, snapshot.live, desired.entries, step)
-    clock("apply")
-    runs: list[SmokeRun] = []
-    after = await refresh(server, environment, desired, options.only)
-    guards.require_single(snapshot.live, after.live)
-    if options.verify:
-        smoke = after.smoke(desired)
-        runs = await verify.check(server, smoke, options.timeout, say)
-        clock("verify")
-    await apply.prune(server, snapshot.plan, after.live, step)
-    final = await refresh(server, environment, desired, options.only)
-    guards.require_arrival(final.plan)
-    clock("prune")
-    record = _record(desired, options, snapshot, final, str(await server.now()))
-    await step(f"recording release {record.number}")
-    await uninterrupted(release.record(server, environment, record))
-    clock("record")
-    return Result(snapshot.plan, record, runs, clock.seconds, _ids(final))
+    async def _put_back(self, before: Snapshot, step: apply.Step) -> str:
+        """Restore what was there, and say how that went."""
+        names = {name for each in before.live.values() for name in each.spec["triggers"]}
+        names |= {n for c in before.plan.changes for n in (c.after or {}).get("triggers", ())}
+        problem = ""
+        restored: set[str] = set()
+        for attempt in range(RESTORE_ATTEMPTS):
+            try:
+                now = await self.server.read(self.environment, names)
+                written = await apply.restore(self.server, before.plan, before.live, now, step)
+                restored |= {*written}
+                await release.withdraw(self.server, self.environment, before.next_number)
+            except DeployerError:
+                raise  # the lock is somebody else's by now
+            except Exception as error:
+                problem = explain(error)
+                await asyncio.sleep(2**attempt)
+            else:
+                what = f"put back {len(restored)} deployments" if restored else "nothing was changed"
+                return f"The server holds what it held before: {what}."
+        return f"Putting back failed: {problem} Deploy again when the server is well."
 
+    async def _refresh(self, adopted: refresh.Rows | None = None) -> Snapshot:
+        only = self.options.only
+        return await refresh.refresh(self.server, self.environment, self.desired, only, adopted)
 
-def _number(snapshot: Snapshot) -> int:
-    return snapshot.latest.number + 1 if snapshot.latest else 1
+    def _nothing_to_do(self, now: Snapshot) -> Result:
+        return Result(now.plan, seconds=self.clock.seconds, ids=now.ids)
 
-
-def _ids(snapshot: Snapshot) -> dict[str, str]:
-    return {key: each.id for key, each in snapshot.live.items()}
-
-
-def _record(
-    desired: Desired, options: Options, snapshot: Snapshot, final: Snapshot, at: str
-) -> Release:
-    latest = snapshot.latest
-    planned = {each.key: desired.specs[each.key] for each in snapshot.plan.changes if each.after}
-    # What --only left alone is as it was declared before.
-    known = {**desired.specs, **(latest.specs if latest else {}), **planned}
-    orders = [options.order, latest.highest_order if latest else None]
-    return Release(
-        number=_number(snapshot),
-        at=at,
-        who=options.who,
-        commit=options.commit or desired.commit,
-        image=desired.image,
-        order=options.order,
-        highest_order=max((each for each in orders if each is not None), default=None),
-        run_url=options.run_url,
-        verified=options.verify,
-        summary=release.summarise(snapshot.plan),
-        specs={key: known[key] for key in sorted(final.live) if key in known},
-        smoke=desired.smoke,
-        again=desired.again,
-    )
-
-
-async def _put_back(
-    server: Server, environment: Environment, snapshot: Snapshot, step: apply.Step
-) -> str:
-    names = {n for each in snapshot.live.values() for n in each.spec["triggers"]}
-    names |= {n for c in snapshot.plan.changes for n in (c.after or {}).get("triggers", ())}
-    problem = ""
-    restored: set[str] = set()
-    for attempt in range(RESTORE_ATTEMPTS):
-        try:
-            now = await server.read(environment, names)
-            restored |= {*await apply.restore(server, snapshot.plan, snapshot.live, now, step)}
-            await release.withdraw(server, environment, _number(snapshot))
-        except DeployerError:
-            raise  # the lock is somebody else's by now
-        except Exception as error:
-            problem = explain(error)
-            await asyncio.sleep(2**attempt)
-        else:
-            what = f"put back {len(restored)} deployments" if restored else "nothing was changed"
-            return f"The server holds what it held before: {what}."
-    return f"Putting back failed: {problem} Deploy again when the server is well."
+    def _record(self, before: Snapshot, final: Snapshot, at: str) -> Release:
+        desired, options, latest = self.desired, self.options, before.latest
+        planned = {each.key: desired.specs[each.key] for each in before.plan.changes if each.after}
+        # What --only left alone is as it was declared before.
+        known = {**desired.specs, **(latest.specs if latest else {}), **planned}
+        orders = [options.order, latest.highest_order if latest else None]
+        return Release(
+            number=before.next_number,
+            at=at,
+            who=options.who,
+            commit=options.commit or desired.commit,
+            image=desired.image,
+            order=options.order,
+            highest_order=max((each for each in orders if each is not None), default=None),
+            run_url=options.run_url,
+            verified=options.verify,
+            summary=release.summarise(before.plan),
+            specs={key: known[key] for key in sorted(final.live) if key in known},
+            smoke=desired.smoke,
+            again=desired.again,
+        )

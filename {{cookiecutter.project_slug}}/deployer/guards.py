@@ -7,7 +7,6 @@ from collections import Counter
 from deployer.api_errors import if_found
 from deployer.errors import DeployerError
 from deployer.plan import Plan
-from deployer.refresh import Snapshot
 from deployer.release import Release
 from deployer.server import Live, Server
 
@@ -50,15 +49,14 @@ async def require_pools(server: Server, wanted: Plan) -> None:
             )
 
 
-def matched(snapshot: Snapshot, only: str | None) -> Snapshot:
-    """Return what was found where the glob of `--only` matches anything.
+def require_match(made: Plan, only: str | None) -> None:
+    """Refuse a glob of `--only` that matches nothing.
 
     Raises:
         DeployerError: it does not.
     """
-    if only and not snapshot.plan.changes:
+    if only and not made.changes:
         raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
-    return snapshot
 
 
 def refuse_older(latest: Release | None, order: int | None) -> None:

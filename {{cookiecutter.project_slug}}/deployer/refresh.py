@@ -1,4 +1,4 @@
-"""One snapshot at the server: what is there, what was last released, what would change."""
+"""Reads the server once, and compares: what is there, what was last released, what would change."""
 
 from __future__ import annotations
 
@@ -13,17 +13,35 @@ from deployer.plan import Plan
 from deployer.release import Release
 from deployer.server import Live, Server
 
+Rows = dict[str, Live]
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one snapshot found."""
+    """What the server held at one moment.
+
+    Attributes:
+        plan: how that differs from what is desired.
+        live: our deployments by `FLOW/NAME`.
+        latest: the newest release; None before the first.
+    """
 
     plan: Plan
-    live: dict[str, Live]
+    live: Rows
     latest: Release | None
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """The id of each deployment by `FLOW/NAME`."""
+        return {key: each.id for key, each in self.live.items()}
+
+    @property
+    def next_number(self) -> int:
+        """The number of the release that comes next."""
+        return self.latest.number + 1 if self.latest else 1
+
     def smoke(self, desired: Desired) -> dict[str, tuple[Live, dict[str, Any]]]:
-        """Return what the desired runs once, with its parameters, of what was looked at."""
+        """Return what has to run once, with its parameters, of the deployments in the plan."""
         seen = {change.key for change in self.plan.changes} & self.live.keys()
         return {key: (self.live[key], each) for key, each in desired.smoke.items() if key in seen}
 
@@ -33,23 +51,24 @@ async def refresh(
     environment: Environment,
     desired: Desired,
     only: str | None = None,
-    adopted: dict[str, Live] | None = None,
+    adopted: Rows | None = None,
 ) -> Snapshot:
-    """Read the server once and compare.
+    """Read the server and compare it with what is desired.
 
     Args:
         server: where to read.
         environment: whose deployments.
-        desired: what is wanted.
+        desired: what the server has to hold.
         only: glob on `FLOW/NAME`; the plan holds nothing else.
         adopted: deployments that count as ours from now on.
     """
     latest = next(iter(await release.recent(server, environment)), None)
-    known = [desired.specs, latest.specs if latest else {}]
-    triggers = {name for specs in known for each in specs.values() for name in each["triggers"]}
+    recorded = latest.specs if latest else {}
+    specs = [*desired.specs.values(), *recorded.values()]
+    triggers = {name for each in specs for name in each["triggers"]}
     live = {**await server.read(environment, triggers), **(adopted or {})}
     wanted, found = desired.specs, {key: each.spec for key, each in live.items()}
     if only:
         wanted = {key: each for key, each in wanted.items() if fnmatchcase(key, only)}
         found = {key: each for key, each in found.items() if fnmatchcase(key, only)}
-    return Snapshot(plan.make(wanted, found, latest.specs if latest else None), live, latest)
+    return Snapshot(plan.make(wanted, found, recorded), live, latest)

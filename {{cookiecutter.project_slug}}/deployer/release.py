@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from deployer import __version__
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.plan import Plan
@@ -34,6 +35,7 @@ class Release:
         specs: what was declared, by `FLOW/NAME`; operators' switches are not in it.
         smoke: the parameters of the smoke runs, by `FLOW/NAME`.
         again: the release that was rolled back to; None for a deploy.
+        deployer: version of the deployer that wrote the record.
     """
 
     number: int
@@ -49,6 +51,7 @@ class Release:
     specs: dict[str, Spec]
     smoke: dict[str, dict[str, Any]]
     again: int | None = None
+    deployer: str = __version__
 
 
 async def recent(
@@ -146,12 +149,16 @@ def _where(environment: Environment) -> dict[str, Any]:
 
 
 def _parse(row: dict[str, Any]) -> Release:
+    writer = "?"
     try:
-        return Release(**json.loads(row["data"].split(FENCE, 1)[1].split("\n", 1)[0]))
+        record = json.loads(row["data"].split(FENCE, 1)[1].split("\n", 1)[0])
+        writer = record.get("deployer", writer)
+        return Release(**record)
     except (AttributeError, IndexError, TypeError, ValueError):
         raise DeployerError(
-            f"The release record {row['key']} ({row['id']}) cannot be read: "
-            "changed by hand, or made by another version of the deployer; delete it in the UI."
+            f"The release record {row['key']} ({row['id']}) cannot be read: somebody changed it, "
+            f"or another deployer wrote it ({writer}, and this is {__version__}); update this one, "
+            "or delete the record in the UI."
         ) from None
 
 

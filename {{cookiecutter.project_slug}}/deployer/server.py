@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from prefect.context import AsyncClientContext
 from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
+from deployer import patches
 from deployer import spec as specs
 from deployer.api_errors import cause, explain, server_time
 from deployer.environment import Environment
@@ -21,7 +22,6 @@ from deployer.errors import DeployerError
 from deployer.spec import Spec
 
 PAGE = 200  # the most that Prefect answers at once
-UNCOUNTED = 20  # tries of one request that a busy server may refuse
 
 
 @dataclass(frozen=True)
@@ -48,38 +48,12 @@ async def connect() -> AsyncIterator[Server]:
         )
     try:
         async with AsyncClientContext.get_or_create() as context:
-            context.client._client.event_hooks["response"].append(_come_again_soon)
+            patches.retry_soon(context.client._client)
             yield Server(context.client)
     except (httpx.HTTPError, OSError, PrefectException, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not isinstance(cause(error), httpx.HTTPError):
             raise  # Prefect wraps a server that cannot be reached in one of these
         raise DeployerError(explain(error)) from error
-
-
-async def _come_again_soon(response: httpx.Response) -> None:
-    """Ask a busy SQLite, which answers 503, often and for half a minute: each time may be the one.
-
-    Prefect's client would ask five times more, 2, 4, 8 … seconds apart: half the time of a large
-    deploy, and too few on a server that is busy with its own schedules. It does not count what is
-    answered during maintenance.
-    """
-    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        asked = response.request.extensions
-        tries = asked["tries"] = asked.get("tries", 0) + 1
-        response.headers.setdefault("Retry-After", str(min(0.1 * 2**tries, 2)))
-        if tries <= UNCOUNTED:
-            response.headers["Prefect-Maintenance"] = "true"
-
-
-def _remembered(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    answers: dict[str, Any] = {}
-
-    async def answer(pool: str, **options: Any) -> Any:
-        if pool not in answers:
-            answers[pool] = await ask(pool, **options)
-        return answers[pool]
-
-    return answer
 
 
 class Server:
@@ -103,21 +77,6 @@ class Server:
             rows += page
             if len(page) < PAGE:
                 return rows
-
-    @contextmanager
-    def asking_once(self) -> Iterator[None]:
-        """Answer `Flow.deploy` from memory what it asks anew for each deployment, twice.
-
-        Half of its requests are for the work pool and its workers.
-        """
-        asked = ("read_work_pool", "read_workers_for_work_pool")
-        for question in asked:
-            setattr(self.client, question, _remembered(getattr(self.client, question)))
-        try:
-            yield
-        finally:
-            for question in asked:
-                delattr(self.client, question)
 
     async def now(self) -> datetime:
         """Return the server's own time."""

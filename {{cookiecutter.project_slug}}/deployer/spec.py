@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 from uuid import UUID
 
+from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.schedules import create_deployment_schedule_create
 from prefect.schedules import Schedule
@@ -17,7 +19,6 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from deployer.catalog import STARTED, Deployment
-from deployer.check.parameters import schema_of
 from deployer.environment import ROOT, Environment
 
 Spec = dict[str, Any]
@@ -110,6 +111,12 @@ def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | Non
         "triggers": {each["name"]: _trigger(each) for each in automations or ()},
         "pull_steps": row.get("pull_steps") or [],
     }
+
+
+@cache
+def schema_of(flow: Flow[..., Any]) -> dict[str, Any]:
+    """Return the schema of a flow's parameters; many entries share one flow."""
+    return flow.parameters.model_dump(mode="json", exclude_unset=True)
 
 
 def key(spec: Spec) -> str:

@@ -7,7 +7,7 @@ https://docs.prefect.io/v3/how-to-guides/deployments/create-deployments
 
 from prefect.schedules import Cron, Interval
 
-from deployer.catalog import Deployment
+from deployer import Deployment
 from flows.advanced_flow import advanced_flow
 from flows.basic_flow import basic_data_flow
 

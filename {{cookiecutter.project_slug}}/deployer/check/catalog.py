@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any, get_type_hints
 from zoneinfo import available_timezones
 
@@ -18,12 +17,12 @@ from prefect.schedules import Schedule
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from deployer import spec as specs
-from deployer.catalog import FILE, SCHEDULES, Deployment, load
+from deployer.catalog import SCHEDULES, Deployment
 from deployer.check.parameters import parameter_problems
 from deployer.check.rules import hint, job_variable_problems, json_problems, name_problem, shown
-from deployer.environment import ROOT
-from deployer.errors import DeployerError, on_one_line
+from deployer.errors import on_one_line
 
+FILE = "deployments/catalog.py"
 ELSEWHERE = {
     "work_pool_name": "the work pool belongs to the environment: deployments/environments.toml",
     "image": "the image is given on the command line: --image",
@@ -45,18 +44,6 @@ def check(catalog: list[Deployment]) -> list[str]:
         if count > 1:
             found.append((key, f"there are {count} entries of this name; rename one."))
     return [on_one_line(f"{FILE}, {key}: {problem}") for key, problem in found]
-
-
-def require(root: Path = ROOT) -> list[Deployment]:
-    """Load and check the catalog.
-
-    Raises:
-        DeployerError: with everything that is wrong with it.
-    """
-    catalog = load(root)
-    if problems := check(catalog):
-        raise DeployerError(*problems)
-    return catalog
 
 
 def _entry_problems(entry: Deployment) -> list[str]:

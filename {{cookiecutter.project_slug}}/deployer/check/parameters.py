@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from datetime import timedelta
-from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
@@ -13,6 +12,7 @@ from prefect.utilities.collections import remove_nested_keys
 from pydantic_core import to_jsonable_python
 
 from deployer.check.rules import hint, json_problems
+from deployer.spec import schema_of
 
 
 def parameter_problems(
@@ -61,12 +61,6 @@ def _fits(values: dict[str, Any], schema: dict[str, Any], *, partly: bool) -> bo
         return bool(Draft202012Validator(schema).is_valid(to_jsonable_python(values)))
     except Exception:  # a schema of pydantic 1 is of an older draft: Prefect knows how to read it
         return False
-
-
-@cache
-def schema_of(flow: Flow[..., Any]) -> dict[str, Any]:
-    """Return the schema of a flow's parameters; many entries share one flow."""
-    return flow.parameters.model_dump(mode="json", exclude_unset=True)
 
 
 def plain(value: Any) -> Any:

@@ -35,10 +35,10 @@ FAILED, CHANGES = 1, 2
 
 def check(args: argparse.Namespace) -> int:
     """Find everything that is wrong with catalog and environments, offline."""
-    from deployer.check import catalog as checking
+    from deployer import load
 
     environments = environment.load()
-    catalog = checking.require()
+    catalog = load.load()
     print(f"{len(catalog)} deployments and {len(environments)} environments are fine.")
     return 0
 
@@ -77,7 +77,8 @@ def plan(args: argparse.Namespace) -> int:
         else:
             settled, wanted = await declared(server, args, chosen, catalog)
         snapshot = await refresh.refresh(server, settled, wanted, args.only)
-        return guards.matched(snapshot, args.only).plan
+        guards.require_match(snapshot.plan, args.only)
+        return snapshot.plan
 
     found = act(work)
     made = hidden(found or Plan(()), chosen)
@@ -119,8 +120,8 @@ def verify(args: argparse.Namespace) -> int:
     async def work(server: Server) -> Any:
         settled, wanted = await declared(server, args, chosen, catalog)
         snapshot = await refresh.refresh(server, settled, wanted, args.only)
-        smoke = guards.matched(snapshot, args.only).smoke(wanted)
-        return await verify.check(server, smoke, args.timeout, say)
+        guards.require_match(snapshot.plan, args.only)
+        return await verify.check(server, snapshot.smoke(wanted), args.timeout, say)
 
     print(render.runs_text(act(work)))
     return 0

@@ -19,8 +19,8 @@ from deployer.errors import DeployerError
 
 if TYPE_CHECKING:
     from deployer.catalog import Deployment
-    from deployer.deploy import Options
     from deployer.desired import Desired
+    from deployer.options import Options
     from deployer.plan import Plan
     from deployer.server import Server
 
@@ -66,9 +66,9 @@ def chosen_environment(args: argparse.Namespace) -> Environment:
 
 def checked(args: argparse.Namespace) -> tuple[Environment, list[Deployment]]:
     """Return environment and catalog once everything about them is fine; sends no request."""
-    from deployer.check import catalog as checking
+    from deployer import load
 
-    return chosen_environment(args), checking.require()
+    return chosen_environment(args), load.load()
 
 
 async def declared(
@@ -90,7 +90,7 @@ async def declared(
 
 def options(args: argparse.Namespace) -> Options:
     """Return how the arguments want to deploy."""
-    from deployer.deploy import Options
+    from deployer.options import Options
 
     names = [each.name for each in fields(Options) if each.name != "who"]
     return Options(who=who(), **{name: getattr(args, name) for name in names})

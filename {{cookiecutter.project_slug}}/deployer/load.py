@@ -1,0 +1,62 @@
+"""Loads the catalog of the project, and refuses it where anything is wrong with it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from deployer.catalog import Deployment
+from deployer.check.catalog import FILE, check
+from deployer.check.rules import shown
+from deployer.environment import ROOT
+from deployer.errors import DeployerError, on_one_line, reason
+
+
+def load(root: Path = ROOT) -> list[Deployment]:
+    """Import deployments/catalog.py, check its CATALOG and return it.
+
+    Raises:
+        DeployerError: with everything that is wrong with it.
+    """
+    catalog = _imported(root)
+    if not isinstance(catalog, list):
+        what = "missing" if catalog is None else f"a {type(catalog).__name__}, not a list"
+        raise DeployerError(f"{FILE}: CATALOG is {what}: write CATALOG = [Deployment(…), …].")
+    others = [
+        f"{FILE}, entry {number} of CATALOG is {shown(each)}: "
+        "write Deployment(FLOW, name=NAME) instead."
+        for number, each in enumerate(catalog, 1)
+        if not isinstance(each, Deployment)
+    ]
+    if problems := others or check(catalog):
+        raise DeployerError(*problems)
+    return catalog
+
+
+def _imported(root: Path) -> Any:
+    """Return what the catalog's module calls CATALOG, None where it has nothing of that name."""
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    try:
+        with redirect_stdout(sys.stderr):  # stdout is the report's
+            return getattr(importlib.import_module("deployments.catalog"), "CATALOG", None)
+    except (Exception, SystemExit) as error:  # a person's module may raise anything
+        raise DeployerError(on_one_line(_import_problem(error, root))) from error
+
+
+def _import_problem(error: BaseException, root: Path) -> str:
+    """Say what went wrong, and at which line of the project."""
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename or "", error.lineno))
+    where = FILE
+    for file, line in places:
+        inside = Path(file).is_relative_to(root) and "site-packages" not in file
+        if inside and not Path(file).is_relative_to(root / "deployer"):
+            where = f"{Path(file).relative_to(root).as_posix()}, line {line}"
+    text = error.msg if isinstance(error, SyntaxError) else reason(error)
+    return f"{where}: {type(error).__name__}: {text.rstrip('.')}. Fix it; nothing was deployed."
