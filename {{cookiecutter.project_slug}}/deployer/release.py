@@ -28,7 +28,6 @@ class Release:
         commit: of the source; None where nobody said.
         image: reference with digest; None for a working tree.
         order: the pipeline's run id; None for a deploy by hand.
-        highest_order: of this release and all before it: an older run may not come after it.
         run_url: of the pipeline's run.
         verified: whether worker and smoke runs were waited for.
         summary: what changed.
@@ -44,7 +43,6 @@ class Release:
     commit: str | None
     image: str | None
     order: int | None
-    highest_order: int | None
     run_url: str | None
     verified: bool
     summary: str
@@ -52,6 +50,11 @@ class Release:
     smoke: dict[str, dict[str, Any]]
     again: int | None = None
     deployer: str = __version__
+
+    @property
+    def content(self) -> int:
+        """The number under which this was deployed first: a rollback repeats an earlier one."""
+        return self.again or self.number
 
 
 async def recent(
@@ -84,7 +87,7 @@ async def find(server: Server, environment: Environment, number: int | None) -> 
     """
     before = seen = 0
     while page := await recent(server, environment, PAGE, seen):
-        before = before or page[0].again or page[0].number
+        before = before or page[0].content
         for each in page:
             if each.number == number if number else each.verified and each.number < before:
                 return each

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.context import AsyncClientContext
-from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import get_current_settings
 
 from deployer import patches
 from deployer import spec as specs
-from deployer.api_errors import cause, explain, server_time
+from deployer.api_errors import cause, explain, if_found, server_time
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.spec import Spec
@@ -54,6 +54,11 @@ async def connect() -> AsyncIterator[Server]:
         if isinstance(error, RuntimeError) and not isinstance(cause(error), httpx.HTTPError):
             raise  # Prefect wraps a server that cannot be reached in one of these
         raise DeployerError(explain(error)) from error
+
+
+def _live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]]) -> Live:
+    names = tuple(each["name"] for each in automations)
+    return Live(row["id"], specs.live(row, flow, automations), row, names)
 
 
 class Server:
@@ -102,24 +107,43 @@ class Server:
             found |= await self._find({"name": {"any_": names[start : start + PAGE]}}, set())
         return {key: found[key] for key in keys if key in found}
 
+    async def read_again(self, live: Live) -> Live:
+        """Read one deployment anew.
+
+        Raises:
+            DeployerError: somebody deleted it.
+        """
+        row = await if_found(self.request("GET", f"/deployments/{live.id}"))
+        if row is None:
+            raise DeployerError("somebody deleted it meanwhile; deploy again.")
+        owned = await self._automations(set(live.spec["triggers"]))
+        return _live(row, live.spec["flow"], owned.get(live.id, []))
+
+    async def read_these(self, ids: list[str], triggers: set[str]) -> dict[str, Live]:
+        """Read the deployments of these ids; those that are gone are left out."""
+        found: dict[str, Live] = {}
+        for start in range(0, len(ids), PAGE):
+            found |= await self._find({"id": {"any_": ids[start : start + PAGE]}}, triggers)
+        return found
+
     async def _find(self, where: dict[str, Any], triggers: set[str]) -> dict[str, Live]:
         query = {"deployments": where}
         rows = await self.pages("/deployments/filter", {**query, "sort": "CREATED_DESC"})
         if not rows:
             return {}
         flows = {row["id"]: row["name"] for row in await self.pages("/flows/filter", query)}
-        owned: dict[str, list[dict[str, Any]]] = {}
-        if triggers:
-            names = {"automations": {"name": {"any_": sorted(triggers)}}}
-            for automation in await self.pages("/automations/filter", names):
-                for identity in {each.get("deployment_id", "") for each in automation["actions"]}:
-                    owned.setdefault(identity, []).append(automation)
-        found = []
-        for row in rows:
-            automations = owned.get(row["id"], [])
-            spec = specs.live(row, flows[row["flow_id"]], automations)
-            found.append(Live(row["id"], spec, row, tuple(each["name"] for each in automations)))
+        owned = await self._automations(triggers)
+        found = [_live(row, flows[row["flow_id"]], owned.get(row["id"], [])) for row in rows]
         return {specs.key(each.spec): each for each in found}
+
+    async def _automations(self, names: set[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return the automations of these names by the deployments that they run."""
+        owned: dict[str, list[dict[str, Any]]] = {}
+        where = {"automations": {"name": {"any_": sorted(names)}}}
+        for automation in await self.pages("/automations/filter", where) if names else ():
+            for identity in {each.get("deployment_id", "") for each in automation["actions"]}:
+                owned.setdefault(identity, []).append(automation)
+        return owned
 
     async def delete(self, live: Live) -> None:
         """Delete a deployment and its automations; one that is gone already is fine."""
@@ -146,8 +170,4 @@ class Server:
         return True
 
     async def _delete(self, path: str) -> None:
-        try:
-            await self.request("DELETE", path)
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code != httpx.codes.NOT_FOUND:
-                raise
+        await if_found(self.request("DELETE", path))
