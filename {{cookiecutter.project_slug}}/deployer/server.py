@@ -72,16 +72,28 @@ class Server:
         response = await self.client.request(method, path, **kwargs)  # type: ignore[arg-type]
         return response.json() if response.content else None
 
-    async def pages(self, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return every row of a filter endpoint."""
-        rows: list[dict[str, Any]] = []
+    async def rows(
+        self, path: str, body: dict[str, Any], page: int = PAGE
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the rows of a filter endpoint, and ask for the next ones only when needed.
+
+        Args:
+            path: of the endpoint.
+            body: its filter and order.
+            page: how many rows one request asks for.
+        """
+        offset = 0
         while True:
-            page = await self.request(
-                "POST", path, json={**body, "limit": PAGE, "offset": len(rows)}
-            )
-            rows += page
-            if len(page) < PAGE:
-                return rows
+            rows = await self.request("POST", path, json={**body, "limit": page, "offset": offset})
+            for row in rows:
+                yield row
+            offset += page
+            if len(rows) < page:
+                return
+
+    async def pages(self, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return all rows of a filter endpoint."""
+        return [row async for row in self.rows(path, body)]
 
     async def now(self) -> datetime:
         """Return the server's own time."""
