@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from deployer.environment import ROOT
 from deployer.errors import DeployerError, on_one_line, reason
 
 FILE = "deployments/catalog.py"
-STARTED = datetime.now(timezone.utc)
+STARTED = datetime.now(UTC)
 SCHEDULES = ("interval", "cron", "rrule", "schedule", "schedules")
 
 
