@@ -37,6 +37,7 @@ DEPENDENCIES = {
     "prefect-redis",
     "pytest",
     "ruff",
+    "tzdata",
 }
 WORK_POOL_TYPES = ("docker", "kubernetes")
 # cruft renders the answers again with every update.
