@@ -37,7 +37,6 @@ DEPENDENCIES = {
     "prefect-redis",
     "pytest",
     "ruff",
-    "tzdata",
 }
 WORK_POOL_TYPES = ("docker", "kubernetes")
 # cruft renders the answers again with every update.
