@@ -1,5 +1,5 @@
 # /// script
-# requires-python = ">=3.10"
+# requires-python = ">=3.11"
 # dependencies = ["nox>=2025.10.14"]
 # ///
 """The template's own commands: `uvx nox -s demo` shows what it makes, `uvx nox` tests all of it.
@@ -38,7 +38,7 @@ def run(session: nox.Session, program: str, *arguments: str) -> None:
         VIRTUAL_ENV=str(ENVIRONMENT), PATH=os.pathsep.join([str(PROGRAMS), os.environ["PATH"]])
     )
     if not (ENVIRONMENT / "pyvenv.cfg").exists():
-        session.run(uv, "venv", "--quiet", "--python=>=3.10,<3.14", str(ENVIRONMENT))
+        session.run(uv, "venv", "--quiet", "--python=>=3.11,<3.15", str(ENVIRONMENT))
     locked = str(PROJECT / "requirements-dev.txt")
     group = f"{ROOT / 'pyproject.toml'}:test"
     session.run(uv, "pip", "install", "--quiet", f"--group={group}", "-r", locked, *dask())

@@ -26,7 +26,7 @@ from bench.subject import quiet_stdout
 from tests.baking import Project, bake_into, copy_template
 from tests.support.docker import docker
 
-BASE = "python:3.13-slim-trixie"
+BASE = "python:3.14-slim-trixie"
 # What Prefect's own Dockerfile sets; git, a compiler and Prefect itself are in there as well.
 STAND_IN = f"""\
 FROM {BASE}
@@ -34,7 +34,7 @@ ENV LC_ALL=C.UTF-8 LANG=C.UTF-8 UV_LINK_MODE=copy UV_SYSTEM_PYTHON=1
 WORKDIR /opt/prefect
 RUN python -m pip install --no-cache-dir --no-compile {{uv}}
 """
-COMPILE = "RUN python -m compileall -q -j 0 -x lib2to3 /usr/local/lib/python3.13"
+COMPILE = "RUN python -m compileall -q -j 0 -x lib2to3 /usr/local/lib/python3.14"
 # What the catalog's check imports and prefect-client does not bring along.
 CLIENT = ("prefect-client", "httpx", "dumb-init", "jinja2", "sqlalchemy")
 UV = ("/root/.cache/uv", "/usr/local/bin/uv")
@@ -63,8 +63,8 @@ Load {load} at the start.
 IN_IMAGE = """\
 import os, pathlib, json
 found = {}
-for folder, _, names in os.walk("/opt/venv/lib/python3.13/site-packages"):
-    parts = pathlib.Path(folder).relative_to("/opt/venv/lib/python3.13/site-packages").parts
+for folder, _, names in os.walk("/opt/venv/lib/python3.14/site-packages"):
+    parts = pathlib.Path(folder).relative_to("/opt/venv/lib/python3.14/site-packages").parts
     for name in names:
         size = os.lstat(os.path.join(folder, name)).st_size
         package = found.setdefault(parts[0] if parts else name, [0, 0])
@@ -191,13 +191,13 @@ def on_client(project: Project) -> None:
         "".join(f"{name}=={version}\n" for name, version in pins.items())
     )
     (project.path / "client.in").write_text("\n".join(wanted) + "\n")
-    options = ["--python-version", "3.13", "--generate-hashes", "--constraints", "constraints.txt"]
+    options = ["--python-version", "3.14", "--generate-hashes", "--constraints", "constraints.txt"]
     project.run("uv", "pip", "compile", *options, "client.in", "--output-file", "requirements.txt")
 
 
 def introduction(text: str) -> str:
     """Say what the image is compared with."""
-    base = get_prefect_image_name(python_version="3.13")
+    base = get_prefect_image_name(python_version="3.14")
     return INTRODUCTION.format(
         prefect=prefect.__version__,
         text=text.replace(get_prefect_image_name(), base),

@@ -228,7 +228,7 @@ def test_a_project_is_made_of_nothing_that_tools_left_behind(
     used = copy_template(tmp_path / "used")
     for folder in ("", "flows", "deployer"):
         for cache in post_gen_project.CACHES:
-            left = used / TEMPLATE_FOLDER / folder / cache / "3.13"
+            left = used / TEMPLATE_FOLDER / folder / cache / "3.14"
             left.mkdir(parents=True)
             # Neither UTF-8 nor a template: what stops cookiecutter where it renders it.
             (left / "left.txt").write_bytes(b"{% left \x8a")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
+import tomllib
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -11,11 +11,6 @@ from typing import Any
 
 from deployer.check.rules import FILLED, LABEL, file_problems, shown
 from deployer.errors import DeployerError, on_one_line
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = "deployments/environments.toml"

@@ -6,7 +6,7 @@ A spec is plain JSON: what a person sees in a plan, what a release records, what
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -149,7 +149,7 @@ def _declared_schedule(schedule: Schedule, off: bool) -> dict[str, Any]:
     made = create_deployment_schedule_create(schedule).schedule
     timing = _timing(made.model_dump(mode="json"))
     anchor = timing.get("anchor_date")
-    if anchor and STARTED <= datetime.fromisoformat(anchor) <= datetime.now(timezone.utc):
+    if anchor and STARTED <= datetime.fromisoformat(anchor) <= datetime.now(UTC):
         timing["anchor_date"] = None  # none was given: the live one stays
     return {
         **timing,
@@ -173,7 +173,7 @@ def _timing(schedule: dict[str, Any]) -> dict[str, Any]:
         anchor = datetime.fromisoformat(schedule["anchor_date"].replace("Z", "+00:00"))
         return {
             "interval": DURATION.validate_python(schedule["interval"]).total_seconds(),
-            "anchor_date": anchor.astimezone(timezone.utc).isoformat(),
+            "anchor_date": anchor.astimezone(UTC).isoformat(),
             "timezone": zone or "UTC",
         }
     if "rrule" in schedule:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import import_module
 
 from deployer.environment import load
@@ -60,7 +60,7 @@ class Up:
         self.docker = docker
         self.pool = "local-docker" if docker else "local"
         self.url = f"http://{HOST}:{port}"
-        self.began = datetime.now(timezone.utc)
+        self.began = datetime.now(UTC)
         self.steps: list[tuple[str, float]] = []
         self.programs: dict[str, processes.Program] = {}
 
