@@ -588,7 +588,10 @@ BAD_ENVIRONMENTS: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "UTF-16": (production("").encode("utf-16"), ("environments.toml is not",)),
     "empty": ("", ("project is missing", "has no environment: add a table")),
     "no environment": ('project = "p"', ("environments.toml has no environment",)),
-    "no project": ('[production]\nwork_pool = "pool"', ("project is missing", 'project = "my-flows"')),
+    "no project": (
+        '[production]\nwork_pool = "pool"',
+        ("project is missing", 'project = "my-flows"'),
+    ),
     "a project of numbers": (production("", "project = 1"), ("project is 1, but it has to be",)),
     "a blank project": (production("", 'project = " "'), ("project is ' ', but it cannot be",)),
     "a project with a line": (production("", 'project = "a\\nb"'), ("project is 'a\\nb'",)),
@@ -630,7 +633,9 @@ BAD_ENVIRONMENTS: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     ),
     "a number in text": (
         production('work_pool_concurrency_limit = "2"'),
-        (f"{PRODUCTION}work_pool_concurrency_limit is '2', but it has to be a whole number, 1 or more",),
+        (
+            f"{PRODUCTION}work_pool_concurrency_limit is '2', but it has to be a whole number, 1 or more",
+        ),
     ),
     "a number below 1": (
         production("work_pool_concurrency_limit = -1"),
