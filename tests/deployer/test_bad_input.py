@@ -633,9 +633,7 @@ BAD_ENVIRONMENTS: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     ),
     "a number in text": (
         production('work_pool_concurrency_limit = "2"'),
-        (
-            f"{PRODUCTION}work_pool_concurrency_limit is '2', but it has to be a whole number, 1 or more",
-        ),
+        (f"{PRODUCTION}work_pool_concurrency_limit is '2', but it has to be a whole number, 1",),
     ),
     "a number below 1": (
         production("work_pool_concurrency_limit = -1"),
