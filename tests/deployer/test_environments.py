@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 import tomllib
-from deployer import settings
+from deployer.environment import settings
 from deployer.project import FILE
 from jsonschema import Draft7Validator
 
 from tests.baking import Project, bake_into
 from tests.deployer.test_bad_input import BAD_ENVIRONMENTS
 
-SCHEMA = "deployer/environments.schema.json"
+SCHEMA = "deployer/environment/schema.json"
 # What only the deployer can see: the server's rules for names, files, two settings at a time.
 UNSEEN = {
     *("a blank project", "a project with a line", "a queue without a name", "a queue with a slash"),
@@ -43,7 +43,7 @@ def problems(project: Project, content: dict[str, Any]) -> list[str]:
 
 
 def test_the_schema_in_the_repository_is_the_models(project: Project) -> None:
-    assert settings.schema() == project.read(SCHEMA), "run `python -m deployer.settings`"
+    assert settings.schema() == project.read(SCHEMA), "write it with `settings.write_schema()`"
     Draft7Validator.check_schema(json.loads(project.read(SCHEMA)))
 
 

@@ -1,7 +1,4 @@
-"""What environments.toml may hold: one model, which says what is wrong and makes the JSON schema.
-
-`python -m deployer.settings` writes the schema, which editors read, beside this module.
-"""
+"""What environments.toml may hold: one model says what is wrong and makes the JSON schema."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from deployer.errors import DeployerError, on_one_line
 from deployer.project import FILE, root
 from deployer.rules import hint, job_variable_problems, name_problem, shown
 
-SCHEMA = Path(__file__).with_name("environments.schema.json")
+SCHEMA = Path(__file__).with_name("schema.json")
 LABEL = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 FILLED = ("name_suffix", "work_queue")  # where {label} stands for the label
 BRACES = f"has braces: {{label}} alone is filled in, and only in {' and '.join(FILLED)}"
@@ -221,5 +218,6 @@ def schema() -> str:
     return json.dumps(draft | File.model_json_schema(schema_generator=_Toml), indent=2) + "\n"
 
 
-if __name__ == "__main__":
+def write_schema() -> None:
+    """Write the JSON schema, which editors read, beside this module."""
     SCHEMA.write_text(schema(), encoding="utf-8")

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from deployer.environment.settings import FILLED, LABEL, Settings, validated
 from deployer.errors import DeployerError
 from deployer.project import FILE, read, root
 from deployer.rules import shown
-from deployer.settings import FILLED, LABEL, Settings, validated
 
 
 @dataclass(frozen=True)
