@@ -171,33 +171,6 @@ def test_a_fine_catalog_is_checked_without_sqlalchemy(deployer: Deployer) -> Non
     assert "sqlalchemy" not in imported
 
 
-def test_the_environments_are_listed_by_a_python_without_packages(deployer: Deployer) -> None:
-    bare = (sys.executable, "-S", "-E", "-s")
-
-    done = deployer("environments", "--json", python=bare)
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == ["local", "preview", "staging", "production"]
-
-
-def test_an_isolated_python_lists_them_from_anywhere(shared: Project, tmp_path: Path) -> None:
-    code = (
-        f"import sys; sys.path.insert(0, {str(shared.path)!r}); from deployer.cli import main; "
-        "sys.exit(main(['environments']))"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code],
-        cwd=tmp_path,
-        env={},
-        capture_output=True,
-        text=True,
-    )
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["local", "preview", "staging", "production"]
-
-
 def test_empty_variables_are_as_if_they_were_not_set(deployer: Deployer) -> None:
     """An unset secret of a pipeline arrives as an empty variable."""
     names = ["API_URL", "API_KEY", "API_AUTH_STRING", "CLIENT_CUSTOM_HEADERS", "LOGGING_LEVEL"]

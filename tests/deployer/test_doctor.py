@@ -56,7 +56,7 @@ def examine(
     settings: Mapping[Any, Any] | None = None,
 ) -> list[Finding]:
     """Run the doctor in this process, against this address and with no other settings."""
-    chosen = environment or Environment("project", "production", "a pool of nobody")
+    chosen = environment or Environment("project", "production", work_pool="a pool of nobody")
     with temporary_settings(
         {PREFECT_API_URL: url, **(settings or {})},
         restore_defaults={*CREDENTIALS.values(), PREFECT_CLOUD_API_URL, PREFECT_API_SSL_CERT_FILE},
@@ -480,8 +480,8 @@ def test_a_clock_that_is_wrong_is_a_finding(
 
 
 def test_a_missing_pool_is_set_up_with_the_command_that_is_named(server: PrefectServer) -> None:
-    environment = Environment("project", "production", "no pool")
-    preview = Environment("project", "preview-pr-7", "no pool", label="pr-7")
+    environment = Environment("project", "production", work_pool="no pool")
+    preview = Environment("project", "preview-pr-7", work_pool="no pool", label="pr-7")
 
     found = only(examine(server.api_url, environment), fatal=True)
 
@@ -607,7 +607,7 @@ def test_containers_with_a_loopback_address_and_without_an_image_are_findings(
 def test_the_image_is_looked_at_though_the_server_is_away(
     no_docker: None,
 ) -> None:
-    environment = Environment("project", "production", "p", work_pool_type="docker")
+    environment = Environment("project", "production", work_pool="p", work_pool_type="docker")
 
     server, image = examine(f"http://127.0.0.1:{free_port()}/api", environment, "flows:1.0")
 
@@ -623,7 +623,7 @@ def no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def look(image: str, policy: str | None = None) -> list[Finding]:
     """Look at an image for a pool whose pull policy this is."""
-    environment = Environment("project", "production", "pool")
+    environment = Environment("project", "production", work_pool="pool")
     return [*doctor_image.examine(image, environment, policy)]
 
 
@@ -668,7 +668,7 @@ def test_a_pull_policy_that_suits_the_tag_is_fine(image: str, policy: str | None
 
 @pytest.mark.usefixtures("no_docker")
 def test_a_tag_is_mended_with_the_digest_in_its_place() -> None:
-    preview = Environment("project", "preview-pr-7", "pool", label="pr-7")
+    preview = Environment("project", "preview-pr-7", work_pool="pool", label="pr-7")
 
     _, found = doctor_image.examine("host:5000/flows:main", preview, None)
 

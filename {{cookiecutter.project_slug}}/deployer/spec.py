@@ -19,7 +19,8 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from deployer.catalog import STARTED, Deployment
-from deployer.environment import ROOT, Environment
+from deployer.environment import Environment
+from deployer.project import root
 
 Spec = dict[str, Any]
 # Prefect's default anchor is the moment of the deploy, which would make every plan differ
@@ -51,7 +52,7 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
         variables["image"] = image
     elif environment.work_pool_type == "process":
         # A process worker does not start in the project's folder, so it could not import the flows.
-        variables.setdefault("working_dir", str(ROOT))
+        variables.setdefault("working_dir", str(root()))
     off = environment.schedules == "off"
     return {
         "flow": flow.name,

@@ -11,9 +11,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from deployer.environment import ROOT
 from deployer.errors import DeployerError
-from tools import processes
+from tools import ROOT, processes
 from tools.build import call
 
 if sys.platform != "win32":

@@ -17,10 +17,10 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 
-from deployer.environment import load
 from deployer.errors import DeployerError
 from tools import image, processes
 from tools.build import build
+from tools.environments import project
 from tools.local import (
     HOME,
     HOST,
@@ -74,7 +74,7 @@ class Up:
             self.deployer("setup", *options, "--work-pool-type", kind)
         if self.docker:
             with self.step("image"):
-                name = f"{next(iter(load().values())).project}:{image.tag()}"
+                name = f"{project()}:{image.tag()}"
                 build(name)
             with self.step("registry and push"):
                 name = push(name, self.run, self.stack)

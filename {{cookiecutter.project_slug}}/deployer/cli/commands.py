@@ -1,6 +1,6 @@
 """One function a command: it prints the report and returns the exit code.
 
-Prefect is imported when a command needs it, so that `--help` and `environments` start at once.
+Prefect is imported when a command needs it, so that `--help` starts at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from deployer import environment
 from deployer.cli.context import (
     act,
     checked,
@@ -35,7 +34,7 @@ FAILED, CHANGES = 1, 2
 
 def check(args: argparse.Namespace) -> int:
     """Find everything that is wrong with catalog and environments, offline."""
-    from deployer import load
+    from deployer import environment, load
 
     environments = environment.load()
     catalog = load.load()
@@ -45,6 +44,8 @@ def check(args: argparse.Namespace) -> int:
 
 def environments(args: argparse.Namespace) -> int:
     """List the environments in the order of promotion."""
+    from deployer import environment
+
     names = list(environment.load())
     print(json.dumps(names) if args.json else "\n".join(names))
     return 0
@@ -153,7 +154,7 @@ def rollback(args: argparse.Namespace) -> int:
 
 def destroy(args: argparse.Namespace) -> int:
     """Delete what this project owns in an environment."""
-    from deployer import destroy
+    from deployer import destroy, environment
 
     rest = (who(), args.lock_timeout, say)
     if args.all_but is not None:

@@ -13,13 +13,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from deployer import environment
-from deployer.environment import Environment
 from deployer.errors import DeployerError
 
 if TYPE_CHECKING:
     from deployer.catalog import Deployment
     from deployer.desired import Desired
+    from deployer.environment import Environment
     from deployer.options import Options
     from deployer.plan import Plan
     from deployer.server import Server
@@ -46,6 +45,8 @@ def act(work: Callable[[Server], Awaitable[Any]]) -> Any:
 
 def chosen_environment(args: argparse.Namespace) -> Environment:
     """Return the environment that the arguments name, with what they override."""
+    from deployer import environment
+
     chosen = environment.select(environment.load(), args.environment, args.label)
     variables = dict(chosen.job_variables)
     for pair in args.job_variable or ():
