@@ -29,6 +29,10 @@ async def if_found(asked: Awaitable[T]) -> T | None:
         return await asked
     except ObjectNotFound:
         return None
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != httpx.codes.NOT_FOUND:
+            raise
+        return None
 
 
 def address() -> str:

@@ -87,12 +87,18 @@ class Options(Applying):
     Attributes:
         only: pattern for `FLOW/NAME`; all other deployments stay as they are.
         who: who deploys, for the lock and the release record.
+        hold: whether a rollback keeps the next deploy from coming until somebody resumes.
     """
 
     commit: Annotated[str | None, about("commit of the source, to be recorded")] = None
     order: Annotated[
-        Whole | None, about("id of the pipeline's run; refused if a later run has deployed")
+        Whole | None, about("id of the pipeline's run; refused if a later run was here")
     ] = None
     adopt: Annotated[bool, about("take over others' deployments of the same names")] = False
+    expect_plan: Annotated[
+        str | None, about("hash of the plan that was approved; another plan is refused")
+    ] = None
+    resume: Annotated[bool, about("deploy although a rollback holds the environment")] = False
     only: Annotated[str | None, INTERNAL] = Wanted.only
     who: Annotated[str, INTERNAL] = "somebody"
+    hold: Annotated[bool, INTERNAL] = True

@@ -192,6 +192,9 @@ def rollback(
     to: Annotated[
         FromOne | None, about("number of the release; if not given, the last verified one before")
     ] = None,
+    hold: Annotated[
+        bool, Parameter(negative="--no-hold", help="refuse later deploys until one has --resume")
+    ] = Options.hold,
     options: Applying = Applying(),
     format: TextOrMarkdown = "text",
 ) -> None:
@@ -202,7 +205,7 @@ def rollback(
     from deployer import deploy, desired, release
 
     chosen = chosen_environment(where)
-    how = Options(**vars(options), who=who())
+    how = Options(**vars(options), who=who(), hold=hold)
 
     async def work(server: Server) -> Result:
         specs = desired.from_release(await release.find(server, chosen, to))
