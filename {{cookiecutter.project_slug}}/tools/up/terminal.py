@@ -1,0 +1,33 @@
+"""What `up` says while it works: with colour and elapsed time on a terminal, else plain lines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+# A file or a pipe has no width to keep to, and names there can be searched for only if whole.
+WIDTH = None if sys.stdout.isatty() else 1000
+console = Console(width=WIDTH, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def say(what: RenderableType) -> None:
+    """Print text or a table at once."""
+    console.print(what)
+
+
+@contextmanager
+def working(name: str) -> Iterator[None]:
+    """Say what is being done; a terminal shows for how long already."""
+    if not console.is_interactive:
+        say(f"{name} …")
+        yield
+        return
+    columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task(name, total=1)
+        yield
+        progress.advance(task)
