@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 from rich import box
+from rich.console import JustifyMethod
 from rich.table import Table
 
 from deployer.errors import DeployerError
@@ -55,8 +56,10 @@ def report(url: str, began: datetime, steps: Sequence[tuple[str, float]]) -> Ite
 
 def table(*headers: str, rows: Iterable[tuple[str, ...]]) -> Table:
     """Return rows as a table whose last column is of numbers."""
-    result = Table(*headers, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    result.columns[-1].justify = "right"
+    result = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for header in headers:
+        justify: JustifyMethod = "right" if header == headers[-1] else "left"
+        result.add_column(header, justify=justify, overflow="fold")
     for row in rows:
         result.add_row(*row)
     return result

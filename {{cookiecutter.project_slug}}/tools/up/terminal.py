@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from rich.console import Console, RenderableType
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-# A file or a pipe has no width to keep to, and names there can be searched for only if whole.
+# A file or a pipe has no width to keep to, and a name can be found there only in one piece.
 WIDTH = None if sys.stdout.isatty() else 1000
-console = Console(width=WIDTH, markup=False, emoji=False, highlight=False, soft_wrap=True)
+console = Console(width=WIDTH, markup=False, emoji=False, highlight=False)
 
 
 def say(what: RenderableType) -> None:
