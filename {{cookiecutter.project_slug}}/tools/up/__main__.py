@@ -30,6 +30,7 @@ class Up:
     Attributes:
         docker: the flows run in containers instead of processes.
         pool: the work pool's name.
+        kind: the work pool's type.
         url: the server's address.
         began: when this was made.
         steps: name and seconds of what is done.
@@ -46,7 +47,7 @@ class Up:
         """
         self.stack = stack
         self.docker = docker
-        self.pool = "local-docker" if docker else "local"
+        self.pool, self.kind = ("local-docker", "docker") if docker else ("local", "process")
         self.url = f"http://{HOST}:{port}"
         self.began = datetime.now(timezone.utc)
         self.steps: list[tuple[str, float]] = []
@@ -62,8 +63,7 @@ class Up:
             self.server()
         options = ["--work-pool", self.pool]
         with self.step("work pool"):
-            kind = "docker" if self.docker else "process"
-            self.deployer("setup", *options, "--work-pool-type", kind)
+            self.deployer("setup", *options, "--work-pool-type", self.kind)
         if self.docker:
             with self.step("registry and push"):
                 name = push(name, self.run, self.stack)
@@ -100,17 +100,16 @@ class Up:
         # It takes seconds to start, and so does the import of Prefect here: both at once.
         threading.Thread(target=import_module, args=["deployer.deploy"], daemon=True).start()
         where = ["--host", HOST, "--port", self.url.rpartition(":")[2]]
-        command = [sys.executable, "-m", "prefect", "server", "start", *where]
-        self.run("server", command).wait_until(lambda: answers(f"{self.url}/api/ready"))
+        program = self.run("server", [sys.executable, "-m", "prefect", "server", "start", *where])
+        program.wait_until(lambda: answers(f"{self.url}/api/ready"))
 
     def worker(self) -> processes.Program:
         """Start the worker, in the project's folder."""
         if self.docker:
             identity = ask(self.url, f"/work_pools/{self.pool}")["id"]
             self.stack.callback(remove_containers, f"io.prefect.work-pool-id={identity}")
-        kind = "docker" if self.docker else "process"
-        command = [sys.executable, "-m", "prefect", "worker", "start"]
-        return self.run("worker", [*command, "--pool", self.pool, "--type", kind])
+        which = ["--pool", self.pool, "--type", self.kind]
+        return self.run("worker", [sys.executable, "-m", "prefect", "worker", "start", *which])
 
     def is_polled(self) -> bool:
         """Tell whether the worker has asked for runs."""

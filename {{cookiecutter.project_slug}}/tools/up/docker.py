@@ -60,4 +60,4 @@ def remove_containers(label: str) -> None:
     with suppress(DeployerError):
         found = call("docker", "ps", "--all", "--quiet", "--filter", f"label={label}")
         if found:
-            attempt("docker", "rm", "--force", "--volumes", *found.split())
+            call("docker", "rm", "--force", "--volumes", *found.split())

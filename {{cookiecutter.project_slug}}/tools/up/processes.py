@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 import psutil
 
@@ -31,11 +30,10 @@ def catch_signals() -> None:
 def deferred_signals() -> Iterator[None]:
     """Let a signal wait until what was begun in here is finished."""
     waiting: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        waiting.append(number)
-
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    before = {
+        number: signal.signal(number, lambda number, _frame: waiting.append(number))
+        for number in SIGNALS
+    }
     try:
         yield
     finally:

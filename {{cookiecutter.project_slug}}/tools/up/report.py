@@ -20,11 +20,10 @@ def ask(url: str, path: str, filters: dict[str, Any] | None = None) -> Any:
     Raises:
         DeployerError: it does not answer.
     """
-    method = "GET" if filters is None else "POST"
+    request = ("GET" if filters is None else "POST", f"{url}/api{path}")
     try:
-        with httpx.Client(timeout=30, trust_env=False) as client:
-            answer = client.request(method, f"{url}/api{path}", json=filters)
-            return answer.raise_for_status().json()
+        answer = httpx.request(*request, json=filters, timeout=30, trust_env=False)
+        return answer.raise_for_status().json()
     except httpx.HTTPError as error:
         raise DeployerError(f"The server at {url} does not answer: {error}.") from None
 

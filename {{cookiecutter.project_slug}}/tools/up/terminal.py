@@ -26,8 +26,10 @@ def working(name: str) -> Iterator[None]:
         say(f"{name} …")
         yield
         return
-    columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+    name_column = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(finished_text="✓"), name_column, TimeElapsedColumn())
+    is_seen = sys.stderr.isatty()  # what goes to a file stays out of the way
+    with Progress(*columns, console=console, redirect_stderr=is_seen) as progress:
         task = progress.add_task(name, total=1)
         yield
         progress.advance(task)
