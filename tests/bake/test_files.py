@@ -105,11 +105,13 @@ FILES = [
     "tools/github.py",
     "tools/image.py",
     "tools/install.py",
-    "tools/local.py",
-    "tools/processes.py",
-    "tools/registry.py",
-    "tools/report.py",
-    "tools/up.py",
+    "tools/up/__init__.py",
+    "tools/up/__main__.py",
+    "tools/up/docker.py",
+    "tools/up/local.py",
+    "tools/up/processes.py",
+    "tools/up/report.py",
+    "tools/up/terminal.py",
 ]
 
 # The files that depend on an answer.

@@ -1,8 +1,8 @@
-"""What runs beside the deployer, on a laptop and on the pipeline's runner, and is not in the image.
+"""What runs beside the deployer and is not in the image.
 
-`environments` lists the environments, `image` and `build` name and build the image, `github` writes
-comments and issues, `install` installs packages: the runner has no packages for these. `up` starts
-everything on this machine.
+On the pipeline's runner and on a laptop, without any package: `environments` lists the
+environments, `image` and `build` name and build the image, `github` writes comments and issues,
+`install` installs packages. On a laptop only: `up` starts everything on this machine.
 """
 
 from pathlib import Path
