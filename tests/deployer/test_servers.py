@@ -18,7 +18,7 @@ from deployer.errors import DeployerError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
-from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron, Interval, RRule
 
@@ -36,7 +36,9 @@ FIRST = [
         "morning",
         schedules=[Cron("0 6 * * *", timezone="Europe/Berlin", slug="six"), Interval(3600)],
         tags=["b", "a"],
-        concurrency_limit=ConcurrencyLimitConfig(limit=2, collision_strategy="CANCEL_NEW"),
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=2, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
+        ),
     ),
     Deployment(
         anywhere,
@@ -74,7 +76,7 @@ def older_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wanted = f"prefect=={ours.major}.{ours.minor}.*,<{ours}"
     options = ["--resolution=lowest-direct", f"--constraints={limits}"]
     for command in (
-        [uv, "venv", f"--python={sys.executable}", folder / "venv"],
+        [uv, "venv", f"--python={sys.executable}", str(folder / "venv")],
         [uv, "pip", "install", f"--python={python}", *options, wanted],
     ):
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
