@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent
 PROJECT = ROOT / "{{cookiecutter.project_slug}}"
 ENVIRONMENT = ROOT / ".nox" / "template"
 PROGRAMS = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+OWN = ["hooks", "bench", "tests", "noxfile.py"]
 FAST = ["tests/bake", "tests/deployer", "tests/project"]
 
 nox.options.default_venv_backend = "none"
@@ -88,8 +89,8 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Run ruff and mypy over the template's own code, and in place over the project's."""
-    run(session, "ruff", "check", "hooks", "tests", "noxfile.py")
-    run(session, "ruff", "format", "--check", "hooks", "tests", "noxfile.py")
+    run(session, "ruff", "check", *OWN)
+    run(session, "ruff", "format", "--check", *OWN)
     run(session, "mypy")
     # From inside the folder, or the stricter settings there are not seen.
     with session.chdir(PROJECT):

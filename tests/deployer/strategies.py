@@ -39,7 +39,8 @@ def schedules(draw: st.DrawFn) -> Schedule:
     if kind == "rrule":
         text = draw(st.sampled_from(["FREQ=DAILY", "FREQ=WEEKLY;BYDAY=MO,FR"]))
         return RRule(text, timezone=zone, active=active, slug=slug)
-    every = draw(st.sampled_from([60, 3600.5, timedelta(days=1)]))
+    each: list[float | timedelta] = [60, 3600.5, timedelta(days=1)]
+    every = draw(st.sampled_from(each))
     return Interval(every, timezone=zone, active=active, slug=slug, anchor_date=draw(ANCHORS))
 
 

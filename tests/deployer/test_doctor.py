@@ -34,6 +34,7 @@ from prefect.settings import (
     PREFECT_CLOUD_API_URL,
     temporary_settings,
 )
+from pydantic import SecretStr
 
 from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.deployer.conftest import DeployerProject
@@ -571,7 +572,7 @@ def test_a_declared_secret_that_is_not_on_the_server_is_a_finding(
 ) -> None:
     name = f"there-{next(NUMBERS)}"
     with temporary_settings({PREFECT_API_URL: server.api_url}):
-        Secret(value="canary").save(name)
+        Secret(value=SecretStr("canary")).save(name)
     environment = pool.environment(secrets={name: "THERE", "not-there": "API_TOKEN"})
 
     found = only(examine(server.api_url, environment), fatal=True)

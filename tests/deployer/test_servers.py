@@ -18,7 +18,7 @@ from deployer.errors import DeployerError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
-from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron, Interval, RRule
 
@@ -36,7 +36,9 @@ FIRST = [
         "morning",
         schedules=[Cron("0 6 * * *", timezone="Europe/Berlin", slug="six"), Interval(3600)],
         tags=["b", "a"],
-        concurrency_limit=ConcurrencyLimitConfig(limit=2, collision_strategy="CANCEL_NEW"),
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=2, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
+        ),
     ),
     Deployment(
         anywhere,
@@ -75,7 +77,7 @@ def older(
     # With SQLAlchemy 2.1 the scheduler of Prefect 3.8 creates no runs.
     wanted = [f"prefect=={request.param}", "sqlalchemy<2.1"]
     for command in (
-        [uv, "venv", f"--python={sys.executable}", folder / "venv"],
+        [uv, "venv", f"--python={sys.executable}", str(folder / "venv")],
         [uv, "pip", "install", f"--python={python}", f"--constraints={limits}", *wanted],
     ):
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)

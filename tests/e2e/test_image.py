@@ -154,7 +154,7 @@ def images(project: Project) -> Iterator[Images]:
         other = pool.submit(by_docker_py)
         command = ["docker", "build", "--no-cache", f"--tag={flows}", "."]
         project.run(*command, env=canaries, timeout=900)
-        worker = deployer_image(project, "--target=worker", **canaries)
+        worker = deployer_image(project, "--target=worker", exit_code=0, **canaries)
         steps = other.result()
     yield Images(flows, again, worker)
     remove(flows, again, worker)
@@ -219,7 +219,7 @@ def locked(project: Project, path: str) -> set[str]:
     return {
         normal(f"{each.name}-{next(iter(each.specifier)).version}")
         for each in wanted
-        if not each.marker or each.marker.evaluate(environment)
+        if not each.marker or each.marker.evaluate(dict[str, Any](environment))
     }
 
 
