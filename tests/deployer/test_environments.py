@@ -6,11 +6,11 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tomllib
 from deployer.environment import settings
 from deployer.project import FILE
 from jsonschema import Draft7Validator
