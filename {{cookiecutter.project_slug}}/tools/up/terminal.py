@@ -12,9 +12,14 @@ from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
 # A file or a pipe has no width to keep to, and a name can be found there only in one piece.
 WIDTH = None if sys.stdout.isatty() else 1000
-# With NO_COLOR rich itself leaves bold and dim.
-COLOURS = None if os.environ.get("NO_COLOR") else "auto"
-console = Console(width=WIDTH, color_system=COLOURS, markup=False, emoji=False, highlight=False)
+console = Console(
+    width=WIDTH,
+    # With NO_COLOR rich itself leaves bold and dim.
+    color_system=None if os.environ.get("NO_COLOR") else "auto",
+    markup=False,
+    emoji=False,
+    highlight=False,
+)
 
 
 def say(what: RenderableType) -> None:
