@@ -42,7 +42,6 @@ FILES = [
     "deployer/check/__init__.py",
     "deployer/check/catalog.py",
     "deployer/check/parameters.py",
-    "deployer/check/rules.py",
     "deployer/cli/__init__.py",
     "deployer/cli/commands.py",
     "deployer/cli/context.py",
@@ -55,7 +54,9 @@ FILES = [
     "deployer/doctor/__init__.py",
     "deployer/doctor/connection.py",
     "deployer/doctor/image.py",
-    "deployer/environment.py",
+    "deployer/environment/__init__.py",
+    "deployer/environment/schema.json",
+    "deployer/environment/settings.py",
     "deployer/environment_state.py",
     "deployer/errors.py",
     "deployer/export.py",
@@ -65,9 +66,11 @@ FILES = [
     "deployer/options.py",
     "deployer/patches.py",
     "deployer/plan.py",
+    "deployer/project.py",
     "deployer/refresh.py",
     "deployer/release.py",
     "deployer/result.py",
+    "deployer/rules.py",
     "deployer/sbom.py",
     "deployer/serve.py",
     "deployer/server.py",
@@ -98,14 +101,17 @@ FILES = [
     "tests/test_catalog.py",
     "tools/__init__.py",
     "tools/build.py",
+    "tools/environments.py",
     "tools/github.py",
     "tools/image.py",
     "tools/install.py",
-    "tools/local.py",
-    "tools/processes.py",
-    "tools/registry.py",
-    "tools/report.py",
-    "tools/up.py",
+    "tools/up/__init__.py",
+    "tools/up/__main__.py",
+    "tools/up/docker.py",
+    "tools/up/local.py",
+    "tools/up/processes.py",
+    "tools/up/report.py",
+    "tools/up/terminal.py",
 ]
 
 # The files that depend on an answer.
@@ -228,7 +234,7 @@ def test_a_project_is_made_of_nothing_that_tools_left_behind(
     used = copy_template(tmp_path / "used")
     for folder in ("", "flows", "deployer"):
         for cache in post_gen_project.CACHES:
-            left = used / TEMPLATE_FOLDER / folder / cache / "3.13"
+            left = used / TEMPLATE_FOLDER / folder / cache / "3.14"
             left.mkdir(parents=True)
             # Neither UTF-8 nor a template: what stops cookiecutter where it renders it.
             (left / "left.txt").write_bytes(b"{% left \x8a")

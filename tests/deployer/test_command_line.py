@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cyclopts import App
@@ -88,9 +89,9 @@ def answers(shared: Project) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def helps(answers: dict[str, object]) -> dict[str, str]:
+def helps(answers: dict[str, Any]) -> dict[str, str]:
     """The help text of each command; "" is the whole."""
-    found: dict[str, str] = answers["helps"]  # type: ignore[assignment]
+    found: dict[str, str] = answers["helps"]
     return found
 
 

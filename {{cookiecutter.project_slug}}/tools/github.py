@@ -79,17 +79,34 @@ def comment(number: int, text: str) -> str:
     return "wrote a comment"
 
 
-def issue(title: str, text: str, gone: bool) -> str:
-    """Open the one issue about drift, or edit it, or close it once nothing differs any more."""
+def issue(
+    title: str,
+    text: str,
+    gone: bool,
+    marker: str = "drift",
+    solved: str = "Nothing differs any more.",
+) -> str:
+    """Open the one issue with this marker, or edit it, or close it once it is solved.
+
+    Args:
+        title: of a new issue, or of the one that is edited.
+        text: its body, without the marker.
+        gone: the issue is solved; title and text are not used.
+        marker: tells the issue from others of the workflows.
+        solved: the comment with which it is closed.
+
+    Raises:
+        DeployerError: gh is not there, or GitHub refuses.
+    """
     path = f"repos/{repository()}/issues"
-    found = find(f"{path}?state=open&creator={quote(AUTHOR)}", "drift")
+    found = find(f"{path}?state=open&creator={quote(AUTHOR)}", marker)
     if gone:
         if not found:
-            return "nothing differs, and no issue is open"
-        api("POST", f"{path}/{found['number']}/comments", {"body": "Nothing differs any more."})
+            return "no issue is open, and none has to be"
+        api("POST", f"{path}/{found['number']}/comments", {"body": solved})
         api("PATCH", f"{path}/{found['number']}", {"state": "closed"})
         return f"closed issue {found['number']}"
-    body = {"title": title, "body": marked("drift", text)}
+    body = {"title": title, "body": marked(marker, text)}
     if not found:
         api("POST", path, body)
         return "opened an issue"

@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deployer.environment import load
 from deployer.errors import DeployerError
 from tools.build import build, call, mirrored
+from tools.environments import project
 
 # What makes the image of the flows, and a worker's; together, all that .dockerignore lets in.
 CONTENT = ("Dockerfile", ".dockerignore", "requirements.txt", "flows", "deployments", "deployer")
@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
             print(digest(options.digest) or "")
             return 0
         parts = [options.label, tag(options.target), (options.platform or "").replace("/", "-")]
-        repository = options.repository or next(iter(load().values())).project
+        repository = options.repository or project()
         name = f"{repository}:{'-'.join(part for part in parts if part)}"
         if options.digest is not None:
             print(digest(name) or "")

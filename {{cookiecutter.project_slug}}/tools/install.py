@@ -32,7 +32,7 @@ def install(uv: str, folder: Path, requirements: Path) -> bool:
     commands = [[uv, "pip", "install", "--quiet", f"--python={folder}", "--require-hashes"]]
     commands[0] += ["-r", str(requirements)]
     if not (folder / "pyvenv.cfg").exists():
-        commands.insert(0, [uv, "venv", "--quiet", "--python=>=3.10,<3.14", str(folder)])
+        commands.insert(0, [uv, "venv", "--quiet", "--python=>=3.11,<3.15", str(folder)])
     with TemporaryFile() as file:
         handed_on = []
         if netrc:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from deployer import __version__, environment
+from deployer import __version__
 from deployer.cli.context import act, checked, chosen_environment, declared, hidden, who
 from deployer.cli.terminal import say, show
 from deployer.errors import DeployerError
@@ -50,7 +50,7 @@ def check(*, format: TextOrMarkdown = "text") -> None:
 
     Example: python -m deployer check
     """
-    from deployer import load
+    from deployer import environment, load
 
     environments = environment.load()
     catalog = load.load()
@@ -64,6 +64,8 @@ def environments(
 
     Example: python -m deployer environments
     """
+    from deployer import environment
+
     names = list(environment.load())
     show(json.dumps(names) if as_json else "\n".join(names))
 
@@ -228,7 +230,7 @@ def destroy(
 
     Example: python -m deployer destroy preview --label pr-7
     """
-    from deployer import destroy
+    from deployer import destroy, environment
 
     rest = (who(), lock_timeout, say)
     if all_but is not None:

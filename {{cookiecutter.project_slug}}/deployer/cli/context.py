@@ -12,15 +12,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from deployer import environment
 from deployer.cli.terminal import spinner
-from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.options import Wanted, Where
 
 if TYPE_CHECKING:
     from deployer.catalog import Deployment
     from deployer.desired import Desired
+    from deployer.environment import Environment
     from deployer.plan import Plan
     from deployer.server import Server
 
@@ -44,6 +43,8 @@ def act(work: Callable[[Server], Awaitable[T]]) -> T:
 
 def chosen_environment(where: Where, wanted: Wanted = Wanted()) -> Environment:
     """Return the environment that the options name, with what they override."""
+    from deployer import environment
+
     chosen = environment.select(environment.load(), where.environment, where.label)
     variables = dict(chosen.job_variables)
     for pair in wanted.job_variable:

@@ -8,8 +8,8 @@ from typing import Any
 
 from prefect.utilities.collections import visit_collection
 
-from deployer.check.rules import CREDENTIAL
 from deployer.plan import Plan
+from deployer.rules import CREDENTIAL
 
 MASK = "********"
 SHORTEST = 4  # characters; what is shorter stands in every second word
