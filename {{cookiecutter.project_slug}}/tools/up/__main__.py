@@ -16,6 +16,7 @@ from importlib import import_module
 from deployer.errors import DeployerError
 from tools import image
 from tools.build import build
+from tools.environments import project
 from tools.up import processes
 from tools.up.docker import push, remove_containers
 from tools.up.local import HOME, HOST, answers, check_port, claimed, free_port, isolate
