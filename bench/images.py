@@ -34,7 +34,7 @@ ENV LC_ALL=C.UTF-8 LANG=C.UTF-8 UV_LINK_MODE=copy UV_SYSTEM_PYTHON=1
 WORKDIR /opt/prefect
 RUN python -m pip install --no-cache-dir --no-compile {{uv}}
 """
-COMPILE = "RUN python -m compileall -q -j 0 -x lib2to3 /usr/local/lib/python3.14"
+COMPILE = "RUN python -m compileall -q -j 0 /usr/local/lib/python3.14"
 # What the catalog's check imports and prefect-client does not bring along.
 CLIENT = ("prefect-client", "httpx", "dumb-init", "jinja2", "sqlalchemy")
 UV = ("/root/.cache/uv", "/usr/local/bin/uv")
