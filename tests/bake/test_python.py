@@ -12,7 +12,8 @@ PYTHON = r"3\.\d+"
 
 def image_python(project: Project) -> str:
     """Return the Python of the image, such as 3.14."""
-    found = set(re.findall(rf"^FROM python:({PYTHON})-", project.read("Dockerfile"), re.MULTILINE))
+    form = rf"^FROM python:({PYTHON})-"
+    found: set[str] = set(re.findall(form, project.read("Dockerfile"), re.MULTILINE))
     assert len(found) == 1, found
     return found.pop()
 
