@@ -1,5 +1,5 @@
 # /// script
-# requires-python = ">=3.10"
+# requires-python = ">=3.11"
 # dependencies = ["nox>=2025.10.14"]
 # ///
 """The template's own commands: `uvx nox -s demo` shows what it makes, `uvx nox` tests all of it.
@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parent
 PROJECT = ROOT / "{{cookiecutter.project_slug}}"
 ENVIRONMENT = ROOT / ".nox" / "template"
 PROGRAMS = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+OWN = [".ci", "hooks", "bench", "tests", "noxfile.py"]
 FAST = ["tests/bake", "tests/deployer", "tests/project"]
 
 nox.options.default_venv_backend = "none"
@@ -38,7 +40,7 @@ def run(session: nox.Session, program: str, *arguments: str) -> None:
         VIRTUAL_ENV=str(ENVIRONMENT), PATH=os.pathsep.join([str(PROGRAMS), os.environ["PATH"]])
     )
     if not (ENVIRONMENT / "pyvenv.cfg").exists():
-        session.run(uv, "venv", "--quiet", "--python=>=3.10,<3.14", str(ENVIRONMENT))
+        session.run(uv, "venv", "--quiet", "--python=>=3.11,<3.15", str(ENVIRONMENT))
     locked = str(PROJECT / "requirements-dev.txt")
     group = f"{ROOT / 'pyproject.toml'}:test"
     session.run(uv, "pip", "install", "--quiet", f"--group={group}", "-r", locked, *dask())
@@ -88,8 +90,8 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Run ruff and mypy over the template's own code, and in place over the project's."""
-    run(session, "ruff", "check", "hooks", "tests", "noxfile.py")
-    run(session, "ruff", "format", "--check", "hooks", "tests", "noxfile.py")
+    run(session, "ruff", "check", *OWN)
+    run(session, "ruff", "format", "--check", *OWN)
     run(session, "mypy")
     # From inside the folder, or the stricter settings there are not seen.
     with session.chdir(PROJECT):
@@ -133,20 +135,28 @@ def everything(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Lock the newest releases that are allowed; with `-- --no-update` only what has to change."""
+    """Lock the newest releases that are allowed; with `-- --no-update` only what has to change.
+
+    With `-- --lift-caps` newer minor releases of Prefect and its companions are allowed too.
+    """
     hooks = (PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     exports = re.findall(r"entry: poetry (export .+)", hooks)
     pins = dict.fromkeys(re.findall(r"poetry[a-z-]*==[0-9.]+", hooks))
     if os.environ.get("POETRY_PYPI_MIRROR_URL"):
         pins["poetry-plugin-pypi-mirror"] = None
     poetry = ["uvx", *(f"--with={pin}" for pin in pins), "--from=poetry", "poetry"]
+    lift = [sys.executable, str(ROOT / ".ci" / "canary.py"), "lift"]
     update = [] if "--no-update" in session.posargs else ["--regenerate"]
     with TemporaryDirectory() as folder:
         session.env["POETRY_VIRTUALENVS_IN_PROJECT"] = "true"  # gone with the folder
         project = bake(session, Path(folder))
+        if "--lift-caps" in session.posargs:
+            session.run(*lift, str(project / "pyproject.toml"))
         with session.chdir(project):
             session.run(*poetry, "lock", *update)
             for export in exports:
                 session.run(*poetry, *export.split())
         for name in ("poetry.lock", *(export.rpartition("=")[2] for export in exports)):
             shutil.copy(project / name, PROJECT / name)
+        if "--lift-caps" in session.posargs:  # or the lock would not fit
+            session.run(*lift, str(PROJECT / "pyproject.toml"))

@@ -1,4 +1,4 @@
-"""One command, measured as a person would wait for it: interpreter start included."""
+"""One command measured as a person waits for it, sides that take turns, and medians."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryFile
+from typing import TypeVar
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Cost:
 
     Attributes:
         seconds: from its start to its end.
-        megabytes: the most memory that the process held at once.
+        megabytes: the most memory that its process held at once.
     """
 
     seconds: float
@@ -57,3 +61,24 @@ def measure(command: Sequence[str | Path], folder: Path, env: Mapping[str, str])
             )
     unit = 1e6 if sys.platform == "darwin" else 1e3
     return Cost(seconds, usage.ru_maxrss / unit)
+
+
+def rounds(sides: Sequence[Key], repeat: int) -> Iterator[list[Key]]:
+    """Yield the sides once a round, every second time in reverse: none is always the first."""
+    for number in range(repeat):
+        yield list(sides if number % 2 else reversed(sides))
+
+
+def medians(samples: Mapping[Key, Sequence[float]]) -> dict[Key, float]:
+    """Return the median of each list of samples."""
+    return {key: median(each) for key, each in samples.items()}
+
+
+def load() -> str:
+    """Return the machine's load over the last minute, for a person who judges the figures."""
+    return f"{os.getloadavg()[0]:.1f}"
+
+
+def say(what: str, seconds: float) -> None:
+    """Print one sample on stderr as soon as it is there; stdout is for the report."""
+    print(f"{what}: {seconds:.1f} s at load {load()}", file=sys.stderr, flush=True)

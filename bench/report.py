@@ -1,9 +1,11 @@
-"""What is printed at the end: tables, and the thresholds with what was measured."""
+"""The report: Markdown, with a last table of the thresholds and what was measured for each."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+from bench.measure import load
 
 
 @dataclass
@@ -18,8 +20,8 @@ class Report:
     lines: list[str] = field(default_factory=list)
     thresholds: list[tuple[str, str, str, bool]] = field(default_factory=list)
 
-    def table(self, title: str, head: list[str], rows: list[list[str]]) -> None:
-        """Add a table."""
+    def table(self, title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Add a table under a heading."""
         lines = [head, ["---"] * len(head), *rows]
         self.lines += [f"## {title}", "", *(f"| {' | '.join(cells)} |" for cells in lines), ""]
 
@@ -27,9 +29,14 @@ class Report:
         """Add a threshold."""
         self.thresholds.append((what, figure, wanted, reached))
 
+    def want_faster(self, what: str, ours: float, theirs: float, times: float) -> None:
+        """Add the threshold that ours takes at most `1/times` of the seconds that theirs takes."""
+        ratio = theirs / ours
+        self.want(what, f"1/{ratio:.1f}", f"at most 1/{times:g}", ratio >= times)
+
     def text(self) -> str:
-        """Return all of it, with the thresholds."""
+        """Return all of it, with the thresholds at the end."""
         head = ["what", "measured", "wanted", "reached"]
         rows = [[*each, "yes" if reached else "**no**"] for *each, reached in self.thresholds]
         self.table("Thresholds", head, rows)
-        return "\n".join([*self.lines, f"Load at the end: {os.getloadavg()[0]:.1f}."])
+        return "\n".join([*self.lines, f"Load at the end: {load()}."])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.measure import medians, rounds, say
 from bench.report import Report
 from tests.support.docker import Worker, bridge_address
 from tests.support.runs import deploy, is_final, start, wait_for
@@ -25,7 +24,7 @@ Median of {repeat} runs each, one at a time, taking turns, from the state Submit
 the server recorded them. `{engine}` starts one interpreter in the place of three;
 it is here for what it gives and is not offered: a run that it executes cannot be cancelled
 (docs/start-latency.md). Prefect's own base image has its packages compiled and the standard library
-not: a default one starts between the two that are measured here. Load {load} at the start.
+not: a default one starts between the two that are measured here.
 """
 
 
@@ -53,8 +52,7 @@ class Start:
 
 def starts(report: Report, ways: list[Start], repeat: int) -> None:
     """Measure all ways, on one server and one worker."""
-    load = f"{os.getloadavg()[0]:.1f}"
-    seconds = defaultdict(list)
+    samples = defaultdict(list)
     with (
         TemporaryDirectory(prefix="bench-starts-") as name,
         PrefectServer(sys.executable, Path(name) / "server", host=bridge_address()) as server,
@@ -64,16 +62,15 @@ def starts(report: Report, ways: list[Start], repeat: int) -> None:
             way: deploy(server, POOL, f"way-{number}", FLOW, **way.job_variables())
             for number, way in enumerate(ways)
         }
-        for number in range(repeat):
-            for way in ways if number % 2 else reversed(ways):
-                seconds[way].append(one(server, deployments[way]))
-                said = f"{way.name}: submitted to running {seconds[way][-1]:.1f} s"
-                print(said, file=sys.stderr, flush=True)  # noqa: T201
-    found = {way: median(each) for way, each in seconds.items()}
+        for each in rounds(ways, repeat):
+            for way in each:
+                samples[way].append(one(server, deployments[way]))
+                say(f"{way.name}: submitted to running", samples[way][-1])
+    found = medians(samples)
     first = found[ways[0]]
     rows = [[way.name, f"{found[way]:.1f}", f"{found[way] / first:.2f}"] for way in ways]
     report.table("Submitted to running", ["image, command", "s", "to the first"], rows)
-    report.lines += [NOTE.format(engine=ENGINE, repeat=repeat, load=load)]
+    report.lines.append(NOTE.format(engine=ENGINE, repeat=repeat))
 
 
 def one(server: PrefectServer, deployment: str) -> float:

@@ -25,7 +25,6 @@ MEANS_SOMETHING_ELSE = {"docker", "local", "test"}
 # A project that is called like one of its dependencies depends on itself, which Poetry refuses.
 DEPENDENCIES = {
     "dumb-init",
-    "fastapi",
     "httpx",
     "mypy",
     "nox",
@@ -38,8 +37,6 @@ DEPENDENCIES = {
     "prefect-redis",
     "pytest",
     "ruff",
-    "sqlalchemy",
-    "tomli",
 }
 WORK_POOL_TYPES = ("docker", "kubernetes")
 # cruft renders the answers again with every update.

@@ -1,11 +1,11 @@
 # /// script
-# requires-python = ">=3.10"
+# requires-python = ">=3.11"
 # dependencies = ["nox>=2025.10.14"]
 # ///
 """Every step of this project's life as one command: `uvx nox -s SESSION -- OPTIONS`.
 
 All sessions share the environment `.nox/project`, which holds the very versions of poetry.lock.
-Nothing but git, uv and a Python from 3.10 on has to be there.
+Nothing but git, uv and Python 3.11 or newer has to be there.
 """
 
 import os

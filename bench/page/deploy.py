@@ -1,6 +1,7 @@
 """What the catalog of a new project declares, deployed with `flow.deploy()` alone."""
 
 import os
+from typing import Any
 
 from flows.advanced_flow import advanced_flow
 from flows.basic_flow import basic_data_flow
@@ -8,7 +9,7 @@ from prefect.docker import DockerImage
 from prefect.schedules import Cron, Interval
 
 # No registry has the stand-in of the base image, so none can be asked whether it has a newer one.
-WHERE = {
+WHERE: dict[str, Any] = {
     "work_pool_name": "docker-pool",
     "image": DockerImage(os.environ["IMAGE"], pull=False),
 }

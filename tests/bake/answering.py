@@ -1,6 +1,6 @@
 """Give answers to the template, and read them back from the project it makes."""
 
-import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,6 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from tests.baking import Project
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 DEFAULTS = {
     "project_name": "My Prefect Flows",

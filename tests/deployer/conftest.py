@@ -39,7 +39,8 @@ class DeployerProject:
     def read_pool(self) -> str:
         """Return the first work pool of environments.toml."""
         text = (self.path / "deployments/environments.toml").read_text(encoding="utf-8")
-        return re.findall(r'work_pool = "([^"]+)"', text)[0]
+        first, *_ = re.findall(r'work_pool = "([^"]+)"', text)
+        return str(first)
 
     def deployer(
         self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 120

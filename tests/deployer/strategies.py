@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deployer.catalog import Deployment
@@ -19,7 +19,7 @@ TAGS = st.lists(
     st.text("abc 标🚀", min_size=1, max_size=4).filter(str.strip), max_size=3, unique=True
 )
 ZONES = st.sampled_from([None, "UTC", "Europe/Berlin", "America/New_York", "Asia/Shanghai"])
-ANCHORS = st.sampled_from([None, datetime(2024, 2, 29, 12, tzinfo=timezone.utc)])
+ANCHORS = st.sampled_from([None, datetime(2024, 2, 29, 12, tzinfo=UTC)])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | TEXT,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text("ab"), inner, max_size=2),
@@ -39,7 +39,8 @@ def schedules(draw: st.DrawFn) -> Schedule:
     if kind == "rrule":
         text = draw(st.sampled_from(["FREQ=DAILY", "FREQ=WEEKLY;BYDAY=MO,FR"]))
         return RRule(text, timezone=zone, active=active, slug=slug)
-    every = draw(st.sampled_from([60, 3600.5, timedelta(days=1)]))
+    each: list[float | timedelta] = [60, 3600.5, timedelta(days=1)]
+    every = draw(st.sampled_from(each))
     return Interval(every, timezone=zone, active=active, slug=slug, anchor_date=draw(ANCHORS))
 
 

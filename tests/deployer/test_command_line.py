@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -14,9 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from deployer.cli.arguments import parser as _parser
+from cyclopts import App
+from deployer.cli.commands import app
 
 from tests.baking import Project, bake_into
 from tests.support.server import without_prefect
@@ -25,9 +26,6 @@ COMMANDS = [
     *("check", "environments", "setup", "plan", "deploy", "verify"),
     *("releases", "rollback", "destroy", "doctor", "export", "serve"),
 ]
-NEEDS_311 = pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="Python reads TOML by itself from 3.11 on"
-)
 
 
 @pytest.fixture(scope="module")
@@ -91,16 +89,10 @@ def answers(shared: Project) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def helps(answers: dict[str, object]) -> dict[str, str]:
+def helps(answers: dict[str, Any]) -> dict[str, str]:
     """The help text of each command; "" is the whole."""
-    found: dict[str, str] = answers["helps"]  # type: ignore[assignment]
+    found: dict[str, str] = answers["helps"]
     return found
-
-
-def commands() -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of each command."""
-    (action,) = (each for each in _parser()._actions if each.choices)
-    return dict(action.choices or {})
 
 
 def test_help_does_not_import_prefect(answers: dict[str, object]) -> None:
@@ -112,8 +104,8 @@ def test_the_help_of_the_whole_names_every_command_and_where_to_start(
 ) -> None:
     whole = helps[""]
 
-    assert list(commands()) == COMMANDS
-    assert all(f"\n    {name}" in whole for name in COMMANDS)
+    listed = [line.split()[1] for line in whole.splitlines() if line.startswith("│ ")]
+    assert [name for name in listed if not name.startswith("-")] == COMMANDS
     for word in ("Start with: check, setup ENV", "PREFECT_API_URL", "environments.toml", "130"):
         assert word in whole
 
@@ -124,26 +116,56 @@ def test_the_help_of_a_command_explains_its_options_and_shows_an_example(
 ) -> None:
     text = helps[command]
 
-    parser = commands()[command]
-    assert [each.dest for each in parser._actions if not each.help] == []
-    example = text.splitlines()[-1].removeprefix("example: python -m deployer ")
-    name, *words = shlex.split(example.split(" > ")[0])
+    options = options_of(app[command])
+    assert [name for name, explained in options.items() if not explained] == []
+    assert [name for name in options if name not in text] == []
+    (example,) = (line for line in text.splitlines() if line.startswith("Example: "))
+    name, *words = shlex.split(example.removeprefix("Example: python -m deployer ").split(" > ")[0])
     assert name == command
-    parser.parse_args(words)  # an example that is wrong would end this
+    app.parse_args([name, *words])  # an example that is wrong would end this
+
+
+def options_of(command: App) -> dict[str, str | None]:
+    """Return the help of each option that a command shows."""
+    found = command.assemble_argument_collection()
+    return {each.name: each.parameter.help for each in found if each.show}
+
+
+def test_what_a_command_takes_is_named_with_its_default(helps: dict[str, str]) -> None:
+    for name, default in [
+        ("--timeout", "[default: 600]"),
+        ("--lock-timeout", "[default: 600]"),
+        ("--prune-limit", "[default: 50]"),
+        ("--verify --no-verify", "[default: True]"),
+        ("--format", "[choices: text, markdown] [default: text]"),
+    ]:
+        (line,) = (each for each in helps["deploy"].splitlines() if f" {name} " in each)
+        assert default in line
+    assert "--only" not in helps["rollback"]
+    assert "--who" not in helps["deploy"]
 
 
 @pytest.mark.parametrize(
     ("words", "fragment"),
     [
-        ((), "the following arguments are required: COMMAND"),
-        (("plna",), "invalid choice: 'plna'"),
-        (("plan",), "the following arguments are required: ENV"),
-        (("plan", "local", "--imgae", "x"), "unrecognized arguments: --imgae x"),
-        (("plan", "local", "--format", "xml"), "invalid choice: 'xml'"),
-        (("deploy", "local", "--timeout", "soon"), "invalid float value: 'soon'"),
-        (("rollback", "local", "--to", "yesterday"), "--to: 'yesterday' is no number from 1"),
-        (("rollback", "local", "--to", "0"), "--to: '0' is no number from 1"),
-        (("releases", "local", "--limit", "-1"), "--limit: '-1' is no number from 1"),
+        ((), "No command is given."),
+        (("plna",), 'Unknown command "plna". Did you mean "plan"?'),
+        (("--format", "json"), 'Unknown command "--format".'),
+        (("plan",), "No value for ENVIRONMENT."),
+        (("plan", "--label", "pr-7"), "No value for ENVIRONMENT."),
+        (("plan", "local", "pr-7"), "Unexpected argument 'pr-7'."),
+        (("plan", "local", "--imgae", "x"), "Unknown option: --imgae. Did you mean --image?"),
+        (("deploy", "local", "--who", "me"), "Unknown option: --who."),
+        (("doctor", "local", "--environ", "x"), "Unknown option: --environ."),
+        (("plan", "local", "--format", "xml"), 'Invalid value "xml" for --format. Choose from: '),
+        (("deploy", "local", "--timeout", "soon"), "--timeout: 'soon' is not a number."),
+        (("deploy", "local", "--timeout", "-1"), "for --timeout. Must be >= 0."),
+        (("deploy", "local", "--order", "1.5"), "--order: '1.5' is not a whole number."),
+        (("deploy", "local", "--image"), "No value for --image."),
+        (("rollback", "local", "--to"), "No value for --to."),
+        (("rollback", "local", "--to", "yesterday"), "--to: 'yesterday' is not a whole number."),
+        (("rollback", "local", "--to", "0"), 'Invalid value "0" for --to. Must be >= 1.'),
+        (("releases", "local", "--limit", "-1"), '"-1" for --limit. Must be >= 1.'),
     ],
 )
 def test_a_usage_error_is_a_sentence_and_never_reads_as_changes(
@@ -174,33 +196,11 @@ def test_a_fine_catalog_is_checked_without_sqlalchemy(deployer: Deployer) -> Non
     assert "sqlalchemy" not in imported
 
 
-@NEEDS_311
-def test_the_environments_are_listed_by_a_python_without_packages(deployer: Deployer) -> None:
-    bare = (sys.executable, "-S", "-E", "-s")
+def test_the_environments_are_listed_in_their_order(deployer: Deployer) -> None:
+    names = ["local", "preview", "staging", "production"]
 
-    done = deployer("environments", "--json", python=bare)
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == ["local", "preview", "staging", "production"]
-
-
-@NEEDS_311
-def test_an_isolated_python_lists_them_from_anywhere(shared: Project, tmp_path: Path) -> None:
-    code = (
-        f"import sys; sys.path.insert(0, {str(shared.path)!r}); from deployer.cli import main; "
-        "sys.exit(main(['environments']))"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code],
-        cwd=tmp_path,
-        env={},
-        capture_output=True,
-        text=True,
-    )
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["local", "preview", "staging", "production"]
+    assert deployer("environments").stdout.splitlines() == names
+    assert json.loads(deployer("environments", "--json").stdout) == names
 
 
 def test_empty_variables_are_as_if_they_were_not_set(deployer: Deployer) -> None:
@@ -261,6 +261,77 @@ def test_a_signal_ends_a_waiting_command_with_130(
 
     assert (waiting.returncode, out) == (130, "")
     assert err == "error: Interrupted.\n"
+
+
+def on_a_terminal(
+    shared: Project, words: tuple[str, ...], env: dict[str, str], until: Callable[[str], bool]
+) -> str:
+    """Run a command on a terminal of its own, interrupt it, and return all that it wrote there."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "deployer", *words],
+        cwd=shared.path,
+        env={**env, "COLUMNS": "80"},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        try:
+            while not until(seen.decode(errors="ignore")):
+                seen += os.read(ours, 4096)
+            process.send_signal(signal.SIGINT)
+            while piece := os.read(ours, 4096):
+                seen += piece
+        except OSError:  # the other end is closed
+            pass
+        finally:
+            process.kill()
+            os.close(ours)
+    return seen.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
+def test_a_command_that_takes_long_shows_on_a_terminal_that_it_works(
+    shared: Project, tmp_path: Path, silent: tuple[str, threading.Event]
+) -> None:
+    env = {**environment(tmp_path), "PREFECT_API_URL": silent[0], "TERM": "xterm-256color"}
+    env.pop("NO_COLOR", None)
+
+    seen = on_a_terminal(shared, ("releases", "local"), env, lambda seen: "0:00:03" in seen)
+
+    assert "0:00:03" in seen
+    assert "0:00:01" not in seen  # what is done at once shows none
+    last = seen.replace("\r", "").rpartition("\n")[0].rpartition("\n")[2]
+    assert "error:" in last
+    assert "Interrupted." in last
+    assert "\x1b[?25h" in seen  # the cursor is there again
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
+@pytest.mark.parametrize("plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_terminal_that_takes_no_escape_codes_gets_none(
+    shared: Project, tmp_path: Path, silent: tuple[str, threading.Event], plain: dict[str, str]
+) -> None:
+    url, came = silent
+    env = {**environment(tmp_path), "PREFECT_API_URL": url, "TERM": "xterm-256color"}
+    env.pop("NO_COLOR", None)
+
+    help = on_a_terminal(shared, ("--help",), {**env, **plain}, lambda seen: False)
+    assert "Start with" in help
+    assert "\x1b" not in help
+    assert "\x1b" in on_a_terminal(shared, ("--help",), env, lambda seen: False)
+
+    def a_spinner_would_show(_: str) -> bool:
+        assert came.wait(60)
+        time.sleep(4)
+        return True
+
+    waiting = on_a_terminal(shared, ("releases", "local"), {**env, **plain}, a_spinner_would_show)
+    assert waiting.replace("^C", "") == "error: Interrupted.\r\n"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ def ok(project: DeployerProject, *args: str) -> str:
     return done.stdout
 
 
-def states(project: DeployerProject) -> list[dict[str, object]]:
+def states(project: DeployerProject) -> list[dict[str, Any]]:
     """Return what is deployed, as the server says it, without what moves by itself."""
     slug = project.project.answers["project_slug"]
     where = {"deployments": {"tags": {"all_": [f"project:{slug}"]}}, "sort": "NAME_ASC"}
@@ -194,8 +195,8 @@ def test_a_preview_has_schedules_off_and_goes_without_a_trace(project: DeployerP
     ok(project, "setup", "pr", "--label", "pr-7")
     ok(project, "deploy", "pr", "--label", "pr-7", "--no-verify")
     rows = states(project)
-    assert all(row["name"].endswith("-pr-7") for row in rows)  # type: ignore[attr-defined]
-    assert [s["active"] for row in rows for s in row["schedules"]] == [False]  # type: ignore[attr-defined]
+    assert all(row["name"].endswith("-pr-7") for row in rows)
+    assert [s["active"] for row in rows for s in row["schedules"]] == [False]
     assert {row["work_queue_name"] for row in rows} == {"pr-7"}
 
     assert "deleted the work queue pr-7" in ok(project, "destroy", "pr", "--label", "pr-7")
@@ -214,7 +215,7 @@ def test_foreign_deployments_are_refused_unless_adopted(project: DeployerProject
     assert refused.stderr.count("exists already and is not ours") == 2
 
     ok(project, "deploy", "local", "--no-verify", "--adopt")
-    tags = [tag for row in states(project) for tag in row["tags"]]  # type: ignore[attr-defined]
+    tags = [tag for row in states(project) for tag in row["tags"]]
     assert tags == []  # by now they carry the other project's tag alone
 
 
@@ -275,7 +276,7 @@ def test_serve_leaves_the_same_deployments_but_for_pool_queue_and_job_variables(
     pools = ("work_pool_name", "work_queue_name", "work_queue_id", "job_variables", "pull_steps")
     ids = ("id", "created", "path", "labels")
 
-    def bare(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    def bare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [
             {key: schedules(value) for key, value in row.items() if key not in pools + ids}
             for row in rows

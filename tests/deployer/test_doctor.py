@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from prefect.settings import (
     PREFECT_CLOUD_API_URL,
     temporary_settings,
 )
+from pydantic import SecretStr
 
 from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.deployer.conftest import DeployerProject
@@ -56,7 +57,7 @@ def examine(
     settings: Mapping[Any, Any] | None = None,
 ) -> list[Finding]:
     """Run the doctor in this process, against this address and with no other settings."""
-    chosen = environment or Environment("project", "production", "a pool of nobody")
+    chosen = environment or Environment("project", "production", work_pool="a pool of nobody")
     with temporary_settings(
         {PREFECT_API_URL: url, **(settings or {})},
         restore_defaults={*CREDENTIALS.values(), PREFECT_CLOUD_API_URL, PREFECT_API_SSL_CERT_FILE},
@@ -278,7 +279,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test")])
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     made = (
         x509.CertificateBuilder()
@@ -480,8 +481,8 @@ def test_a_clock_that_is_wrong_is_a_finding(
 
 
 def test_a_missing_pool_is_set_up_with_the_command_that_is_named(server: PrefectServer) -> None:
-    environment = Environment("project", "production", "no pool")
-    preview = Environment("project", "preview-pr-7", "no pool", label="pr-7")
+    environment = Environment("project", "production", work_pool="no pool")
+    preview = Environment("project", "preview-pr-7", work_pool="no pool", label="pr-7")
 
     found = only(examine(server.api_url, environment), fatal=True)
 
@@ -571,7 +572,7 @@ def test_a_declared_secret_that_is_not_on_the_server_is_a_finding(
 ) -> None:
     name = f"there-{next(NUMBERS)}"
     with temporary_settings({PREFECT_API_URL: server.api_url}):
-        Secret(value="canary").save(name)
+        Secret(value=SecretStr("canary")).save(name)
     environment = pool.environment(secrets={name: "THERE", "not-there": "API_TOKEN"})
 
     found = only(examine(server.api_url, environment), fatal=True)
@@ -607,7 +608,7 @@ def test_containers_with_a_loopback_address_and_without_an_image_are_findings(
 def test_the_image_is_looked_at_though_the_server_is_away(
     no_docker: None,
 ) -> None:
-    environment = Environment("project", "production", "p", work_pool_type="docker")
+    environment = Environment("project", "production", work_pool="p", work_pool_type="docker")
 
     server, image = examine(f"http://127.0.0.1:{free_port()}/api", environment, "flows:1.0")
 
@@ -623,7 +624,7 @@ def no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def look(image: str, policy: str | None = None) -> list[Finding]:
     """Look at an image for a pool whose pull policy this is."""
-    environment = Environment("project", "production", "pool")
+    environment = Environment("project", "production", work_pool="pool")
     return [*doctor_image.examine(image, environment, policy)]
 
 
@@ -668,7 +669,7 @@ def test_a_pull_policy_that_suits_the_tag_is_fine(image: str, policy: str | None
 
 @pytest.mark.usefixtures("no_docker")
 def test_a_tag_is_mended_with_the_digest_in_its_place() -> None:
-    preview = Environment("project", "preview-pr-7", "pool", label="pr-7")
+    preview = Environment("project", "preview-pr-7", work_pool="pool", label="pr-7")
 
     _, found = doctor_image.examine("host:5000/flows:main", preview, None)
 

@@ -95,7 +95,7 @@ CATALOG = [
                 match={"prefect.resource.id": "file.*"},
                 threshold=2,
                 within=timedelta(minutes=1),
-                parameters={"rows": 3, "label": "{{ event.id }} came", "words": None},
+                parameters={"rows": 3, "label": "{{ event.id }} came", "words": ["{{ event.id }}"]},
                 job_variables={"env": {"NAME": "{{ flow }}"}},
                 schedule_after=timedelta(seconds=5),
             ),
@@ -207,16 +207,21 @@ def deploy_both_ways(
     assert rows(project.server) == []
 
     export(project, environment, image)
+    prefect_deploy(project, **COMMIT)
+    return deployed, rows(project.server)
+
+
+def prefect_deploy(project: DeployerProject, **environment: str) -> None:
+    """Run `prefect deploy --all` in the project."""
     done = subprocess.run(
         [Path(sys.executable).parent / "prefect", "deploy", "--all"],
         cwd=project.path,
-        env={**project.server.env, **COMMIT},
+        env={**project.server.env, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return deployed, rows(project.server)
 
 
 def test_prefect_deploy_of_the_export_leaves_the_same_rows_as_the_deployer(
@@ -288,6 +293,25 @@ def test_a_catalog_without_placeholders_needs_no_step(many: DeployerProject) -> 
     assert list(yaml.safe_load(export(many))) == ["pull", "deployments"]
 
 
+@pytest.mark.parametrize(("clear", "left"), [("false", 1), ("true", 0)])
+def test_prefect_deploy_of_the_export_removes_the_last_schedule_only_if_prefect_is_told_to(
+    many: DeployerProject, clear: str, left: int
+) -> None:
+    entry = (
+        "from deployer.catalog import Deployment\nfrom flows.many import plain\n"
+        "CATALOG = [Deployment(plain, name='a'{})]\n"
+    )
+    assert many.deployer("setup", "local").returncode == 0
+    for options in (", cron='0 6 * * *'", ""):
+        many.write("deployments/catalog.py", entry.format(options))
+        text = export(many)
+        prefect_deploy(many, PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY=clear)
+
+    (row,) = rows(many.server)
+    assert len(row["schedules"]) == left
+    assert "PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY=true" in text
+
+
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
@@ -302,11 +326,6 @@ def test_a_catalog_without_placeholders_needs_no_step(many: DeployerProject) -> 
         (
             "Deployment(plain, name='a', triggers=[DeploymentEventTrigger(name='t', "
             "parameters={'x': '{{ prefect.blocks.secret.token }}'})])",
-            "plain/a cannot be exported: Prefect would fill in the placeholders",
-        ),
-        (
-            "Deployment(plain, name='a', triggers=[DeploymentEventTrigger(name='t', "
-            "parameters={'x': ['{{ event.id }}']})])",
             "plain/a cannot be exported: Prefect would fill in the placeholders",
         ),
     ],

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import prefect_kubernetes
 import pytest
 import yaml
 
@@ -26,10 +26,6 @@ from tests.support.docker import unavailable
 from tests.support.kubernetes import Job, KubernetesApi, KubernetesWorker
 from tests.support.server import PrefectServer
 from tests.support.waiting import eventually
-
-if sys.version_info < (3, 11):
-    pytest.skip("prefect-kubernetes needs Python 3.11", allow_module_level=True)
-import prefect_kubernetes
 
 KUBERNETES = "1.37"
 POOL = "cluster"

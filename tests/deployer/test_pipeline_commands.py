@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deployer.errors import DeployerError
 
 from tests.deployer.conftest import DeployerProject
 from tests.support.server import PrefectServer
@@ -179,7 +180,7 @@ def test_only_images_of_closed_pull_requests_are_deleted(
     assert deleted("pr-1", versions) == [f"{path}/versions/0"]
     assert deleted(None, versions) == [f"{path}/versions/{number}" for number in (2, 3, 4)]
     assert deleted(None, versions[2:3]) == [path]
-    missing = github.DeployerError("`gh api` failed: Not Found (HTTP 404)")
+    missing = DeployerError("`gh api` failed: Not Found (HTTP 404)")
     assert deleted(None, missing) == []
 
 

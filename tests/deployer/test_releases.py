@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import httpx
@@ -29,11 +29,11 @@ from tests.support.server import PrefectServer
 def test_the_time_is_the_server_s(dates: list[str], hour: int) -> None:
     found = server_time(httpx.Response(200, headers=[("Date", each) for each in dates]))
 
-    assert found == datetime(2026, 11, 23, hour, tzinfo=timezone.utc)
+    assert found == datetime(2026, 11, 23, hour, tzinfo=UTC)
 
 
 def test_a_server_that_does_not_tell_the_time_has_this_machine_s() -> None:
-    assert abs(server_time(httpx.Response(200)) - datetime.now(timezone.utc)) < timedelta(minutes=1)
+    assert abs(server_time(httpx.Response(200)) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def rows(number: int) -> list[Deployment]:

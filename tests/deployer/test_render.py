@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
 from deployer import plan
-from deployer.cli import mask, render
+from deployer.cli import mask, render, terminal
+from deployer.release import Release
+from deployer.result import Result
+from deployer.verify import SmokeRun
+from rich.cells import cell_len
+from rich.console import Console
 
 
 def a_state(name: str, **fields: Any) -> dict[str, Any]:
@@ -27,7 +33,7 @@ def a_plan(count: int, old: dict[str, Any], new: dict[str, Any]) -> plan.Plan:
 def test_a_digest_that_all_share_is_one_line() -> None:
     old, new = {"image": "r/f@sha256:1"}, {"image": "r/f@sha256:2"}
 
-    shown = render.text(a_plan(3, {"job_variables": old}, {"job_variables": new}))
+    shown = str(render.text(a_plan(3, {"job_variables": old}, {"job_variables": new})))
 
     assert shown.count("sha256:2") == 1
     assert shown.startswith('~ all\n    job_variables.image: "r/f@sha256:1" → "r/f@sha256:2"\n')
@@ -55,7 +61,7 @@ def test_credentials_in_job_variables_are_masked_in_every_format() -> None:
     new = {"env": {"DB_PASSWORD": "canary-new", "REGION": "us"}}
     made = a_plan(1, {"job_variables": old}, {"job_variables": new})
 
-    for shown in (render.text(made), render.markdown(made, "Plan"), render.as_json(made)):
+    for shown in (str(render.text(made)), render.markdown(made, "Plan"), render.as_json(made)):
         assert "canary" not in shown
         assert "us" in shown
     assert "DB\\_PASSWORD" in render.markdown(made, "Plan")
@@ -65,7 +71,7 @@ def test_a_reference_to_a_secret_block_is_shown() -> None:
     block = "{{ prefect.blocks.secret.db }}"
     made = a_plan(1, {}, {"job_variables": {"env": {"DB_PASSWORD": block}}})
 
-    assert block in render.text(made)
+    assert block in str(render.text(made))
 
 
 def test_json_is_what_its_description_says() -> None:
@@ -91,11 +97,112 @@ def test_markup_in_values_cannot_break_the_table() -> None:
     assert "<script>" not in row
 
 
-def test_colours_are_for_terminals_only() -> None:
-    made = a_plan(1, {"version": "1"}, {"version": "2"})
+def printed(report: object, monkeypatch: pytest.MonkeyPatch, **how: Any) -> str:
+    """Return what comes out where a report is printed, by default into a pipe."""
+    out = io.StringIO()
+    monkeypatch.setattr(terminal, "console", lambda stderr=False: Console(file=out, **how))
+    terminal.show(report)  # type: ignore[arg-type]
+    return out.getvalue()
 
-    assert "\033[" in render.text(made, colour=True)
-    assert "\033[" not in render.text(made)
+
+def test_colours_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = render.text(a_plan(1, {"version": "1"}, {"version": "2"}))
+
+    assert "\033[" in printed(shown, monkeypatch, force_terminal=True, color_system="standard")
+    assert "\033[" not in printed(shown, monkeypatch)
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_lines_are_whole_however_narrow_it_is(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    old, new = {"description": "a " * 50}, {"description": "b " * 50}
+    shown = render.text(a_plan(1, old, new))
+
+    for terminal_or_not in (True, False):
+        lines = printed(
+            shown, monkeypatch, width=width, force_terminal=terminal_or_not, color_system=None
+        ).splitlines()
+        assert lines == str(shown).splitlines()
+    assert max(map(len, lines)) > 200
+
+
+def cells_before(line: str, word: str) -> int:
+    """Return how many cells of a terminal stand before a word."""
+    return cell_len(line[: line.index(word)])
+
+
+NAMES = ["f/每小时", "f/hourly", "f/日", "f/a name that is long", "f/[red]x", "f/:smile:"]
+
+
+def test_columns_of_smoke_runs_are_aligned_by_the_cells_of_a_terminal() -> None:
+    runs = [SmokeRun(name, "r", "Completed", 9.5, "http://ui") for name in NAMES]
+
+    lines = str(render.runs(runs)).splitlines()
+
+    assert len(lines) == len(NAMES)
+    assert {cells_before(line, "Completed") for line in lines} == {len("f/a name that is long") + 2}
+    assert len({cells_before(line, "http://ui") for line in lines}) == 1
+
+
+def a_release(number: int, who: str, verified: bool) -> Release:
+    """Return a release that changed nothing."""
+    return Release(
+        number=number,
+        at="2026-11-24T10:00:00.123+00:00",
+        who=who,
+        commit=None,
+        image=None,
+        order=None,
+        run_url=None,
+        verified=verified,
+        summary="1 added",
+        specs={},
+        smoke={},
+    )
+
+
+def test_columns_of_releases_are_aligned_by_the_cells_of_a_terminal() -> None:
+    found = [a_release(12, "张伟", True), a_release(9, "somebody", False), a_release(8, "é", True)]
+
+    lines = str(render.releases(found, "text")).splitlines()
+
+    assert [line.split()[0] for line in lines] == ["12", "9", "8"]
+    assert len({cells_before(line, "verified") for line in lines if "not" not in line}) == 1
+    assert len({cells_before(line, "1 added") for line in lines}) == 1
+
+
+def test_markup_in_names_is_text_everywhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "f/[red]x[/red] :smile: [link=http://a]b"
+    made = plan.make({name: a_state(name, version="[bold]2")}, {name: a_state(name, version="1")})
+    runs = [SmokeRun(name, "r", "Completed", 1, "http://ui/[dim]1")]
+    done = Result(made, a_release(1, name, True), runs)
+
+    reports = [
+        render.text(made),
+        render.result(done, "text", "[red]production"),
+        render.runs(runs),
+        render.releases([a_release(1, name, True)], "text"),
+    ]
+
+    for report in reports:
+        assert name in printed(report, monkeypatch)
+    whole = printed(reports[1], monkeypatch)
+    assert whole == f"{reports[1]}\n"
+    assert "[bold]2" in whole
+    assert "http://ui/[dim]1" in whole
+    assert "[red]production is at release 1." in whole
+    monkeypatch.undo()
+    terminal.console.cache_clear()
+    terminal.say(name)
+    terminal.fail(name)
+    assert capsys.readouterr().err == f"{name}\nerror: {name}\n"
+
+
+def test_markdown_and_json_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    for report in ("| [red]x | :smile: | \t" + "long " * 50 + "|", '{"a": "[/]"}'):
+        terminal.show(report)
+        assert capsys.readouterr().out == f"{report}\n"
 
 
 @pytest.mark.parametrize("field", ["parameters", "job_variables", "description"])
@@ -104,6 +211,6 @@ def test_the_value_of_a_secret_variable_is_shown_nowhere(field: str) -> None:
     found["job_variables"] = {"env": {"PLAIN": "canary"}}
     made = mask.hide(a_plan(1, {}, {field: found[field]}), ["canary", "s", ""])
 
-    for shown in (render.text(made), render.markdown(made, "Plan"), render.as_json(made)):
+    for shown in (str(render.text(made)), render.markdown(made, "Plan"), render.as_json(made)):
         assert "canary" not in shown
         assert field in shown.replace("\\", "")  # which no short value may cut to pieces

@@ -41,7 +41,7 @@ def test_a_queue_that_previews_share_stays(server: PrefectServer) -> None:
     for each in (shared, own):
         world.environment = each
         world.deploy([Deployment(plain, f"main {world.number}")])
-        done = world.run(lambda to, each=each: destroy(to, each, "a test", 60, quiet))
+        done = world.run(lambda to: destroy(to, world.environment, "a test", 60, quiet))
         assert (f"deleted the work queue {each.work_queue}" in done) is (each is own)
 
     world.call("GET", f"/work_pools/{quote(POOL)}/queues/previews")

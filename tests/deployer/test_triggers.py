@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from deployer import spec as specs
-from deployer.apply import switched_off
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
+from deployer.transaction import switched_off
 from prefect.events import DeploymentEventTrigger
 
 from tests.deployer.sample_flows import anything, plain

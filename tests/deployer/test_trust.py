@@ -5,12 +5,24 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tools import gh, install, pipeline, preflight, records, renew, run, trust, vulnerabilities
+from deployer.errors import DeployerError
+from tools import (
+    gh,
+    github,
+    install,
+    pipeline,
+    preflight,
+    records,
+    renew,
+    run,
+    trust,
+    vulnerabilities,
+)
 from tools.settings import Settings, log_in_apart, read, ui
 
 DIGEST = "sha256:" + "a" * 64
@@ -104,7 +116,7 @@ def test_attestations_are_where_github_keeps_them(
     ],
 )
 def test_only_an_image_of_the_release_package_by_its_digest_is_a_release(image: str) -> None:
-    with pytest.raises(trust.DeployerError, match="is refused"):
+    with pytest.raises(DeployerError, match="is refused"):
         trust.digest_in(image, RELEASE)
 
 
@@ -119,7 +131,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
     def refuse(*arguments: str) -> str:
         calls.append(arguments)
-        raise trust.DeployerError("`gh attestation verify` failed: no attestations found")
+        raise DeployerError("`gh attestation verify` failed: no attestations found")
 
     monkeypatch.setattr(trust, "gh", refuse)
     return calls
@@ -131,7 +143,7 @@ def test_an_attestation_of_main_is_the_proof_where_there_can_be_one(
     image = f"{RELEASE}@{DIGEST}"
     # Neither of these counts there: not what this run says, nor what a server says.
     monkeypatch.setattr(records, "everywhere", lambda environ: iter([Recorded(image)]))
-    with pytest.raises(trust.DeployerError, match=r"nothing proves that .+ built it on main"):
+    with pytest.raises(DeployerError, match=r"nothing proves that .+ built it on main"):
         trust.proof(image, settings(), built=DIGEST)
     (call,) = asked
     options = dict(zip(call[3::2], call[4::2], strict=True))
@@ -156,10 +168,10 @@ def test_without_attestations_it_is_this_run_or_a_recorded_release(
     monkeypatch.setattr(records, "everywhere", lambda environ: iter(found))
     image = f"{RELEASE}@{DIGEST}"
     assert trust.proof(image, settings(PRIVATE), built=DIGEST) == "built by this run"
-    with pytest.raises(trust.DeployerError, match="this run did not build it"):
+    with pytest.raises(DeployerError, match="this run did not build it"):
         trust.proof(image, settings(PRIVATE), built=OTHER)
     assert trust.proof(f"{RELEASE}@{OTHER}", settings(PRIVATE)) == "release 3 of production"
-    with pytest.raises(trust.DeployerError, match="only images of"):
+    with pytest.raises(DeployerError, match="only images of"):
         trust.proof(f"{RELEASE}/preview@{OTHER}", settings(PRIVATE), built=OTHER)
     assert asked == []
 
@@ -297,7 +309,7 @@ def test_the_digest_of_a_push_is_what_its_tag_means_in_both_image_stores(text: s
 
 @pytest.mark.parametrize("text", ["", "denied", CLASSIC + CLASSIC.replace(DIGEST, OTHER)])
 def test_a_push_that_says_no_digest_or_two_is_an_error(text: str) -> None:
-    with pytest.raises(pipeline.DeployerError, match="did not say one digest"):
+    with pytest.raises(DeployerError, match="did not say one digest"):
         pipeline.pushed(text, "src-1")
 
 
@@ -344,7 +356,7 @@ def test_nothing_is_run_that_is_not_trusted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     executed: list[Any] = []
-    monkeypatch.setattr(run.os, "execvp", lambda *program: executed.append(program))
+    monkeypatch.setattr("os.execvp", lambda *program: executed.append(program))
     monkeypatch.setenv("GITHUB_REPOSITORY", "Acme/Flows")
     monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
     monkeypatch.setattr(records, "recorded", lambda *given: iter([]))
@@ -414,7 +426,7 @@ def test_the_settings_are_what_github_says(tmp_path: Path) -> None:
         }
     )
     assert (made.public, made.on_main, made.release) == (False, True, "r.example.com/acme/flows")
-    with pytest.raises(trust.DeployerError, match="GITHUB_REPOSITORY is not set"):
+    with pytest.raises(DeployerError, match="GITHUB_REPOSITORY is not set"):
         read({})
 
 
@@ -453,7 +465,7 @@ def test_vulnerabilities_are_listed_and_stop_from_a_threshold_on(
     assert "is no report of Grype" in said
 
 
-NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
 
 def version(number: int, days: int) -> dict[str, Any]:
@@ -465,11 +477,9 @@ def test_only_old_images_that_no_release_names_are_deleted(monkeypatch: pytest.M
     young = [version(100 + number, number) for number in range(renew.KEPT)]
     old = [version(1, 300), version(2, 200), version(3, 100)]
     deleted: list[str] = []
-    monkeypatch.setattr(renew.github, "package", lambda name: f"packages/{name}")
-    monkeypatch.setattr(renew.github, "versions", lambda path: [*young, *old])
-    monkeypatch.setattr(
-        renew.github, "api", lambda method, path: deleted.append(f"{method} {path}")
-    )
+    monkeypatch.setattr(github, "package", lambda name: f"packages/{name}")
+    monkeypatch.setattr(github, "versions", lambda path: [*young, *old])
+    monkeypatch.setattr(github, "api", lambda method, path: deleted.append(f"{method} {path}"))
     monkeypatch.setenv("GITHUB_REPOSITORY", "Acme/Flows")
     named = [Recorded(f"{RELEASE}@sha256:2")]
     monkeypatch.setattr(records, "everywhere", lambda *given: iter(named))
@@ -477,15 +487,15 @@ def test_only_old_images_that_no_release_names_are_deleted(monkeypatch: pytest.M
     assert deleted == ["DELETE packages/flows/versions/1"]
     # The newest ones stay, whatever their age.
     deleted.clear()
-    monkeypatch.setattr(renew.github, "versions", lambda path: old)
+    monkeypatch.setattr(github, "versions", lambda path: old)
     assert renew.retain(settings(), 1, NOW) == []
 
     def refuse(*given: object) -> Any:
-        raise trust.DeployerError("The Prefect server does not say what was released")
+        raise DeployerError("The Prefect server does not say what was released")
 
     monkeypatch.setattr(records, "everywhere", refuse)
-    monkeypatch.setattr(renew.github, "versions", lambda path: [*young, *old])
-    with pytest.raises(trust.DeployerError, match="does not say"):
+    monkeypatch.setattr(github, "versions", lambda path: [*young, *old])
+    with pytest.raises(DeployerError, match="does not say"):
         renew.retain(settings(), 1, NOW)
     assert deleted == []
 
@@ -495,13 +505,10 @@ def test_one_issue_for_each_workflow_that_fails_on_main(
     monkeypatch: pytest.MonkeyPatch, workflow: str
 ) -> None:
     said: list[Any] = []
-    monkeypatch.setattr(renew.github, "issue", lambda *given: said.append(given) or "")
+    monkeypatch.setattr(github, "issue", lambda *given: str(said.append(given)))
     for conclusion in ("failure", "timed_out", "success"):
-        renew.github.failed(workflow, conclusion, "URL")
-    assert (
-        renew.github.failed(workflow, "cancelled", "URL")
-        == f"cancelled says nothing about {workflow}"
-    )
+        github.failed(workflow, conclusion, "URL")
+    assert github.failed(workflow, "cancelled", "URL") == f"cancelled says nothing about {workflow}"
     assert [(each[2], each[3]) for each in said] == [
         (False, f"failed {workflow}"),
         (False, f"failed {workflow}"),
@@ -510,5 +517,5 @@ def test_one_issue_for_each_workflow_that_fails_on_main(
 
 
 def test_a_comment_calls_nobody_and_shows_short_digests() -> None:
-    text = renew.github.quiet(f"by @ada, {RELEASE}@{DIGEST}, jo@example.com")
+    text = github.quiet(f"by @ada, {RELEASE}@{DIGEST}, jo@example.com")
     assert text == f"by @\u200bada, {RELEASE}@sha256:aaaaaaaaaaaa…, jo@example.com"

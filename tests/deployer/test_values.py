@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -42,7 +42,7 @@ def test_a_parameter_that_only_looks_the_same_is_deployed(
     ("given", "text"),
     [
         (datetime(2024, 2, 29, 12), "2024-02-29T12:00:00+00:00"),
-        (datetime(2124, 2, 29, tzinfo=timezone.utc), "2124-02-29T00:00:00+00:00"),
+        (datetime(2124, 2, 29, tzinfo=UTC), "2124-02-29T00:00:00+00:00"),
         (None, "2020-01-01T00:00:00+00:00"),
     ],
     ids=["without a zone", "to come", "none"],

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,8 @@ from tests.support.runs import wait_for
 from tests.support.server import PrefectServer
 from tests.support.waiting import eventually
 
-BASE = "python:3.13-slim-trixie"
-PACKAGES = "opt/venv/lib/python3.13/site-packages"
+BASE = "python:3.14-slim-trixie"
+PACKAGES = "opt/venv/lib/python3.14/site-packages"
 LOCKED_DOWN = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 SOCKET = Path("/var/run/docker.sock")
 SLOW_FLOW = '''\
@@ -154,7 +154,7 @@ def images(project: Project) -> Iterator[Images]:
         other = pool.submit(by_docker_py)
         command = ["docker", "build", "--no-cache", f"--tag={flows}", "."]
         project.run(*command, env=canaries, timeout=900)
-        worker = deployer_image(project, "--target=worker", **canaries)
+        worker = deployer_image(project, "--target=worker", exit_code=0, **canaries)
         steps = other.result()
     yield Images(flows, again, worker)
     remove(flows, again, worker)
@@ -211,15 +211,15 @@ def normal(name: str) -> str:
 
 def locked(project: Project, path: str) -> set[str]:
     """Return names and versions that a requirements file asks for in the image."""
-    environment = {**default_environment(), "python_version": "3.13", "sys_platform": "linux"}
-    environment |= {"python_full_version": "3.13.0", "platform_python_implementation": "CPython"}
+    environment = {**default_environment(), "python_version": "3.14", "sys_platform": "linux"}
+    environment |= {"python_full_version": "3.14.0", "platform_python_implementation": "CPython"}
     lines = re.findall(r"^([a-z].*?) \\$", project.read(path), flags=re.MULTILINE)
     wanted = [Requirement(line) for line in lines]
     assert len(wanted) > 50
     return {
         normal(f"{each.name}-{next(iter(each.specifier)).version}")
         for each in wanted
-        if not each.marker or each.marker.evaluate(environment)
+        if not each.marker or each.marker.evaluate(dict[str, Any](environment))
     }
 
 
@@ -314,7 +314,7 @@ def test_the_sbom_lists_what_is_there(
     listed = {each["purl"] for each in bill["components"]}
 
     python = {purl for purl in listed if purl.startswith("pkg:pypi/")}
-    held = packages(flows) | packages(flows, "usr/local/lib/python3.13/site-packages")
+    held = packages(flows) | packages(flows, "usr/local/lib/python3.14/site-packages")
     assert {normal(purl.removeprefix("pkg:pypi/").replace("@", "-")) for purl in python} == {
         *held,
         "planted-9.9",
@@ -505,7 +505,7 @@ def test_a_run_that_is_cancelled_in_the_ui_stops_within_seconds(runs: dict[str, 
     cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
     run.server.request("POST", f"/flow_runs/{run.id}/set_state", cancelling)
 
-    asked = datetime.now(timezone.utc)
+    asked = datetime.now(UTC)
     assert (run.logs_hold("Flow run was cancelled.") - asked).total_seconds() < 10
     # The state follows when another interpreter has looked for the flow's own hooks.
     assert run.reaches("CANCELLED")["name"] == "Cancelled"
@@ -666,7 +666,7 @@ def test_a_password_for_a_package_index_gets_into_the_build_and_nowhere_else(
 def dry_run_for_arm(requirements: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Resolve a locked file as on an arm64 machine, from wheels alone."""
     command = ["uv", "pip", "install", "--dry-run", "--only-binary=:all:", "--require-hashes"]
-    command += ["--python-platform=aarch64-manylinux_2_28", "--python-version=3.13"]
+    command += ["--python-platform=aarch64-manylinux_2_28", "--python-version=3.14"]
     command += [f"--target={requirements.parent / 'target'}", *options]
     return run(*command, "-r", requirements, folder=requirements.parent, exit_code=None)
 
@@ -679,7 +679,7 @@ def test_every_locked_package_has_a_wheel_for_arm64(
     assert done.returncode == 0, done.stderr
     assert "Would install 1" in done.stderr
 
-    wheel = make_wheel(tmp_path, "planted", "cp313-cp313-manylinux_2_17_x86_64")
+    wheel = make_wheel(tmp_path, "planted", "cp314-cp314-manylinux_2_17_x86_64")
     (tmp_path / "planted.txt").write_text(requirement(wheel))
     offline = ("--no-index", f"--find-links={tmp_path}")
     planted = dry_run_for_arm(tmp_path / "planted.txt", *offline)

@@ -19,9 +19,6 @@ from tests.support.docker import Registry, docker
 from tests.support.kubernetes import Job, KubernetesApi, KubernetesWorker, run_in_docker
 from tests.support.server import PrefectServer
 
-if sys.version_info < (3, 11):
-    pytest.skip("prefect-kubernetes needs Python 3.11", allow_module_level=True)
-
 POOL = "kubernetes-pool"  # the default for this answer
 NAME = "restricted-flows"
 

@@ -20,7 +20,8 @@ def drift(repository: Act) -> WorkflowRun:
 
 
 def rollback(repository: Act, **inputs: str) -> WorkflowRun:
-    return repository.dispatch("rollback.yml", environment="production", **inputs)
+    inputs["environment"] = "production"
+    return repository.dispatch("rollback.yml", timeout=900, **inputs)
 
 
 def test_drift_made_by_hand_opens_one_issue_edits_it_and_closes_it(clone: Act, site: Site) -> None:

@@ -465,10 +465,12 @@ def test_the_names_of_the_images_cover_all_that_is_let_into_them(default_project
         for content in re.findall(r"^(?:CONTENT|WORKER) = (\(.+\))$", source, re.M)
     )
     assert flows | worker == {"Dockerfile", ".dockerignore", *let_in}
-    stages: dict[str, set[str]] = {}
+    stages: dict[str | None, set[str]] = {}  # the last one has no name
     dockerfile = re.sub(r"^#.*\n", "", default_project.read("Dockerfile"), flags=re.MULTILINE)
     for stage in re.split(r"^FROM ", dockerfile, flags=re.MULTILINE)[1:]:
-        base, name = re.match(r"(\S+)(?: AS (\S+))?", stage).groups()
+        found = re.match(r"(\S+)(?: AS (\S+))?", stage)
+        assert found
+        base, name = found.groups()
         copied = re.findall(r"^COPY (?:--from=(\S+) )?(.+) \S+$", stage, re.MULTILINE)
         stages[name] = stages.get(base, set()).union(
             *(stages[other] if other else {*paths.split()} for other, paths in copied)

@@ -165,8 +165,6 @@ class Api(PrefectServer):
 @pytest.fixture
 def settings(default_project: Project, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The settings of compose.postgres.env, with addresses on this machine and more to log."""
-    if sys.version_info < (3, 11):
-        pytest.skip("prefect-redis wants Python 3.11")
     need_postgres()
     lines = default_project.read("compose.postgres.env").splitlines()
     values = dict(line.split("=", 1) for line in lines if not line.startswith("#"))

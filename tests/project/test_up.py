@@ -7,7 +7,9 @@ import re
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -171,6 +173,121 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_left(
     assert str(taken_port) in up.output
     assert "Traceback" not in up.output
     up.leaves_nothing(within=0)
+
+
+class Other(BaseHTTPRequestHandler):
+    """A server of another project: it says yes to everything."""
+
+    def do_GET(self) -> None:
+        self.server.asked = True  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.end_headers()
+
+
+def test_a_server_of_another_project_on_the_port_is_not_taken_for_our_own(
+    committed: Project, start: Start
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), Other) as other:
+        other.timeout = 0
+        port = other.server_port
+        up = start(committed.path, *UP, "--once", "--port", str(port))
+
+        assert up.wait() == 1
+        other.handle_request()
+    assert f"Port {port} cannot be used" in up.output
+    assert "leave --port out" in up.output
+    assert "server …" not in up.output
+    assert not hasattr(other, "asked")
+
+
+def test_without_docker_it_ends_before_anything_is_started(
+    committed: Project, start: Start, tmp_path: Path
+) -> None:
+    nowhere = f"unix://{tmp_path}/docker.sock"
+
+    up = start(committed.path, *UP, "--once", "--docker", DOCKER_HOST=nowhere)
+
+    assert up.wait() == 1
+    assert "There is no Docker engine to talk to: start Docker and try again." in up.output
+    assert "server …" not in up.output
+    assert "Traceback" not in up.output
+    up.leaves_nothing(within=0)
+
+
+def test_a_server_that_dies_ends_up_and_the_end_of_its_log_is_shown(
+    committed: Project, start: Start
+) -> None:
+    up = start(committed.path, *UP)
+    up.wait_for("worker and deploy …")
+    for process, line in up.survivors().items():
+        if "prefect server start" in line:
+            os.kill(process, signal.SIGKILL)
+
+    assert up.wait() == 1
+    assert "The server ended by itself, with exit code -9." in up.output
+    assert "Check out the dashboard at" in up.output
+    assert "Traceback" not in up.output
+    up.leaves_nothing(within=0)
+
+
+STUBBORN = """
+import subprocess, sys, time
+from pathlib import Path
+from tools.up import processes
+
+processes.ENDS_WITHIN = 1.0
+sleep = "import signal, time; {} print('ready', flush=True); time.sleep(600)"
+grandchild = sleep.format("signal.signal(signal.SIGTERM, signal.SIG_IGN);")
+child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {grandchild!r}]).wait()"
+log = Path("child.log")
+program = processes.Program([sys.executable, "-c", child], log)
+program.wait_until(lambda: "ready" in log.read_text())
+program.stop()
+"""
+
+
+def test_what_a_program_started_is_gone_with_it_even_if_it_ignores_sigterm(
+    bake: Callable[..., Project], start: Start
+) -> None:
+    command = start(bake().path, sys.executable, "-c", STUBBORN)
+
+    assert command.wait(60) == 0, command.output
+    command.leaves_nothing(within=0)
+
+
+TABLE = """
+from tools.up.report import table
+from tools.up.terminal import say, working
+
+with working("server"):
+    pass
+say(table("step", "seconds", rows=[("基础数据处理流程", "1.5"), ("[bold]" + "x" * 200, "10.5")]))
+"""
+
+
+def test_columns_are_aligned_by_the_width_of_their_letters_and_a_file_gets_plain_whole_lines(
+    bake: Callable[..., Project],
+) -> None:
+    output = bake().run(sys.executable, "-c", TABLE, env={"COLUMNS": "40"}).stdout
+
+    first, _, _, chinese, latin = output.splitlines()
+    assert first == "server …"
+    assert latin == "[bold]" + "x" * 200 + " " * 6 + "10.5"
+    # Each of the eight letters takes two cells.
+    assert chinese == "基础数据处理流程" + " " * (206 - 16 + 7) + "1.5"
+
+
+@pytest.mark.parametrize(("settings", "colourful"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_shows_the_time_that_a_step_takes_in_colour_unless_that_is_unwanted(
+    bake: Callable[..., Project], settings: dict[str, str], colourful: bool
+) -> None:
+    environment = {"TERM": "xterm-256color", **settings}
+    command = f"import pty, sys; pty.spawn([sys.executable, '-c', {TABLE!r}])"
+
+    output = bake().run(sys.executable, "-c", command, env=environment).stdout
+
+    assert re.search(r"server.*0:00:00", output)
+    assert bool(re.search(r"\x1b\[(\d+;)*3\d", output)) is colourful
 
 
 def test_a_flow_that_fails_fails_up_and_nothing_is_left(

@@ -43,6 +43,21 @@ def docker(*arguments: str, timeout: float = 120) -> str:
     return done.stdout.strip()
 
 
+def remove_images(prefix: str) -> None:
+    """Remove the images whose names begin with this, and the containers that were made of them."""
+    for line in docker("ps", "--all", "--format", "{{.ID}} {{.Image}}").splitlines():
+        container, image = line.split(maxsplit=1)
+        if image.startswith(prefix):
+            docker("rm", "--force", "--volumes", container)
+    form = "{{.Repository}} {{.Tag}} {{.Digest}}"
+    for line in docker("images", "--digests", "--format", form).splitlines():
+        repository, tag, digest = line.split()
+        if repository.startswith(prefix):
+            for name in (f"{repository}:{tag}", f"{repository}@{digest}"):
+                if "<none>" not in name:
+                    docker("rmi", "--force", name)
+
+
 def unavailable(reason: str) -> None:
     """Skip the test, or fail it where everything has to be there."""
     if os.environ.get("CI"):
@@ -128,17 +143,7 @@ class Registry(Process):
     def __exit__(self, *error: Any) -> None:
         """End the registry and remove the containers and images that came from it."""
         super().__exit__(*error)
-        for line in docker("ps", "--all", "--format", "{{.ID}} {{.Image}}").splitlines():
-            container, image = line.split(maxsplit=1)
-            if image.startswith(f"{self.address}/"):
-                docker("rm", "--force", "--volumes", container)
-        form = "{{.Repository}} {{.Tag}} {{.Digest}}"
-        for line in docker("images", "--digests", "--format", form).splitlines():
-            repository, tag, digest = line.split()
-            if repository.startswith(f"{self.address}/"):
-                for name in (f"{repository}:{tag}", f"{repository}@{digest}"):
-                    if "<none>" not in name:
-                        docker("rmi", "--force", name)
+        remove_images(f"{self.address}/")
 
     def push(self, name: str) -> None:
         """Push an image of this machine, logged in for that alone."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 READY_WITHIN = 120.0
 ENDS_WITHIN = 15.0

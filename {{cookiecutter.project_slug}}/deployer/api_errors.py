@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ def server_time(answer: httpx.Response) -> datetime:
     """Return the time at which a server answered; this machine's, where it does not say."""
     # A proxy may add a date of its own: the server's comes first.
     given = answer.headers.get_list("date")[:1]
-    return parsedate_to_datetime(given[0]) if given else datetime.now(timezone.utc)
+    return parsedate_to_datetime(given[0]) if given else datetime.now(UTC)
 
 
 async def if_found(asked: Awaitable[T]) -> T | None:
@@ -28,6 +28,10 @@ async def if_found(asked: Awaitable[T]) -> T | None:
     try:
         return await asked
     except ObjectNotFound:
+        return None
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != httpx.codes.NOT_FOUND:
+            raise
         return None
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # so that `import deployer` does not wait for Prefect
     from prefect import Flow
     from prefect.schedules import Schedule
 
-STARTED = datetime.now(timezone.utc)
+STARTED = datetime.now(UTC)
 SCHEDULES = ("interval", "cron", "rrule", "schedule", "schedules")
 
 

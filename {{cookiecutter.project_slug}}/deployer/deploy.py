@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from deployer import apply, guards, lock, refresh, release, verify
+from deployer import environment_state, guards, lock, refresh, release, verify
 from deployer.api_errors import explain
 from deployer.desired import Desired
 from deployer.environment import Environment
+from deployer.environment_state import EnvironmentState, Hold
 from deployer.errors import DeployerError
 from deployer.options import Options
+from deployer.plan import difference
 from deployer.refresh import Snapshot
 from deployer.release import Release
 from deployer.result import Clock, Result
-from deployer.server import Server
+from deployer.server import Live, Server
+from deployer.transaction import Transaction
 from deployer.uninterrupted import uninterrupted
 from deployer.verify import SmokeRun
 
@@ -68,75 +71,106 @@ class Deploy:
     clock: Clock = field(default_factory=Clock)
 
     async def run(self) -> Result:
-        """Plan; where anything differs lock, plan again and carry it out."""
+        """Plan; where anything differs lock, look again and carry it out."""
         before = await self._refresh()
         guards.require_match(before.plan, self.options.only)
         self.clock("plan")
-        if before.plan.empty:
-            return self._nothing_to_do(before)
-        guards.refuse_older(before.latest, self.options.order)
+        if before.plan.empty and self._remembered(before) == before.state:
+            return self._nothing_to_do(before, before.state)
+        self._refuse(before)
         who, patience = self.options.who, self.options.lock_timeout
         async with lock.held(self.server, self.environment, who, patience, self.say) as mine:
             self.clock("lock")
-            before = await self._refresh()
-            guards.refuse_older(before.latest, self.options.order)
+            if mine.was_taken or await self._newer_release(before):
+                before = await self._refresh()
+                self._refuse(before)
             guards.refuse_mass_deletion(before.plan, self.options.prune_limit)
             if foreign := await guards.foreign(self.server, before.plan, self.options.adopt):
                 before = await self._refresh(foreign)
             if before.plan.empty:
-                return self._nothing_to_do(before)
+                return self._nothing_to_do(before, await self._remember(before))
             if self.desired.entries is None:
                 await guards.require_pools(self.server, before.plan)
+            self.clock("read")
             return await self._all_or_nothing(before, mine)
+
+    async def _newer_release(self, before: Snapshot) -> bool:
+        """Tell whether another deployer came to its end between our read and our lock."""
+        latest = next(iter(await release.recent(self.server, self.environment)), None)
+        return latest != before.latest
 
     async def _all_or_nothing(self, before: Snapshot, mine: lock.Lock) -> Result:
         async def step(message: str) -> None:
             await mine.confirm()
             self.say(message)
 
+        recorded = before.latest.specs if before.latest else {}
+        work = Transaction(self.server, before.plan, before.live, self.desired, recorded, step)
         try:
-            return await self._carry_out(before, step)
+            return await self._carry_out(before, work)
         except BaseException as error:
             if mine.lost:
                 raise
-            restored = await uninterrupted(self._put_back(before, step))
+            restored = await uninterrupted(self._put_back(before, work))
             if not isinstance(error, Exception):
                 self.say(restored)
                 raise  # interrupted: nothing to explain
             problems = error.problems if isinstance(error, DeployerError) else (explain(error),)
             raise DeployerError(*problems, restored) from error
 
-    async def _carry_out(self, before: Snapshot, step: apply.Step) -> Result:
-        await apply.apply(self.server, before.plan, before.live, self.desired.entries, step)
+    async def _carry_out(self, before: Snapshot, work: Transaction) -> Result:
+        await work.apply()
         self.clock("apply")
+        ids, triggers = [*work.ids.values()], self._triggers(before)
+        arrived = await self.server.read_these(ids, triggers)
+        work.require_arrival(arrived)
+        guards.require_single(before.live, arrived)
+        after = replace(before, live={**before.live, **arrived})
+        self.clock("read")
         runs: list[SmokeRun] = []
-        after = await self._refresh()
-        guards.require_single(before.live, after.live)
         if self.options.verify:
             smoke = after.smoke(self.desired)
             runs = await verify.check(self.server, smoke, self.options.timeout, self.say)
             self.clock("verify")
-        await apply.prune(self.server, before.plan, after.live, step)
-        final = await self._refresh()
-        guards.require_arrival(final.plan)
-        self.clock("prune")
-        record = self._record(before, final, str(await self.server.now()))
-        await step(f"recording release {record.number}")
+        now = await self.server.read_these(ids, triggers) if runs else arrived
+        edited = self._edited(arrived, now)
+        await work.prune(now)
+        self.clock("delete")
+        gone = {change.key for change in before.plan.of("delete")}
+        live = {key: each for key, each in after.live.items() if key not in gone}
+        record = self._record(before, live, str(await self.server.now()))
+        await work.step(f"recording release {record.number}")
         await uninterrupted(release.record(self.server, self.environment, record))
+        state = await self._remember(before)
         self.clock("record")
-        return Result(before.plan, record, runs, self.clock.seconds, final.ids)
+        ids_now = {key: each.id for key, each in live.items()}
+        seconds = self.clock.seconds
+        return Result(before.plan, record, runs, seconds, ids_now, state.hold, edited)
 
-    async def _put_back(self, before: Snapshot, step: apply.Step) -> str:
+    def _edited(self, arrived: dict[str, Live], now: dict[str, Live]) -> list[str]:
+        """Say what somebody changed while the deploy was verified; it stays as they made it."""
+        edited = []
+        for key, each in arrived.items():
+            fields = difference(each.spec, now[key].spec) if key in now else {"deleted": ()}
+            if fields:
+                edited.append(f"{key} was edited meanwhile, and stays so: {', '.join(fields)}")
+                self.say(edited[-1])
+        return edited
+
+    def _triggers(self, before: Snapshot) -> set[str]:
+        """Return the names of all automations that this deploy could write or put back."""
+        specs = [each.spec for each in before.live.values()]
+        specs += [change.after for change in before.plan.changes if change.after]
+        return {name for spec in specs for name in spec["triggers"]}
+
+    async def _put_back(self, before: Snapshot, work: Transaction) -> str:
         """Restore what was there, and say how that went."""
-        names = {name for each in before.live.values() for name in each.spec["triggers"]}
-        names |= {n for c in before.plan.changes for n in (c.after or {}).get("triggers", ())}
         problem = ""
         restored: set[str] = set()
         for attempt in range(RESTORE_ATTEMPTS):
             try:
-                now = await self.server.read(self.environment, names)
-                written = await apply.restore(self.server, before.plan, before.live, now, step)
-                restored |= {*written}
+                now = await self.server.read(self.environment, self._triggers(before))
+                restored |= {*await work.restore(now)}
                 await release.withdraw(self.server, self.environment, before.next_number)
             except DeployerError:
                 raise  # the lock is somebody else's by now
@@ -144,7 +178,11 @@ class Deploy:
                 problem = explain(error)
                 await asyncio.sleep(2**attempt)
             else:
-                what = f"put back {len(restored)} deployments" if restored else "nothing was changed"
+                what = "nothing was changed"
+                if restored:
+                    what = f"put back {len(restored)} deployments"
+                if work.kept:
+                    what += f"; edits that somebody made meanwhile stay: {', '.join(work.kept)}"
                 return f"The server holds what it held before: {what}."
         return f"Putting back failed: {problem} Deploy again when the server is well."
 
@@ -152,15 +190,47 @@ class Deploy:
         only = self.options.only
         return await refresh.refresh(self.server, self.environment, self.desired, only, adopted)
 
-    def _nothing_to_do(self, now: Snapshot) -> Result:
-        return Result(now.plan, seconds=self.clock.seconds, ids=now.ids)
+    def _refuse(self, before: Snapshot) -> None:
+        if before.plan.empty:
+            return
+        guards.refuse_older(before.highest_order, self.options.order)
+        if self.desired.again is None:
+            guards.refuse_held(self.environment, before.state.hold, self.options.resume)
+        guards.refuse_another_plan(before.plan, self.options.expect_plan)
 
-    def _record(self, before: Snapshot, final: Snapshot, at: str) -> Release:
+    def _remembered(self, before: Snapshot) -> EnvironmentState:
+        """Return what the server has to remember afterwards; a new hold has no time yet."""
+        orders = [before.state.highest_order, self.options.order]
+        highest = max((each for each in orders if each is not None), default=None)
+        hold, again = before.state.hold, self.desired.again
+        if self.options.resume or (again is not None and not self.options.hold):
+            hold = None
+        elif again is not None and (hold is None or hold.release != again):
+            left = before.latest if before.latest and before.latest.content != again else None
+            bad, commit = (left.number, left.commit) if left else (None, None)
+            if hold:  # a second rollback: what was bad first is still why nothing may come
+                bad, commit = hold.bad, hold.commit
+            hold = Hold("", self.options.who, again, bad, commit)
+        return EnvironmentState(highest, hold)
+
+    async def _remember(self, before: Snapshot) -> EnvironmentState:
+        state = self._remembered(before)
+        if state.hold and not state.hold.at:
+            now = (await self.server.now()).isoformat()
+            state = replace(state, hold=replace(state.hold, at=now))
+        if state != before.state:
+            writing = environment_state.write(self.server, self.environment, state)
+            await uninterrupted(writing)
+        return state
+
+    def _nothing_to_do(self, now: Snapshot, state: EnvironmentState) -> Result:
+        return Result(now.plan, seconds=self.clock.seconds, ids=now.ids, hold=state.hold)
+
+    def _record(self, before: Snapshot, live: dict[str, Live], at: str) -> Release:
         desired, options, latest = self.desired, self.options, before.latest
         planned = {each.key: desired.specs[each.key] for each in before.plan.changes if each.after}
         # What --only left alone is as it was declared before.
         known = {**desired.specs, **(latest.specs if latest else {}), **planned}
-        orders = [options.order, latest.highest_order if latest else None]
         return Release(
             number=before.next_number,
             at=at,
@@ -168,11 +238,10 @@ class Deploy:
             commit=options.commit or desired.commit,
             image=desired.image,
             order=options.order,
-            highest_order=max((each for each in orders if each is not None), default=None),
             run_url=options.run_url,
             verified=options.verify,
             summary=release.summarise(before.plan),
-            specs={key: known[key] for key in sorted(final.live) if key in known},
+            specs={key: known[key] for key in sorted(live) if key in known},
             smoke=desired.smoke,
             again=desired.again,
         )

@@ -59,5 +59,5 @@ def from_release(recorded: Release) -> Desired:
         recorded.smoke,
         image=recorded.image,
         commit=recorded.commit,
-        again=recorded.again or recorded.number,
+        again=recorded.content,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from deployer import lock, release
+from deployer import environment_state, lock, release
 from deployer.environment import Environment, select
 from deployer.errors import DeployerError
 from deployer.server import Server
@@ -50,6 +50,7 @@ async def destroy(
             await server.delete(live)
             done.append(f"deleted {key}")
         records = await release.delete_all(server, environment)
+        await environment_state.delete(server, environment)
         if records:
             done.append(f"deleted {records} release records")
         queue = environment.work_queue

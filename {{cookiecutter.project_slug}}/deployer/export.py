@@ -27,6 +27,8 @@ HEADER = """\
 # Made by `python -m deployer export {name}`: make it again, do not edit it.
 # `prefect deploy --all` in the project's folder creates and updates these deployments. Only the
 # deployer plans, keeps what operators switched, deletes what left the catalog and puts back.
+# A schedule that left the catalog stays, unless it was the deployment's last one and Prefect is
+# told to clear them: PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY=true.
 """
 # Prefect fills in whatever stands between {{ and }}, secrets as plain text, when it reads the file.
 # What the catalog means for the run has to arrive as it is, so a step's output stands for "{{".

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from deployer.api_errors import if_found
+from deployer.environment import Environment
+from deployer.environment_state import Hold
 from deployer.errors import DeployerError
 from deployer.plan import Plan
-from deployer.release import Release
 from deployer.server import Live, Server
 
 BRAKE_FROM = 5  # owned deployments below which deleting many of them is nothing unusual
@@ -59,17 +60,48 @@ def require_match(made: Plan, only: str | None) -> None:
         raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
 
 
-def refuse_older(latest: Release | None, order: int | None) -> None:
-    """Refuse a pipeline's run that is older than the newest one that deployed here.
+def refuse_older(highest: int | None, order: int | None) -> None:
+    """Refuse a pipeline's run that is older than the newest one that came here.
+
+    Args:
+        highest: the order of the newest one; None before the first.
+        order: of this run; None for a deploy by hand.
 
     Raises:
-        DeployerError: it is.
+        DeployerError: it is older.
     """
-    highest = latest.highest_order if latest else None
     if order is not None and highest is not None and order < highest:
         raise DeployerError(
-            f"Run {order} is older than run {highest}, which is deployed: nothing was changed. "
-            "To go back, use `deployer rollback`."
+            f"Run {order} is older than run {highest}, which was here already: nothing was "
+            "changed. To deploy the newest commit, run the workflow on main; to go back, run "
+            "rollback.yml, or `python -m deployer rollback`."
+        )
+
+
+def refuse_held(environment: Environment, hold: Hold | None, resume: bool) -> None:
+    """Refuse to deploy over a rollback that holds.
+
+    Raises:
+        DeployerError: it holds, and nobody said `--resume`.
+    """
+    if hold and not resume:
+        raise DeployerError(
+            f"{environment.name} {hold}. Nothing was changed. Once the fault is fixed, deploy with "
+            "--resume, or run deploy.yml by hand."
+        )
+
+
+def refuse_another_plan(made: Plan, expected: str | None) -> None:
+    """Refuse a plan that is not the one that was approved.
+
+    Raises:
+        DeployerError: it is another one.
+    """
+    if expected and made.hash != expected:
+        raise DeployerError(
+            f"The plan {expected} was approved, and by now it is {made.hash}: somebody changed the "
+            "server or deployed meanwhile. Nothing was changed: look at the plan again, and "
+            "approve that."
         )
 
 
@@ -112,17 +144,3 @@ def require_single(before: dict[str, Live], after: dict[str, Live]) -> None:
         for name, count in Counter(live.automations).items():
             if count > max(1, had[name]):
                 raise DeployerError(f"The server created the automation {name!r} of {key} twice.")
-
-
-def require_arrival(final: Plan) -> None:
-    """Compare once more after writing: the server may have made something else of it.
-
-    Raises:
-        DeployerError: it does not hold what was deployed.
-    """
-    if not final.empty:
-        left = [
-            f"{change.key}: {', '.join(change.fields) or change.action}"
-            for change in final.of("create", "update", "delete")
-        ]
-        raise DeployerError(f"The server does not hold what was deployed: {'; '.join(left)}.")

@@ -11,18 +11,18 @@ from typing import Any
 
 from deployer.catalog import Deployment
 from deployer.check.catalog import FILE, check
-from deployer.check.rules import shown
-from deployer.environment import ROOT
 from deployer.errors import DeployerError, on_one_line, reason
+from deployer.project import root
+from deployer.rules import shown
 
 
-def load(root: Path = ROOT) -> list[Deployment]:
+def load() -> list[Deployment]:
     """Import deployments/catalog.py, check its CATALOG and return it.
 
     Raises:
         DeployerError: with everything that is wrong with it.
     """
-    catalog = _imported(root)
+    catalog = _imported(root())
     if not isinstance(catalog, list):
         what = "missing" if catalog is None else f"a {type(catalog).__name__}, not a list"
         raise DeployerError(f"{FILE}: CATALOG is {what}: write CATALOG = [Deployment(…), …].")
@@ -37,26 +37,26 @@ def load(root: Path = ROOT) -> list[Deployment]:
     return catalog
 
 
-def _imported(root: Path) -> Any:
+def _imported(folder: Path) -> Any:
     """Return what the catalog's module calls CATALOG, None where it has nothing of that name."""
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+    if sys.path[0] != str(folder):  # another project's catalog may be importable too
+        sys.path.insert(0, str(folder))
     try:
         with redirect_stdout(sys.stderr):  # stdout is the report's
             return getattr(importlib.import_module("deployments.catalog"), "CATALOG", None)
     except (Exception, SystemExit) as error:  # a person's module may raise anything
-        raise DeployerError(on_one_line(_import_problem(error, root))) from error
+        raise DeployerError(on_one_line(_import_problem(error, folder))) from error
 
 
-def _import_problem(error: BaseException, root: Path) -> str:
+def _import_problem(error: BaseException, folder: Path) -> str:
     """Say what went wrong, and at which line of the project."""
     places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
         places.append((error.filename or "", error.lineno))
     where = FILE
     for file, line in places:
-        inside = Path(file).is_relative_to(root) and "site-packages" not in file
-        if inside and not Path(file).is_relative_to(root / "deployer"):
-            where = f"{Path(file).relative_to(root).as_posix()}, line {line}"
+        inside = Path(file).is_relative_to(folder) and "site-packages" not in file
+        if inside and not Path(file).is_relative_to(folder / "deployer"):
+            where = f"{Path(file).relative_to(folder).as_posix()}, line {line}"
     text = error.msg if isinstance(error, SyntaxError) else reason(error)
     return f"{where}: {type(error).__name__}: {text.rstrip('.')}. Fix it; nothing was deployed."

@@ -40,12 +40,14 @@ class Lock:
         id: of its variable.
         renewed: when it was renewed last, by this machine's monotonic clock.
         lost: somebody else holds it now, so nothing may be written any more.
+        was_taken: somebody else held it when it was asked for first.
     """
 
     server: Server
     id: UUID
     renewed: float
     lost: bool = False
+    was_taken: bool = False
 
     async def confirm(self) -> None:
         """Make sure that nobody can have taken the lock over: called before each write.
@@ -114,16 +116,20 @@ async def _take(
 ) -> Lock:
     deadline = time.monotonic() + patience
     wanted = VariableCreate(name=name, value={"holder": holder, "token": str(uuid4())}, tags=TAGS)
-    told = False
+    told = was_taken = False
     while True:
         sent = time.monotonic()
         with suppress(ObjectAlreadyExists):
-            return Lock(server, (await server.client.create_variable(wanted)).id, sent)
+            made = await server.client.create_variable(wanted)
+            return Lock(server, made.id, sent, was_taken=was_taken)
         lock: Any = await server.client.read_variable_by_name(name)
         if lock is None:
+            was_taken = True
             continue
         if lock.value == wanted.value:
-            return Lock(server, lock.id, sent)  # only the answer to creating it was lost
+            # Only the answer to creating it was lost.
+            return Lock(server, lock.id, sent, was_taken=was_taken)
+        was_taken = True
         other = lock.value.get("holder") if isinstance(lock.value, dict) else lock.value
         if (await server.now() - lock.updated).total_seconds() > EXPIRY:
             say(f"the lock of {other} has expired: taking over")

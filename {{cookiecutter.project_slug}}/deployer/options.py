@@ -1,34 +1,104 @@
-"""How to deploy: what a person may choose on the command line, each with its default."""
+"""What a person may choose on the command line: each option with its type, help and default.
+
+A field is an option: `lock_timeout` is `--lock-timeout`. Nothing here imports Prefect.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Annotated, Literal
+
+from cyclopts import Parameter, Token
+from cyclopts.validators import Number
+
+NUMBERS = {int: "a whole number", float: "a number"}
+
+
+def about(text: str) -> Parameter:
+    """Return the help of an option."""
+    return Parameter(help=text)
+
+
+def number(kind: type[float], tokens: Sequence[Token]) -> float:
+    """Read a number strictly: cyclopts itself would round 1.5 to 2."""
+    try:
+        return kind(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is not {NUMBERS[kind]}.") from None
+
+
+INTERNAL = Parameter(parse=False)  # no option of the command line
+Whole = Annotated[int, Parameter(converter=number)]
+FromOne = Annotated[int, Parameter(converter=number, validator=Number(gte=1))]
+Seconds = Annotated[float, Parameter(converter=number, validator=Number(gte=0))]
+
+Image = Annotated[str | None, about("reference of the image that the runs use")]
+Timeout = Annotated[Seconds, about("seconds to wait for the smoke runs")]
+LockTimeout = Annotated[Seconds, about("seconds to wait for another deployer")]
+REPORT = about("format of the report")
+TextOrMarkdown = Annotated[Literal["text", "markdown"], REPORT]
+TextOrJson = Annotated[Literal["text", "json"], REPORT]
+AnyFormat = Annotated[Literal["text", "markdown", "json"], REPORT]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Where:
+    """Which environment, and what to use instead of what is declared for it."""
+
+    environment: Annotated[str, about("name of a table in deployments/environments.toml")]
+    _: KW_ONLY
+    label: Annotated[str | None, about("which preview, such as pr-7; replaces {label}")] = None
+    work_pool: Annotated[str | None, about("work pool, instead of the environment's")] = None
+    work_pool_type: Annotated[str | None, about("type of that pool, for `setup`")] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Wanted:
+    """What is deployed."""
+
+    image: Image = None
+    only: Annotated[str | None, about("leave all but this pattern for FLOW/NAME alone")] = None
+    job_variable: Annotated[
+        tuple[str, ...], about("one more job variable: KEY=VALUE, as JSON or else text; repeatable")
+    ] = ()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Applying:
+    """How a plan is carried out."""
+
+    verify: Annotated[
+        bool, Parameter(negative="--no-verify", help="wait for a worker and the smoke runs")
+    ] = True
+    timeout: Timeout = 600
+    lock_timeout: LockTimeout = 600
+    prune_limit: Annotated[Whole, about("percent of the deployments that it may delete")] = 50
+    run_url: Annotated[str | None, about("address of the pipeline's run, to be recorded")] = None
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Applying):
     """How to deploy.
 
     Attributes:
-        only: glob on `FLOW/NAME`; everything else stays as it is.
-        who: who deploys, for the lock and the record.
-        commit: of the source, for the record.
-        order: the pipeline's run id; a lower one than the highest recorded is refused.
-        run_url: of the pipeline's run, for the record.
-        verify: whether to wait for a worker and the smoke runs.
-        timeout: seconds for the smoke runs.
-        lock_timeout: seconds to wait for another deployer.
-        prune_limit: percent of the owned deployments that one deploy may delete.
-        adopt: take over deployments of the same name that are not ours.
+        only: pattern for `FLOW/NAME`; all other deployments stay as they are.
+        who: who deploys, for the lock and the release record.
+        hold: whether a rollback keeps the next deploy from coming until somebody resumes.
     """
 
-    only: str | None = None
-    who: str = "somebody"
-    commit: str | None = None
-    order: int | None = None
-    run_url: str | None = None
-    verify: bool = True
-    timeout: float = 600
-    lock_timeout: float = 600
-    prune_limit: int = 50
-    adopt: bool = False
+    commit: Annotated[str | None, about("commit of the source, to be recorded")] = None
+    order: Annotated[
+        Whole | None, about("id of the pipeline's run; refused if a later run was here")
+    ] = None
+    adopt: Annotated[bool, about("take over others' deployments of the same names")] = False
+    expect_plan: Annotated[
+        str | None, about("hash of the plan that was approved; another plan is refused")
+    ] = None
+    resume: Annotated[bool, about("deploy although a rollback holds the environment")] = False
+    only: Annotated[str | None, INTERNAL] = Wanted.only
+    who: Annotated[str, INTERNAL] = "somebody"
+    hold: Annotated[bool, INTERNAL] = True

@@ -7,7 +7,6 @@ Each function says what it changes, why, what that saves and when it can go. The
 from __future__ import annotations
 
 import gc
-import zoneinfo
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -33,15 +32,6 @@ def skip_last_collection() -> None:
     Saves 0.1 s of each command. Until Python does so itself.
     """
     gc.freeze()
-
-
-def read_time_zones_from_package() -> None:
-    """Take time zones from the package `tzdata`, which has a list of their names.
-
-    For each schedule Prefect asks for the names of all zones; without the list Python opens 600
-    files to find them. Saves 1 s. Until Prefect validates a zone by opening it.
-    """
-    zoneinfo.reset_tzpath(())
 
 
 def retry_soon(client: httpx.AsyncClient) -> None:

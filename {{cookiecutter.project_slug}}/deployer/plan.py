@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from deployer.spec import ANCHOR, Spec
@@ -33,9 +35,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """All changes, in the catalog's order; what left the catalog comes last."""
+    """What a deploy would change.
+
+    Attributes:
+        changes: in the catalog's order; what left the catalog comes last.
+        notes: what a person has to know besides, in sentences.
+    """
 
     changes: tuple[Change, ...]
+    notes: tuple[str, ...] = ()
 
     def of(self, *actions: str) -> list[Change]:
         """Return the changes with one of these actions."""
@@ -50,6 +58,19 @@ class Plan:
     def counts(self) -> dict[str, int]:
         """How many deployments there are of each action."""
         return {action: len(self.of(action)) for action in SYMBOLS}
+
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits that another plan does not have, for whoever approves this one.
+
+        What stays as it is does not count, and neither do an operator's switches.
+        """
+        changes = self.of("create", "update", "delete")
+        content = [
+            (each.key, each.action, each.fields if each.before else each.after) for each in changes
+        ]
+        text = json.dumps(sorted(content, key=str), sort_keys=True, ensure_ascii=False)
+        return sha256(text.encode()).hexdigest()[:16]
 
 
 def make(
@@ -68,17 +89,66 @@ def make(
         The plan. Pause and schedule switches in it are the operator's, as the server has them,
         but for those whose declared value is another one than at the last release.
     """
-    changes = []
+    recorded = recorded or {}
+    renamed = _renamed(declared, live)
+    changes, notes = [], []
     for key, wanted in declared.items():
-        before = live.get(key)
-        after = settle(wanted, before, (recorded or {}).get(key))
+        before, like = live.get(key), renamed.get(key, key)
+        after = settle(wanted, live.get(like), recorded.get(like))
         fields = difference(before, after) if before else {}
         action = "update" if fields else "unchanged" if before else "create"
         changes.append(Change(key, action, before, after, fields))
     for key, before in live.items():
-        if key not in declared:
-            changes.append(Change(key, "delete", before, None, {}))
-    return Plan(tuple(changes))
+        last = recorded.get(key)
+        if key in declared:
+            wanted = declared[key]["schedules"]
+            off = {*_switched_off(before, last)} - wanted.keys()
+            off -= {*_renamed_schedules(wanted, before["schedules"]).values()}
+            new = wanted.keys() - before["schedules"].keys()
+            notes += [_note(key, off, "which leave", new)] if off and new else []
+            continue
+        changes.append(Change(key, "delete", before, None, {}))
+        off = {"the deployment"} if before["paused"] and not (last and last["paused"]) else set()
+        off |= {*_switched_off(before, last)}
+        new = {k for k in declared.keys() - live.keys() if declared[k]["flow"] == before["flow"]}
+        if off and new and key not in renamed.values():
+            notes.append(_note(key, off, "which leaves", new))
+    return Plan(tuple(changes), tuple(notes))
+
+
+def _switched_off(live: Spec, recorded: Spec | None) -> list[str]:
+    """Return the slugs of the schedules that an operator switched off."""
+    declared = (recorded or {}).get("schedules", {})
+    schedules = live["schedules"].items()
+    off = [slug for slug, each in schedules if not each["active"]]
+    return [slug for slug in off if declared.get(slug, {"active": True})["active"]]
+
+
+def _note(key: str, off: set[str], leaving: str, new: set[str]) -> str:
+    return (
+        f"Somebody switched off {', '.join(sorted(off))} of {key}, {leaving}; "
+        f"{', '.join(sorted(new))} will come switched on."
+    )
+
+
+def _renamed(declared: dict[str, Spec], live: dict[str, Spec]) -> dict[str, str]:
+    """Return the old key of each deployment that has a new name, by its new key.
+
+    A new name is one that arrives while just one of the same flow leaves, and no other arrives.
+    """
+    arriving = {key: declared[key]["flow"] for key in declared.keys() - live.keys()}
+    leaving = {key: live[key]["flow"] for key in live.keys() - declared.keys()}
+    return _pairs(arriving, leaving)
+
+
+def _pairs(arriving: dict[str, Any], leaving: dict[str, Any]) -> dict[str, str]:
+    """Pair what arrives with what leaves where just one on each side is the same."""
+    pairs = {}
+    for new, what in arriving.items():
+        old = [name for name, other in leaving.items() if other == what]
+        if len(old) == 1 and list(arriving.values()).count(what) == 1:
+            pairs[new] = old[0]
+    return pairs
 
 
 def settle(wanted: Spec, before: Spec | None, recorded: Spec | None) -> Spec:
@@ -93,9 +163,11 @@ def settle(wanted: Spec, before: Spec | None, recorded: Spec | None) -> Spec:
     if before and (recorded is None or recorded["paused"] == wanted["paused"]):
         settled["paused"] = before["paused"]
     for kind, switch in SWITCHES.items():
+        there = (before or {}).get(kind, {})
+        renamed = _renamed_schedules(wanted[kind], there) if kind == "schedules" else {}
         for name, declared in wanted[kind].items():
-            old = (before or {}).get(kind, {}).get(name)
-            last = (recorded or {}).get(kind, {}).get(name)
+            like = renamed.get(name, name)
+            old, last = there.get(like), (recorded or {}).get(kind, {}).get(like)
             new = dict(declared)
             if old and (last is None or last[switch] == declared[switch]):
                 new[switch] = old[switch]
@@ -103,6 +175,23 @@ def settle(wanted: Spec, before: Spec | None, recorded: Spec | None) -> Spec:
                 new["anchor_date"] = (old or {}).get("anchor_date", ANCHOR)
             settled[kind][name] = new
     return settled
+
+
+def _renamed_schedules(wanted: dict[str, Any], live: dict[str, Any]) -> dict[str, str]:
+    """Return the old slug of each schedule that has a new one, by its new slug.
+
+    It is the same schedule if it runs at the same times, or if one alone leaves as one arrives.
+    """
+    arriving = {slug: wanted[slug] for slug in wanted.keys() - live.keys()}
+    leaving = {slug: live[slug] for slug in live.keys() - wanted.keys()}
+    if len(arriving) == len(leaving) == 1:
+        return {next(iter(arriving)): next(iter(leaving))}
+    times = [{slug: _times(each) for slug, each in side.items()} for side in (arriving, leaving)]
+    return _pairs(*times)
+
+
+def _times(schedule: dict[str, Any]) -> dict[str, Any]:
+    return {key: schedule.get(key) for key in ("interval", "cron", "rrule", "timezone")}
 
 
 def difference(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, Any]]:

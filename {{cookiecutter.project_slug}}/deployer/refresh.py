@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from deployer import plan, release
+from deployer import environment_state, plan, release
 from deployer.desired import Desired
 from deployer.environment import Environment
+from deployer.environment_state import EnvironmentState
 from deployer.plan import Plan
 from deployer.release import Release
 from deployer.server import Live, Server
@@ -24,11 +25,19 @@ class Snapshot:
         plan: how that differs from what is desired.
         live: our deployments by `FLOW/NAME`.
         latest: the newest release; None before the first.
+        state: what the server remembers beside the releases.
     """
 
     plan: Plan
     live: Rows
     latest: Release | None
+    state: EnvironmentState
+
+    @property
+    def highest_order(self) -> int | None:
+        """The highest order of a pipeline run that came here; None before the first one."""
+        known = [self.state.highest_order, self.latest.order if self.latest else None]
+        return max((each for each in known if each is not None), default=None)
 
     @property
     def ids(self) -> dict[str, str]:
@@ -71,4 +80,5 @@ async def refresh(
     if only:
         wanted = {key: each for key, each in wanted.items() if fnmatchcase(key, only)}
         found = {key: each for key, each in found.items() if fnmatchcase(key, only)}
-    return Snapshot(plan.make(wanted, found, recorded), live, latest)
+    state = await environment_state.read(server, environment)
+    return Snapshot(plan.make(wanted, found, recorded), live, latest, state)

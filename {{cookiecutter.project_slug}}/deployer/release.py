@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,7 +29,6 @@ class Release:
         commit: of the source; None where nobody said.
         image: reference with digest; None for a working tree.
         order: the pipeline's run id; None for a deploy by hand.
-        highest_order: of this release and all before it: an older run may not come after it.
         run_url: of the pipeline's run.
         verified: whether worker and smoke runs were waited for.
         summary: what changed.
@@ -44,7 +44,6 @@ class Release:
     commit: str | None
     image: str | None
     order: int | None
-    highest_order: int | None
     run_url: str | None
     verified: bool
     summary: str
@@ -53,22 +52,22 @@ class Release:
     again: int | None = None
     deployer: str = __version__
 
+    @property
+    def content(self) -> int:
+        """The number under which this was deployed first: a rollback repeats an earlier one."""
+        return self.again or self.number
 
-async def recent(
-    server: Server, environment: Environment, limit: int = 1, skip: int = 0
-) -> list[Release]:
+
+async def recent(server: Server, environment: Environment, limit: int = 1) -> list[Release]:
     """Return the latest releases, newest first.
 
     Raises:
-        DeployerError: a record was made by a newer deployer or changed by hand.
+        DeployerError: a record was made by another deployer or changed by hand.
     """
     found: list[Release] = []
-    body = {**_where(environment), "sort": "CREATED_DESC"}
-    while len(found) < limit:  # a record holds all of its release, so only a few are read at once
-        part = {"limit": min(PAGE, limit - len(found)), "offset": skip + len(found)}
-        rows = await server.request("POST", "/artifacts/filter", json={**body, **part})
-        found += [_parse(row) for row in rows]
-        if len(rows) < part["limit"]:
+    async for row in _records(server, environment, min(PAGE, limit)):
+        found.append(_parse(row))
+        if len(found) == limit:
             break
     return found
 
@@ -82,16 +81,16 @@ async def find(server: Server, environment: Environment, number: int | None) -> 
     Raises:
         DeployerError: there is none.
     """
-    before = seen = 0
-    while page := await recent(server, environment, PAGE, seen):
-        before = before or page[0].again or page[0].number
-        for each in page:
-            if each.number == number if number else each.verified and each.number < before:
-                return each
-        seen += len(page)
+    before = 0
+    async for row in _records(server, environment, PAGE):
+        each = _parse(row)
+        before = before or each.content
+        if each.number == number if number else each.verified and each.number < before:
+            return each
     missing = f"release {number}" if number else f"verified release before {before or 'the first'}"
     raise DeployerError(
-        f"There is no {missing} in {environment.name}: `deployer releases` lists all."
+        f"There is no {missing} in {environment.name}: `python -m deployer releases "
+        f"{environment.table}` lists all."
     )
 
 
@@ -111,23 +110,30 @@ async def withdraw(
     server: Server, environment: Environment, number: int, kept: str | None = None
 ) -> None:
     """Delete the records of one release but one: all, where the deploy did not come to its end."""
-    body = {**_where(environment), "sort": "CREATED_DESC", "limit": 1}
-    skip = 0  # one at a time, because a record holds all of its release
-    while rows := await server.request("POST", "/artifacts/filter", json={**body, "offset": skip}):
-        if rows[0]["description"] != _title(environment, number):
-            return
-        if rows[0]["id"] == kept:
-            skip = 1
-        else:
-            await server.request("DELETE", f"/artifacts/{rows[0]['id']}")
+    found = []
+    async for row in _records(server, environment, 1):
+        if row["description"] != _title(environment, number):
+            break
+        found.append(row["id"])
+    await _delete(server, [each for each in found if each != kept])
 
 
 async def delete_all(server: Server, environment: Environment) -> int:
     """Delete all records of an environment; return how many there were."""
-    rows = await server.pages("/artifacts/filter", _where(environment))
-    for row in rows:
-        await server.request("DELETE", f"/artifacts/{row['id']}")
-    return len(rows)
+    found = [row["id"] async for row in _records(server, environment, PAGE)]
+    await _delete(server, found)
+    return len(found)
+
+
+def _records(server: Server, environment: Environment, page: int) -> AsyncIterator[dict[str, Any]]:
+    """Yield the records, newest first, a few at once: each holds all of its release."""
+    where = {"artifacts": {"key": {"any_": [_key(environment)]}}}
+    return server.rows("/artifacts/filter", {**where, "sort": "CREATED_DESC"}, page)
+
+
+async def _delete(server: Server, ids: list[str]) -> None:
+    for each in ids:
+        await server.request("DELETE", f"/artifacts/{each}")
 
 
 def summarise(plan: Plan) -> str:
@@ -142,10 +148,6 @@ def _key(environment: Environment) -> str:
 
 def _title(environment: Environment, number: int) -> str:
     return f"Release {number} of {environment.project} in {environment.name}"
-
-
-def _where(environment: Environment) -> dict[str, Any]:
-    return {"artifacts": {"key": {"any_": [_key(environment)]}}}
 
 
 def _parse(row: dict[str, Any]) -> Release:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from deployer.environment_state import Hold
 from deployer.plan import Plan
 from deployer.release import Release
 from deployer.verify import SmokeRun
@@ -20,6 +21,8 @@ class Result:
         runs: the smoke runs.
         seconds: how long each step took.
         ids: of what is deployed now, by `FLOW/NAME`.
+        hold: why nothing is deployed here from now on; None where nothing holds.
+        edited: what somebody else changed while the deploy was verified, in sentences.
     """
 
     plan: Plan
@@ -27,6 +30,8 @@ class Result:
     runs: list[SmokeRun] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
+    hold: Hold | None = None
+    edited: list[str] = field(default_factory=list)
 
 
 class Clock:

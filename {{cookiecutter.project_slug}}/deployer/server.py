@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.context import AsyncClientContext
-from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import get_current_settings
 
 from deployer import patches
 from deployer import spec as specs
-from deployer.api_errors import cause, explain, server_time
+from deployer.api_errors import cause, explain, if_found, server_time
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.spec import Spec
@@ -56,6 +56,11 @@ async def connect() -> AsyncIterator[Server]:
         raise DeployerError(explain(error)) from error
 
 
+def _live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]]) -> Live:
+    names = tuple(each["name"] for each in automations)
+    return Live(row["id"], specs.live(row, flow, automations), row, names)
+
+
 class Server:
     """The Prefect server that the environment's settings (`PREFECT_API_URL` …) point at."""
 
@@ -67,16 +72,28 @@ class Server:
         response = await self.client.request(method, path, **kwargs)  # type: ignore[arg-type]
         return response.json() if response.content else None
 
-    async def pages(self, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return every row of a filter endpoint."""
-        rows: list[dict[str, Any]] = []
+    async def rows(
+        self, path: str, body: dict[str, Any], page: int = PAGE
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the rows of a filter endpoint, and ask for the next ones only when needed.
+
+        Args:
+            path: of the endpoint.
+            body: its filter and order.
+            page: how many rows one request asks for.
+        """
+        offset = 0
         while True:
-            page = await self.request(
-                "POST", path, json={**body, "limit": PAGE, "offset": len(rows)}
-            )
-            rows += page
-            if len(page) < PAGE:
-                return rows
+            rows = await self.request("POST", path, json={**body, "limit": page, "offset": offset})
+            for row in rows:
+                yield row
+            offset += page
+            if len(rows) < page:
+                return
+
+    async def pages(self, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return all rows of a filter endpoint."""
+        return [row async for row in self.rows(path, body)]
 
     async def now(self) -> datetime:
         """Return the server's own time."""
@@ -102,24 +119,43 @@ class Server:
             found |= await self._find({"name": {"any_": names[start : start + PAGE]}}, set())
         return {key: found[key] for key in keys if key in found}
 
+    async def read_again(self, live: Live) -> Live:
+        """Read one deployment anew.
+
+        Raises:
+            DeployerError: somebody deleted it.
+        """
+        row = await if_found(self.request("GET", f"/deployments/{live.id}"))
+        if row is None:
+            raise DeployerError("somebody deleted it meanwhile; deploy again.")
+        owned = await self._automations(set(live.spec["triggers"]))
+        return _live(row, live.spec["flow"], owned.get(live.id, []))
+
+    async def read_these(self, ids: list[str], triggers: set[str]) -> dict[str, Live]:
+        """Read the deployments of these ids; those that are gone are left out."""
+        found: dict[str, Live] = {}
+        for start in range(0, len(ids), PAGE):
+            found |= await self._find({"id": {"any_": ids[start : start + PAGE]}}, triggers)
+        return found
+
     async def _find(self, where: dict[str, Any], triggers: set[str]) -> dict[str, Live]:
         query = {"deployments": where}
         rows = await self.pages("/deployments/filter", {**query, "sort": "CREATED_DESC"})
         if not rows:
             return {}
         flows = {row["id"]: row["name"] for row in await self.pages("/flows/filter", query)}
-        owned: dict[str, list[dict[str, Any]]] = {}
-        if triggers:
-            names = {"automations": {"name": {"any_": sorted(triggers)}}}
-            for automation in await self.pages("/automations/filter", names):
-                for identity in {each.get("deployment_id", "") for each in automation["actions"]}:
-                    owned.setdefault(identity, []).append(automation)
-        found = []
-        for row in rows:
-            automations = owned.get(row["id"], [])
-            spec = specs.live(row, flows[row["flow_id"]], automations)
-            found.append(Live(row["id"], spec, row, tuple(each["name"] for each in automations)))
+        owned = await self._automations(triggers)
+        found = [_live(row, flows[row["flow_id"]], owned.get(row["id"], [])) for row in rows]
         return {specs.key(each.spec): each for each in found}
+
+    async def _automations(self, names: set[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return the automations of these names by the deployments that they run."""
+        owned: dict[str, list[dict[str, Any]]] = {}
+        where = {"automations": {"name": {"any_": sorted(names)}}}
+        for automation in await self.pages("/automations/filter", where) if names else ():
+            for identity in {each.get("deployment_id", "") for each in automation["actions"]}:
+                owned.setdefault(identity, []).append(automation)
+        return owned
 
     async def delete(self, live: Live) -> None:
         """Delete a deployment and its automations; one that is gone already is fine."""
@@ -146,8 +182,4 @@ class Server:
         return True
 
     async def _delete(self, path: str) -> None:
-        try:
-            await self.request("DELETE", path)
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code != httpx.codes.NOT_FOUND:
-                raise
+        await if_found(self.request("DELETE", path))

@@ -15,8 +15,9 @@ from prefect.workers.utilities import get_default_base_job_template_for_infrastr
 
 from deployer import work_pool as work_pools
 from deployer.api_errors import if_found
-from deployer.environment import ROOT, Environment
+from deployer.environment import Environment
 from deployer.errors import DeployerError
+from deployer.project import root
 from deployer.server import Server
 
 # In place of Prefect's own defaults in the pools of a type: images are named by digest, which
@@ -86,7 +87,7 @@ def declared_template(environment: Environment) -> dict[str, Any] | None:
     """Return the base job template that the repository has for the work pool, if it has one."""
     if environment.base_job_template is None:
         return None
-    text = (ROOT / environment.base_job_template).read_text(encoding="utf-8")
+    text = (root() / environment.base_job_template).read_text(encoding="utf-8")
     template: dict[str, Any] = json.loads(text)
     return template
 

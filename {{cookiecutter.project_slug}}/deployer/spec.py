@@ -6,7 +6,7 @@ A spec is plain JSON: what a person sees in a plan, what a release records, what
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,8 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from deployer.catalog import STARTED, Deployment
-from deployer.environment import ROOT, Environment
+from deployer.environment import Environment
+from deployer.project import root
 
 Spec = dict[str, Any]
 # Prefect's default anchor is the moment of the deploy, which would make every plan differ
@@ -51,7 +52,7 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
         variables["image"] = image
     elif environment.work_pool_type == "process":
         # A process worker does not start in the project's folder, so it could not import the flows.
-        variables.setdefault("working_dir", str(ROOT))
+        variables.setdefault("working_dir", str(root()))
     off = environment.schedules == "off"
     return {
         "flow": flow.name,
@@ -149,7 +150,7 @@ def _declared_schedule(schedule: Schedule, off: bool) -> dict[str, Any]:
     made = create_deployment_schedule_create(schedule).schedule
     timing = _timing(made.model_dump(mode="json"))
     anchor = timing.get("anchor_date")
-    if anchor and STARTED <= datetime.fromisoformat(anchor) <= datetime.now(timezone.utc):
+    if anchor and STARTED <= datetime.fromisoformat(anchor) <= datetime.now(UTC):
         timing["anchor_date"] = None  # none was given: the live one stays
     return {
         **timing,
@@ -173,7 +174,7 @@ def _timing(schedule: dict[str, Any]) -> dict[str, Any]:
         anchor = datetime.fromisoformat(schedule["anchor_date"].replace("Z", "+00:00"))
         return {
             "interval": DURATION.validate_python(schedule["interval"]).total_seconds(),
-            "anchor_date": anchor.astimezone(timezone.utc).isoformat(),
+            "anchor_date": anchor.astimezone(UTC).isoformat(),
             "timezone": zone or "UTC",
         }
     if "rrule" in schedule:

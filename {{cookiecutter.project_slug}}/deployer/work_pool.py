@@ -9,8 +9,9 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkPool
 
 from deployer.api_errors import if_found
-from deployer.environment import FILE, Environment
+from deployer.environment import Environment
 from deployer.errors import Finding
+from deployer.project import FILE
 
 NOBODY = "No worker polls the"
 FRESH = 60  # seconds since a worker's last poll; workers poll every 15

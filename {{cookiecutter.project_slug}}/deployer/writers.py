@@ -22,10 +22,10 @@ SAME_NAME = (  # in a spec as in the API
 )
 
 
-async def deploy(entry: Deployment, spec: Spec) -> None:
-    """Call `Flow.deploy` so that the server holds this spec."""
+async def deploy(entry: Deployment, spec: Spec) -> str:
+    """Call `Flow.deploy` so that the server holds this spec; return the deployment's id."""
     with redirect_stdout(StringIO()):  # Prefect prints a table for each; the report names all
-        await entry.flow.adeploy(
+        identity = await entry.flow.adeploy(
             **options(entry, spec),
             work_pool_name=spec["work_pool"],
             work_queue_name=spec["work_queue"],
@@ -33,6 +33,7 @@ async def deploy(entry: Deployment, spec: Spec) -> None:
             print_next_steps=False,
             ignore_warnings=True,
         )
+    return str(identity)
 
 
 def options(entry: Deployment, spec: Spec) -> dict[str, Any]:
@@ -59,13 +60,16 @@ def options(entry: Deployment, spec: Spec) -> dict[str, Any]:
     }
 
 
-async def put(server: Server, spec: Spec, live: Live | None) -> None:
+async def put(server: Server, spec: Spec, live: Live | None) -> str:
     """Write a recorded spec as it is, without the code that once declared it.
 
     Args:
         server: where to.
         spec: the spec to reach.
         live: the deployment as it is now; None creates it.
+
+    Returns:
+        The deployment's id.
     """
     body = {
         **{name: spec[name] for name in SAME_NAME},
@@ -78,13 +82,14 @@ async def put(server: Server, spec: Spec, live: Live | None) -> None:
         flow_id = str(await server.client.create_flow_from_name(spec["flow"]))
         new = [specs.schedule_create(*each) for each in spec["schedules"].items()]
         body |= {"flow_id": flow_id, "name": spec["name"], "schedules": new}
-        identity = (await server.request("POST", "/deployments/", json=body))["id"]
+        identity = str((await server.request("POST", "/deployments/", json=body))["id"])
     else:
         identity = live.id
         await server.request("PATCH", f"/deployments/{identity}", json=body)
         await _put_schedules(server, spec, live)
     if spec["triggers"] or (live and live.spec["triggers"]):
         await _put_triggers(server, spec, identity)
+    return identity
 
 
 async def _put_schedules(server: Server, spec: Spec, live: Live) -> None:

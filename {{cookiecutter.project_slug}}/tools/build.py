@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deployer.environment import ROOT
 from deployer.errors import DeployerError
+from tools import ROOT
 
 
 def call(*command: str, env: dict[str, str] | None = None, stdin: str | None = None) -> str:

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -40,7 +40,7 @@ def quiet(text: str) -> str:
 def signature(commit: str, environ: Mapping[str, str] = os.environ) -> str:
     """Return which commit a comment speaks of, of when it is, and a link to the run."""
     home = f"{environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository()}"
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     run = f"{home}/actions/runs/{environ.get('GITHUB_RUN_ID', '')}"
     return f"\n[`{commit[:7]}`]({home}/commit/{commit}), {now}, [the run]({run})\n"
 
@@ -89,23 +89,30 @@ def comment(number: int, text: str, commit: str = "") -> str:
 
 
 def issue(
-    title: str, text: str, gone: bool, marker: str = "drift", end: str = "Nothing differs any more."
+    title: str,
+    text: str,
+    gone: bool,
+    marker: str = "drift",
+    solved: str = "Nothing differs any more.",
 ) -> str:
-    """Open the one issue with a marker, or edit it, or close it once what it is about is gone.
+    """Open the one issue with this marker, or edit it, or close it once it is solved.
 
     Args:
-        title: of the issue.
-        text: of the issue.
-        gone: whether to close it.
-        marker: by which it is found again.
-        end: the comment that closes it.
+        title: of a new issue, or of the one that is edited.
+        text: its body, without the marker.
+        gone: the issue is solved; title and text are not used.
+        marker: tells the issue from others of the workflows.
+        solved: the comment with which it is closed.
+
+    Raises:
+        DeployerError: gh is not there, or GitHub refuses.
     """
     path = f"repos/{repository()}/issues"
     found = find(f"{path}?state=open&creator={quote(AUTHOR)}", marker)
     if gone:
         if not found:
-            return "all is well, and no issue is open"
-        api("POST", f"{path}/{found['number']}/comments", {"body": end})
+            return "no issue is open, and none has to be"
+        api("POST", f"{path}/{found['number']}/comments", {"body": solved})
         api("PATCH", f"{path}/{found['number']}", {"state": "closed"})
         return f"closed issue {found['number']}"
     body = {"title": title, "body": marked(marker, text)}

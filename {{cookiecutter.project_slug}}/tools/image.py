@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deployer.environment import load
 from deployer.errors import DeployerError
 from tools.build import build, call
+from tools.environments import project
 
 # What makes the image of the flows, and a worker's; together, all that .dockerignore lets in.
 COMMON = ("Dockerfile", ".dockerignore", "requirements-uv.txt", "requirements.txt")
@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
         if options.digest:
             print(digest(options.digest) or "")
             return 0
-        repository = options.repository or next(iter(load().values())).project
+        repository = options.repository or project()
         name = name_of(repository, options.label, options.platform or "", options.target)
         if options.digest is not None:
             print(digest(name) or "")

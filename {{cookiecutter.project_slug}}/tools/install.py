@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools import ROOT
 
 
 def own_uv(folder: Path, index: str) -> list[list[str]]:
@@ -52,7 +52,7 @@ def install(uv: str, folder: Path, requirements: Path, own: Path | None = None) 
     commands = [[uv, "pip", "install", "--quiet", f"--python={folder}", "--require-hashes"]]
     commands[0] += ["-r", str(requirements)]
     if not (folder / "pyvenv.cfg").exists():
-        commands.insert(0, [uv, "venv", "--quiet", "--python=>=3.10,<3.14", str(folder)])
+        commands.insert(0, [uv, "venv", "--quiet", "--python=>=3.11,<3.15", str(folder)])
     index = NamedTemporaryFile("w", suffix=".txt", encoding="utf-8")  # noqa: SIM115 - closed below
     if own:
         lines = requirements.read_text(encoding="utf-8").splitlines()

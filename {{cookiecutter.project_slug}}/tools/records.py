@@ -15,8 +15,10 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from deployer.environment import Environment, load
 from deployer.errors import DeployerError
+from deployer.project import FILE, read, record_key
+from tools import ROOT
+from tools.environments import project
 
 FENCE = "```json\n"  # the record is the one line behind it
 PAGE = 10  # a record holds all of its release, so that only a few are read at once
@@ -50,23 +52,21 @@ def recorded(environment: str, environ: Mapping[str, str] = os.environ) -> Itera
     Raises:
         DeployerError: there is no such environment, or the server does not answer.
     """
-    known = load()
-    if environment not in known:
-        raise DeployerError(
-            f"There is no environment {environment!r}: choose one of {', '.join(known)}."
-        )
-    yield from _recorded(known[environment], environ)
+    if environment not in read(ROOT):
+        raise DeployerError(f"There is no environment {environment!r} in {FILE}.")
+    yield from _recorded(environment, environ)
 
 
 def everywhere(environ: Mapping[str, str] = os.environ) -> Iterator[Record]:
-    """Return the releases of every environment on the server but previews and working trees."""
-    for environment in load().values():
-        if not environment.wants_label:
-            yield from _recorded(environment, environ)
+    """Return the releases of every environment on the server but previews."""
+    for name, table in read(ROOT).items():
+        # There is a preview for each {label}.
+        if isinstance(table, dict) and "{label}" not in str(table):
+            yield from _recorded(name, environ)
 
 
-def _recorded(environment: Environment, environ: Mapping[str, str]) -> Iterator[Record]:
-    where = {"artifacts": {"key": {"any_": [f"release-{environment.key}"]}}}
+def _recorded(environment: str, environ: Mapping[str, str]) -> Iterator[Record]:
+    where = {"artifacts": {"key": {"any_": [f"release-{record_key(project(), environment)}"]}}}
     seen, last = 0, PAGE
     while last == PAGE:
         page = {"sort": "CREATED_DESC", "limit": PAGE, "offset": seen}
@@ -79,7 +79,7 @@ def _recorded(environment: Environment, environ: Mapping[str, str]) -> Iterator[
             except (AttributeError, IndexError, KeyError, TypeError, ValueError):
                 continue  # somebody changed it, so it says nothing
             names = (str(record.get(each) or "") for each in ("image", "commit"))
-            yield Record(environment.name, number, *names)
+            yield Record(environment, number, *names)
 
 
 def _ask(path: str, body: dict[str, Any], environ: Mapping[str, str]) -> Any:

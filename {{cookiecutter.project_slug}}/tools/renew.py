@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deployer.errors import DeployerError
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
         days = settings.variables.get("KEEP_IMAGES_DAYS", "")
         if not days.isdecimal():
             raise DeployerError(f"KEEP_IMAGES_DAYS is {days!r}: it has to be a number of days.")
-        done = retain(settings, int(days), datetime.now(timezone.utc))
+        done = retain(settings, int(days), datetime.now(UTC))
     except DeployerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

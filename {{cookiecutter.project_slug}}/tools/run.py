@@ -89,6 +89,10 @@ def arguments(options: argparse.Namespace) -> list[str]:
             given += [f"--{name.replace('_', '-')}", value]
     if what == "rollback":
         return given if options.verify else [*given, "--no-verify"]
+    if options.resume and what == "deploy":
+        given.append("--resume")
+    if options.expect_plan and what == "deploy":
+        given += ["--expect-plan", options.expect_plan]
     return [*given, "--image", options.deploys or options.image]
 
 
@@ -110,6 +114,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--preview", type=is_true, default=False, help="`true`: with a preview's credentials"
     )
     parser.add_argument("--dry-run", type=is_true, default=False, help="`true` only plans")
+    parser.add_argument(
+        "--resume", type=is_true, default=False, help="`true` ends what a rollback holds"
+    )
+    parser.add_argument("--expect-plan", help="the hash of the plan that was approved")
     parser.add_argument("--verify", type=lambda text: text != "false", default=True)
     for name in ("label", "work-pool", "commit", "run-url", "order", "to"):
         parser.add_argument(f"--{name}", help="as the deployer takes it")

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from deployer import spec as specs
 from deployer.catalog import SCHEDULES, Deployment
 from deployer.check.parameters import parameter_problems
-from deployer.check.rules import hint, job_variable_problems, json_problems, name_problem, shown
 from deployer.errors import on_one_line
+from deployer.rules import hint, job_variable_problems, json_problems, name_problem, shown
 
 FILE = "deployments/catalog.py"
 ELSEWHERE = {

@@ -11,7 +11,7 @@ from prefect import Flow
 from prefect.utilities.collections import remove_nested_keys
 from pydantic_core import to_jsonable_python
 
-from deployer.check.rules import hint, json_problems
+from deployer.rules import hint, json_problems
 from deployer.spec import schema_of
 
 

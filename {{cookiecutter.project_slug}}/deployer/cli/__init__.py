@@ -6,8 +6,10 @@ import asyncio
 import os
 import sys
 
-from deployer.cli.arguments import parser
-from deployer.cli.commands import FAILED
+from cyclopts import CycloptsError, MissingArgumentError, UnusedCliTokensError
+
+from deployer.cli import terminal
+from deployer.cli.commands import FAILED, app
 from deployer.errors import DeployerError, failure
 
 INTERRUPTED = 130
@@ -16,25 +18,39 @@ INTERRUPTED = 130
 def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
+    Args:
+        argv: the words after `python -m deployer`; None takes those of this process.
+
     Returns:
-        0 fine, 1 failed, 2 `plan --detailed-exitcode` found changes, 130 interrupted.
+        0 fine, 1 failed or wrong usage, 2 `plan --detailed-exitcode` found changes,
+        130 interrupted.
     """
-    args = parser().parse_args(argv)
-    args.environ = dict(os.environ)
+    words = sys.argv[1:] if argv is None else argv
+    given = dict(os.environ)
     # An unset GitHub secret arrives as an empty variable, and Prefect crashes on some of those.
-    for name, value in args.environ.items():
+    for name, value in given.items():
         if name.startswith("PREFECT_") and not value:
             del os.environ[name]
+    app.console = terminal.console()
     try:
-        return int(args.run(args))
+        if not words:
+            raise CycloptsError("No command is given.")
+        command, bound, internal = app.parse_args(words)
+        environ = {"environ": given} if "environ" in internal else {}
+        return command(*bound.args, **bound.kwargs, **environ) or 0
+    except CycloptsError as error:
+        program = " ".join((*app.name, *(error.command_chain or ())))
+        terminal.fail(f"{_sentence(error)} See `{program} --help`.")
+        return FAILED
     except DeployerError as error:
         for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
-        if args.format == "markdown":  # the summary of a job tells it too
-            print(failure(getattr(args, "environment", "check"), error.problems))
+            terminal.fail(problem)
+        if bound.arguments.get("format") == "markdown":  # the summary of a job tells it too
+            where = bound.arguments.get("where")
+            terminal.show(failure(where.environment if where else "check", error.problems))
         return FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):
-        print("error: Interrupted.", file=sys.stderr)
+        terminal.fail("Interrupted.")
         return INTERRUPTED
     except ValueError as error:
         if type(error).__name__ != "ValidationError":
@@ -42,5 +58,15 @@ def main(argv: list[str] | None = None) -> int:
         # Prefect reads its settings when it is imported, and pydantic refuses some of them.
         _, setting, problem, *_ = [*str(error).splitlines(), "", ""]
         problem = problem.split(" [")[0].strip()
-        print(f"error: The Prefect setting {setting}: {problem}.", file=sys.stderr)
+        terminal.fail(f"The Prefect setting {setting}: {problem}.")
         return FAILED
+
+
+def _sentence(error: CycloptsError) -> str:
+    """Return what is wrong with the usage, in plain words where cyclopts has others."""
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"Unexpected argument {error.unused_tokens[0]!r}."
+    if isinstance(error, MissingArgumentError) and error.argument:
+        name = error.argument.name
+        return f"No value for {name.lstrip('-').upper() if error.argument.required else name}."
+    return str(error)

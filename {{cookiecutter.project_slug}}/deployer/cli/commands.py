@@ -1,198 +1,308 @@
-"""One function a command: it prints the report and returns the exit code.
+"""One function a command: it prints the report and returns the exit code, if that is not 0.
 
-Prefect is imported when a command needs it, so that `--help` and `environments` start at once.
+Signature and docstring are the options and the help. Prefect is imported when a command needs it,
+so that `--help` starts at once.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
-import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
-from deployer import environment
-from deployer.cli.context import (
-    act,
-    checked,
-    chosen_environment,
-    declared,
-    hidden,
-    options,
-    say,
-    who,
-)
+from cyclopts import App, Parameter
+
+from deployer import __version__
+from deployer.cli.context import act, checked, chosen_environment, declared, hidden, who
+from deployer.cli.terminal import say, show
 from deployer.errors import DeployerError
+from deployer.options import (
+    INTERNAL,
+    AnyFormat,
+    Applying,
+    FromOne,
+    Image,
+    LockTimeout,
+    Options,
+    TextOrJson,
+    TextOrMarkdown,
+    Timeout,
+    Wanted,
+    Where,
+    about,
+)
 
 if TYPE_CHECKING:
     from deployer.environment import Environment
+    from deployer.plan import Plan
     from deployer.result import Result
     from deployer.server import Server
+    from deployer.verify import SmokeRun
 
 FAILED, CHANGES = 1, 2
 
 
-def check(args: argparse.Namespace) -> int:
-    """Find everything that is wrong with catalog and environments, offline."""
-    from deployer import load
+def check(*, format: TextOrMarkdown = "text") -> None:
+    """Find everything that is wrong with the catalog and the environments, offline.
+
+    Example: python -m deployer check
+    """
+    from deployer import environment, load
 
     environments = environment.load()
     catalog = load.load()
-    print(f"{len(catalog)} deployments and {len(environments)} environments are fine.")
-    return 0
+    show(f"{len(catalog)} deployments and {len(environments)} environments are fine.")
 
 
-def environments(args: argparse.Namespace) -> int:
-    """List the environments in the order of promotion."""
+def environments(
+    *, as_json: Annotated[bool, Parameter(name="--json", help="print a JSON list")] = False
+) -> None:
+    """List the environments, in the order in which a release is promoted.
+
+    Example: python -m deployer environments
+    """
+    from deployer import environment
+
     names = list(environment.load())
-    print(json.dumps(names) if args.json else "\n".join(names))
-    return 0
+    show(json.dumps(names) if as_json else "\n".join(names))
 
 
-def setup(args: argparse.Namespace) -> int:
-    """Create or update work pool, work queue and secret blocks."""
+def setup(where: Where) -> None:
+    """Create or update the work pool, its work queue and the secret blocks.
+
+    Example: python -m deployer setup production
+    """
     from deployer import setup
 
-    chosen = chosen_environment(args)
-    for sentence in act(lambda server: setup.setup(server, chosen, os.environ)):
-        print(sentence)
-    return 0
+    chosen = chosen_environment(where)
+    show("\n".join(act(lambda server: setup.setup(server, chosen, os.environ))))
 
 
-def plan(args: argparse.Namespace) -> int:
-    """Show what a deploy would change."""
+def plan(
+    where: Where,
+    *,
+    wanted: Wanted = Wanted(),
+    detailed_exitcode: Annotated[bool, about("exit with 2 if anything differs")] = False,
+    released: Annotated[
+        bool, about("compare with the last release: what was edited on the server since?")
+    ] = False,
+    format: AnyFormat = "text",
+) -> int:
+    """Show what a deploy would change.
+
+    Example: python -m deployer plan staging --image registry/flows@sha256:... --detailed-exitcode
+    """
     from deployer import desired, guards, refresh, release
     from deployer.cli import render
     from deployer.plan import Plan
 
-    chosen, catalog = (chosen_environment(args), None) if args.released else checked(args)
+    chosen, catalog = (chosen_environment(where), None) if released else checked(where, wanted)
 
     async def work(server: Server) -> Plan | None:
         if catalog is None:
-            released = await release.recent(server, chosen)
-            if not released:
+            latest = await release.recent(server, chosen)
+            if not latest:
                 return None
-            settled, wanted = chosen, desired.from_release(released[0])
+            settled, specs = chosen, desired.from_release(latest[0])
         else:
-            settled, wanted = await declared(server, args, chosen, catalog)
-        snapshot = await refresh.refresh(server, settled, wanted, args.only)
-        guards.require_match(snapshot.plan, args.only)
+            settled, specs = await declared(server, chosen, catalog, wanted.image)
+        snapshot = await refresh.refresh(server, settled, specs, wanted.only)
+        guards.require_match(snapshot.plan, wanted.only)
         return snapshot.plan
 
     found = act(work)
     made = hidden(found or Plan(()), chosen)
-    if found is None and args.format != "json":
-        print(f"Nothing was released in {chosen.name} yet, so nothing differs from it.")
+    if found is None and format != "json":
+        show(f"Nothing was released in {chosen.name} yet, so nothing differs from it.")
     else:
-        print(render.plan(made, args.format, args.environment, sys.stdout.isatty()))
-    return CHANGES if args.detailed_exitcode and not made.empty else 0
+        show(render.plan(made, format, where.environment))
+    return CHANGES if detailed_exitcode and not made.empty else 0
 
 
-def deploy(args: argparse.Namespace) -> int:
-    """Plan, apply, verify and record; or put back."""
+def deploy(
+    where: Where,
+    *,
+    wanted: Wanted = Wanted(),
+    options: Options = Options(),
+    format: TextOrMarkdown = "text",
+) -> None:
+    """Plan, apply, verify and record a release; if a step fails, put back what was there.
+
+    Example: python -m deployer deploy preview --label pr-7 --image registry/flows@sha256:...
+    """
     from deployer import deploy
 
-    chosen, catalog = checked(args)
+    chosen, catalog = checked(where, wanted)
+    how = replace(options, only=wanted.only, who=who())
 
-    async def work(server: Server) -> Any:
-        settled, wanted = await declared(server, args, chosen, catalog)
-        return await deploy.deploy(server, settled, wanted, options(args), say)
+    async def work(server: Server) -> Result:
+        settled, specs = await declared(server, chosen, catalog, wanted.image, how.commit)
+        return await deploy.deploy(server, settled, specs, how, say)
 
-    return _report(args, chosen, act(work))
+    _report(act(work), chosen, where, format)
 
 
-def _report(args: argparse.Namespace, chosen: Environment, result: Result) -> int:
+def _report(result: Result, chosen: Environment, where: Where, format: str) -> None:
     from deployer.cli import render
 
     result.plan = hidden(result.plan, chosen)
-    print(render.result(result, args.format, args.environment, sys.stdout.isatty()))
-    return 0
+    show(render.result(result, format, where.environment))
 
 
-def verify(args: argparse.Namespace) -> int:
-    """Check that a worker polls and run the smoke runs."""
+def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Options.timeout) -> None:
+    """Check that a worker polls, and run the smoke runs.
+
+    Example: python -m deployer verify production --image registry/flows@sha256:...
+    """
     from deployer import guards, refresh, verify
     from deployer.cli import render
 
-    chosen, catalog = checked(args)
+    chosen, catalog = checked(where, wanted)
 
-    async def work(server: Server) -> Any:
-        settled, wanted = await declared(server, args, chosen, catalog)
-        snapshot = await refresh.refresh(server, settled, wanted, args.only)
-        guards.require_match(snapshot.plan, args.only)
-        return await verify.check(server, snapshot.smoke(wanted), args.timeout, say)
+    async def work(server: Server) -> list[SmokeRun]:
+        settled, specs = await declared(server, chosen, catalog, wanted.image)
+        snapshot = await refresh.refresh(server, settled, specs, wanted.only)
+        guards.require_match(snapshot.plan, wanted.only)
+        return await verify.check(server, snapshot.smoke(specs), timeout, say)
 
-    print(render.runs_text(act(work)))
-    return 0
+    show(render.runs(act(work)))
 
 
-def releases(args: argparse.Namespace) -> int:
-    """List what was deployed, newest first."""
+def releases(
+    where: Where,
+    *,
+    limit: Annotated[FromOne, about("how many to list")] = 20,
+    format: TextOrJson = "text",
+) -> None:
+    """List what was deployed, newest first.
+
+    Example: python -m deployer releases production --limit 5
+    """
     from deployer import release
     from deployer.cli import render
 
-    chosen = chosen_environment(args)
-    found = act(lambda server: release.recent(server, chosen, args.limit))
-    print(render.releases(found, args.format))
-    return 0
+    chosen = chosen_environment(where)
+    show(render.releases(act(lambda server: release.recent(server, chosen, limit)), format))
 
 
-def rollback(args: argparse.Namespace) -> int:
-    """Deploy a recorded release, without image or build."""
+def rollback(
+    where: Where,
+    *,
+    to: Annotated[
+        FromOne | None, about("number of the release; if not given, the last verified one before")
+    ] = None,
+    hold: Annotated[
+        bool, Parameter(negative="--no-hold", help="refuse later deploys until one has --resume")
+    ] = Options.hold,
+    options: Applying = Applying(),
+    format: TextOrMarkdown = "text",
+) -> None:
+    """Deploy a recorded release again, without a build or a registry.
+
+    Example: python -m deployer rollback production --to 12
+    """
     from deployer import deploy, desired, release
 
-    chosen = chosen_environment(args)
+    chosen = chosen_environment(where)
+    how = Options(**vars(options), who=who(), hold=hold)
 
-    async def work(server: Server) -> Any:
-        wanted = desired.from_release(await release.find(server, chosen, args.to))
-        return await deploy.deploy(server, chosen, wanted, options(args), say)
+    async def work(server: Server) -> Result:
+        specs = desired.from_release(await release.find(server, chosen, to))
+        return await deploy.deploy(server, chosen, specs, how, say)
 
-    return _report(args, chosen, act(work))
+    _report(act(work), chosen, where, format)
 
 
-def destroy(args: argparse.Namespace) -> int:
-    """Delete what this project owns in an environment."""
-    from deployer import destroy
+def destroy(
+    where: Where,
+    *,
+    yes: Annotated[bool, about("confirm it; not needed for a single preview")] = False,
+    all_but: Annotated[
+        list[str] | None,
+        Parameter(consume_multiple=True, help="destroy every preview except those of these labels"),
+    ] = None,
+    lock_timeout: LockTimeout = Options.lock_timeout,
+) -> None:
+    """Delete everything that this project owns in an environment.
 
-    rest = (who(), args.lock_timeout, say)
-    if args.all_but is not None:
-        known, name = environment.load(), args.environment
-        gone = act(lambda server: destroy.sweep(server, known, name, args.all_but, *rest))
-        print("\n".join(gone) or f"Nothing is left over in {name}.")
-        return 0
-    chosen = chosen_environment(args)
-    if not args.yes and args.label is None:
+    Example: python -m deployer destroy preview --label pr-7
+    """
+    from deployer import destroy, environment
+
+    rest = (who(), lock_timeout, say)
+    if all_but is not None:
+        known, name = environment.load(), where.environment
+        gone = act(lambda server: destroy.sweep(server, known, name, all_but, *rest))
+        show("\n".join(gone) or f"Nothing is left over in {name}.")
+        return
+    chosen = chosen_environment(where)
+    if not yes and where.label is None:
         raise DeployerError(
             f"This deletes every deployment of {chosen.project} in {chosen.name}, and its "
             "releases: if that is meant, add --yes."
         )
-    print(*act(lambda server: destroy.destroy(server, chosen, *rest)), sep="\n")
-    return 0
+    show("\n".join(act(lambda server: destroy.destroy(server, chosen, *rest))))
 
 
-def doctor(args: argparse.Namespace) -> int:
-    """Say what is wrong, why it matters and how to fix it."""
+def doctor(
+    where: Where,
+    *,
+    image: Image = Wanted.image,
+    environ: Annotated[Mapping[str, str], INTERNAL],
+) -> int:
+    """Say what is wrong, why it matters and how to fix it.
+
+    Example: python -m deployer doctor production
+    """
     from deployer import doctor
 
-    findings = asyncio.run(doctor.examine(chosen_environment(args), args.image, args.environ))
-    print(doctor.text(findings))
+    findings = asyncio.run(doctor.examine(chosen_environment(where), image, environ))
+    show(doctor.text(findings))
     return FAILED if any(finding.fatal for finding in findings) else 0
 
 
-def export(args: argparse.Namespace) -> int:
-    """Print the catalog as a prefect.yaml."""
+def export(where: Where, *, image: Image = Wanted.image) -> None:
+    """Print the catalog as a prefect.yaml.
+
+    Example: python -m deployer export production --image registry/flows:1.2 > prefect.yaml
+    """
     from deployer import export
 
-    print(export.to_yaml(*checked(args), args.image), end="")
-    return 0
+    show(export.to_yaml(*checked(where), image).removesuffix("\n"))
 
 
-def serve(args: argparse.Namespace) -> int:
-    """Serve the catalog from this process, for development."""
+def serve(where: Where = Where("local")) -> None:
+    """Serve the catalog from this process, for development (by default in local).
+
+    Example: python -m deployer serve
+    """
     from deployer import serve
 
-    chosen, catalog = checked(args)
+    chosen, catalog = checked(where)
     act(lambda server: serve.refuse_deployed(server, chosen))
     serve.serve(chosen, catalog)
-    return 0
+
+
+app = App(
+    name="python -m deployer",
+    help="Deploy the catalog (deployments/catalog.py) to a Prefect server.\n\n"
+    "Start with: check, setup ENVIRONMENT, plan ENVIRONMENT, deploy ENVIRONMENT.\n\n"
+    "ENVIRONMENT is a table in deployments/environments.toml; the server is that of "
+    "PREFECT_API_URL. Exit codes: 0 fine, 1 failed, 2 differences (plan --detailed-exitcode), "
+    "130 interrupted.",
+    help_format="plaintext",
+    version=__version__,
+    default_parameter=Parameter(negative="", show_default=lambda value: value or None),
+    print_error=False,
+    exit_on_error=False,
+    suppress_keyboard_interrupt=False,
+)
+COMMANDS: tuple[Callable[..., int | None], ...] = (
+    *(check, environments, setup, plan, deploy, verify),
+    *(releases, rollback, destroy, doctor, export, serve),
+)
+for place, command in enumerate(COMMANDS):
+    app.command(command, sort_key=place)

@@ -1,8 +1,7 @@
-"""What the commands share: from arguments to an environment, a desired and a server."""
+"""What the commands share: from options to an environment, its specs and a server."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import getpass
 import json
@@ -10,45 +9,45 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
-from deployer import environment
-from deployer.environment import Environment
+from deployer.cli.terminal import spinner
 from deployer.errors import DeployerError
+from deployer.options import Wanted, Where
 
 if TYPE_CHECKING:
     from deployer.catalog import Deployment
     from deployer.desired import Desired
-    from deployer.options import Options
+    from deployer.environment import Environment
     from deployer.plan import Plan
     from deployer.server import Server
 
-
-def say(message: str) -> None:
-    """Tell about progress."""
-    print(message, file=sys.stderr, flush=True)
+T = TypeVar("T")
 
 
-def act(work: Callable[[Server], Awaitable[Any]]) -> Any:
+def act(work: Callable[[Server], Awaitable[T]]) -> T:
     """Run a coroutine against the server; SIGTERM and Ctrl-C let it put things back first."""
     from deployer.server import connect
 
-    async def run() -> Any:
-        task = asyncio.current_task()
+    async def run() -> T:
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
         if task and sys.platform != "win32":
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with connect() as server:
-            return await work(server)
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        with spinner(loop):
+            async with connect() as server:
+                return await work(server)
 
     return asyncio.run(run())
 
 
-def chosen_environment(args: argparse.Namespace) -> Environment:
-    """Return the environment that the arguments name, with what they override."""
-    chosen = environment.select(environment.load(), args.environment, args.label)
+def chosen_environment(where: Where, wanted: Wanted = Wanted()) -> Environment:
+    """Return the environment that the options name, with what they override."""
+    from deployer import environment
+
+    chosen = environment.select(environment.load(), where.environment, where.label)
     variables = dict(chosen.job_variables)
-    for pair in args.job_variable or ():
+    for pair in wanted.job_variable:
         name, _, value = pair.partition("=")
         if not name or "=" not in pair:
             raise DeployerError(
@@ -58,23 +57,34 @@ def chosen_environment(args: argparse.Namespace) -> Environment:
             variables[name] = json.loads(value)
         except ValueError:
             variables[name] = value
-    pool, kind = args.work_pool or chosen.work_pool, args.work_pool_type
-    if args.work_pool or kind:
+    pool, kind = where.work_pool or chosen.work_pool, where.work_pool_type
+    if where.work_pool or kind:
         chosen = replace(chosen, work_pool=pool, work_pool_type=kind)
     return replace(chosen, job_variables=variables)
 
 
-def checked(args: argparse.Namespace) -> tuple[Environment, list[Deployment]]:
+def checked(where: Where, wanted: Wanted = Wanted()) -> tuple[Environment, list[Deployment]]:
     """Return environment and catalog once everything about them is fine; sends no request."""
     from deployer import load
 
-    return chosen_environment(args), load.load()
+    return chosen_environment(where, wanted), load.load()
 
 
 async def declared(
-    server: Server, args: argparse.Namespace, chosen: Environment, catalog: list[Deployment]
+    server: Server,
+    chosen: Environment,
+    catalog: list[Deployment],
+    image: str | None,
+    commit: str | None = None,
 ) -> tuple[Environment, Desired]:
-    """Ask the server what kind of pool a checked catalog goes to, and return what it asks for."""
+    """Ask the server which type of work pool a checked catalog goes to.
+
+    Returns:
+        The environment with that type, and what the catalog asks for in it.
+
+    Raises:
+        DeployerError: the work pool has another type than declared, or does not suit the image.
+    """
     from deployer import desired
     from deployer import work_pool as work_pools
     from deployer.api_errors import if_found
@@ -82,18 +92,10 @@ async def declared(
     pool = await if_found(server.client.read_work_pool(chosen.work_pool))
     kind = pool.type if pool else None
     wrong = [*work_pools.mismatch(chosen, pool)]
-    if problems := wrong or [*work_pools.unsuited(chosen, kind, args.image)]:
+    if problems := wrong or [*work_pools.unsuited(chosen, kind, image)]:
         raise DeployerError(*map(str, problems))
     chosen = replace(chosen, work_pool_type=kind)
-    return chosen, desired.from_catalog(catalog, chosen, args.image, args.commit)
-
-
-def options(args: argparse.Namespace) -> Options:
-    """Return how the arguments want to deploy."""
-    from deployer.options import Options
-
-    names = [each.name for each in fields(Options) if each.name != "who"]
-    return Options(who=who(), **{name: getattr(args, name) for name in names})
+    return chosen, desired.from_catalog(catalog, chosen, image, commit)
 
 
 def hidden(plan: Plan, chosen: Environment) -> Plan:

@@ -8,8 +8,8 @@ from typing import Any
 
 from prefect.utilities.collections import visit_collection
 
-from deployer.check.rules import CREDENTIAL
 from deployer.plan import Plan
+from deployer.rules import CREDENTIAL
 
 MASK = "********"
 SHORTEST = 4  # characters; what is shorter stands in every second word
@@ -41,4 +41,4 @@ def hide(plan: Plan, secrets: Iterable[str]) -> Plan:
         pairs = each.fields.items()
         covered = {path: visit_collection(pair, cover, return_data=True) for path, pair in pairs}
         changes.append(replace(each, fields=covered))
-    return Plan(tuple(changes))
+    return Plan(tuple(changes), plan.notes)

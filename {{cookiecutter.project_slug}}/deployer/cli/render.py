@@ -1,4 +1,7 @@
-"""A plan, a release and an result as text, Markdown or JSON. Pure."""
+"""A plan, a result, smoke runs and releases as text, Markdown or JSON. Pure.
+
+Text is rich's `Text`, which reads no markup in names; Markdown and JSON are plain `str`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from prefect.utilities.urls import url_for
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
 
 from deployer.cli.mask import mask
 from deployer.plan import SYMBOLS, Plan
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
     from deployer.result import Result
     from deployer.verify import SmokeRun
 
-COLOURS = {"create": "32", "update": "33", "delete": "31", "unchanged": "2"}
+COLOURS = {"create": "green", "update": "yellow", "delete": "red", "unchanged": "dim"}
 WORDS = {"create": "to add", "update": "to change", "delete": "to delete", "unchanged": "unchanged"}
 FOLD = 30  # rows of a Markdown table before it is folded away
 WIDTH = 120  # characters of one value
@@ -29,23 +34,22 @@ def counts(plan: Plan) -> str:
     return ", ".join(f"{number} {WORDS[action]}" for action, number in plan.counts.items())
 
 
-def plan(plan: Plan, form: str, environment: str, colour: bool) -> str:
+def plan(plan: Plan, form: str, environment: str) -> Text | str:
     """Return a plan in one of the forms `text`, `markdown` and `json`."""
     if form == "json":
         return as_json(plan)
     if form == "markdown":
         return markdown(plan, f"Plan for {environment}")
-    return text(plan, colour)
+    return text(plan)
 
 
-def text(plan: Plan, colour: bool = False) -> str:
+def text(plan: Plan) -> Text:
     """Return a plan for a terminal: a line a deployment, its differing fields below it."""
     lines = []
     for action, key, fields in _rows(plan):
-        line = f"{SYMBOLS[action]} {key}"
-        lines.append(f"\033[{COLOURS[action]}m{line}\033[0m" if colour else line)
-        lines += [f"    {field}" for field in fields]
-    return "\n".join([*lines, f"Plan: {counts(plan)}."])
+        lines.append(Text(f"{SYMBOLS[action]} {key}", COLOURS[action]))
+        lines += [Text(f"    {field}") for field in fields]
+    return _lines(*lines, f"Plan: {counts(plan)}.")
 
 
 def markdown(plan: Plan, title: str) -> str:
@@ -103,18 +107,18 @@ def _cell(content: str) -> str:
     return re.sub(r"([|`*_])", r"\\\1", escape(content, quote=False))
 
 
-def result(result: Result, form: str, environment: str, colour: bool) -> str:
+def result(result: Result, form: str, environment: str) -> Text | str:
     """Return what a deploy did, as `text` or as `markdown` for the summary of a job."""
     if form == "markdown":
         return _result_markdown(result, environment)
     if result.plan.empty:
-        return f"{text(result.plan, colour)}\n{environment} is up to date: nothing was written."
-    parts = [text(result.plan, colour)]
+        return _lines(text(result.plan), f"{environment} is up to date: nothing was written.")
+    parts = [text(result.plan)]
     if result.runs:
-        parts.append(runs_text(result.runs))
+        parts.append(runs(result.runs))
     if result.release:
-        parts.append(f"{environment} is at release {result.release.number}.")
-    return "\n".join([*parts, _timings(result)])
+        parts.append(Text(f"{environment} is at release {result.release.number}."))
+    return _lines(*parts, _timings(result))
 
 
 def _result_markdown(result: Result, environment: str) -> str:
@@ -134,29 +138,39 @@ def _result_markdown(result: Result, environment: str) -> str:
     return "\n".join([*parts, *ui, _timings(result), ""])
 
 
-def runs_text(runs: list[SmokeRun]) -> str:
-    """Return finished smoke runs, one aligned line each."""
+def runs(runs: list[SmokeRun]) -> Text:
+    """Return finished smoke runs, a line each."""
     if not runs:
-        return "Nothing that is deployed here has a smoke run."
-    width = max(len(run.key) for run in runs)
-    rows = (f"{each.key:{width}}  {each.state}  {each.seconds:.1f} s  {each.url}" for each in runs)
-    return "\n".join(rows)
+        return Text("Nothing that is deployed here has a smoke run.")
+    return _aligned([[each.key, each.state, f"{each.seconds:.1f} s", each.url] for each in runs])
 
 
-def releases(found: list[Release], form: str) -> str:
+def releases(found: list[Release], form: str) -> Text | str:
     """Return releases, newest first, as lines or as JSON."""
     names = ("number", "at", "who", "commit", "image", "verified", "summary", "again", "run_url")
     if form == "json":
         rows = [{name: getattr(each, name) for name in names} for each in found]
         return json.dumps(rows, indent=2, ensure_ascii=False)
-    return "\n".join(map(_release, found)) or "Nothing was released here yet."
+    if not found:
+        return Text("Nothing was released here yet.")
+    return _aligned([_release(each) for each in found])
 
 
-def _release(each: Release) -> str:
+def _release(each: Release) -> list[str]:
     verified = "verified" if each.verified else "not verified"
-    again = f", release {each.again} again" if each.again else ""
-    head = f"{each.number:>4}  {each.at[:19]}  {each.who}  {(each.commit or '-')[:8]}"
-    return f"{head}  {verified}  {each.summary}{again}"
+    summary = f"{each.summary}, release {each.again} again" if each.again else each.summary
+    commit = (each.commit or "-")[:8]
+    return [f"{each.number:>4}", each.at[:19], each.who, commit, verified, summary]
+
+
+def _lines(*parts: Text | str) -> Text:
+    return Text("\n").join(Text() + part for part in parts)
+
+
+def _aligned(rows: list[list[str]]) -> Text:
+    """Return rows as lines whose columns are aligned, by cells: a Chinese character takes two."""
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    return _lines(*("  ".join(map(set_cell_size, row, widths)).rstrip() for row in rows))
 
 
 def _timings(result: Result) -> str:

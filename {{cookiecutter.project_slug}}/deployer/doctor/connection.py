@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -140,7 +140,7 @@ def _credentials(status: int, client: PrefectClient) -> tuple[str, str]:
 
 def differences(now: datetime, version: str) -> Iterator[Finding]:
     """Compare the server's clock and version with those here."""
-    skew = (datetime.now(timezone.utc) - now).total_seconds()
+    skew = (datetime.now(UTC) - now).total_seconds()
     if abs(skew) > SKEW:
         ahead = "ahead of" if skew > 0 else "behind"
         what = f"The clock here is {abs(skew):.0f} s {ahead} the server."

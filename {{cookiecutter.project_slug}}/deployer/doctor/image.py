@@ -9,8 +9,9 @@ import subprocess
 from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 
-from deployer.environment import FILE, Environment
+from deployer.environment import Environment
 from deployer.errors import Finding
+from deployer.project import FILE
 
 PATIENCE = 30  # seconds for one look
 ABSENT = re.compile(r"(?i)not found|manifest unknown|name unknown|no such manifest")

@@ -1,8 +1,4 @@
-"""Everything at once on this machine: `python -m tools.up`, or `nox -s up`.
-
-A Prefect server with SQLite, the work pool, the deployments and a worker, until Ctrl-C; with
-`--once` until the smoke runs are through. Database and logs are in `.prefect`; nothing else stays.
-"""
+"""The command `python -m tools.up`, and its steps one after the other."""
 # ruff: noqa: T201 - a command line prints
 
 from __future__ import annotations
@@ -12,28 +8,19 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import import_module
 
-from deployer.environment import load
 from deployer.errors import DeployerError
-from tools import image, processes
+from tools import image
 from tools.build import build
-from tools.local import (
-    HOME,
-    HOST,
-    answers,
-    catch_signals,
-    claimed,
-    free_port,
-    isolate,
-    remove_containers,
-    say,
-)
-from tools.registry import push
-from tools.report import ask, report
+from tools.up import processes
+from tools.up.docker import push, remove_containers
+from tools.up.local import HOME, HOST, answers, check_port, claimed, free_port, isolate
+from tools.up.report import ask, report
+from tools.up.terminal import say, working
 
 
 class Up:
@@ -42,10 +29,11 @@ class Up:
     Attributes:
         docker: the flows run in containers instead of processes.
         pool: the work pool's name.
+        kind: the work pool's type.
         url: the server's address.
         began: when this was made.
         steps: name and seconds of what is done.
-        programs: what has to go on running, by name.
+        programs: what has to go on running.
     """
 
     def __init__(self, stack: ExitStack, docker: bool, port: int) -> None:
@@ -58,67 +46,74 @@ class Up:
         """
         self.stack = stack
         self.docker = docker
-        self.pool = "local-docker" if docker else "local"
+        self.pool, self.kind = ("local-docker", "docker") if docker else ("local", "process")
         self.url = f"http://{HOST}:{port}"
-        self.began = datetime.now(timezone.utc)
+        self.began = datetime.now(UTC)
         self.steps: list[tuple[str, float]] = []
-        self.programs: dict[str, processes.Program] = {}
+        self.programs: list[processes.Program] = []
 
     def everything(self) -> None:
         """Bring it all up, to the last smoke run."""
+        if self.docker:
+            say("image …")  # Docker shows its own progress
+            name = f"{project()}:{image.tag()}"
+            build(name)
         with self.step("server"):
             self.server()
         options = ["--work-pool", self.pool]
         with self.step("work pool"):
-            kind = "docker" if self.docker else "process"
-            self.deployer("setup", *options, "--work-pool-type", kind)
+            self.deployer("setup", *options, "--work-pool-type", self.kind)
         if self.docker:
-            with self.step("image"):
-                name = f"{next(iter(load().values())).project}:{image.tag()}"
-                build(name)
             with self.step("registry and push"):
                 name = push(name, self.run, self.stack)
-                say(f"The image is {name}")
+            say(f"The image is {name}")
             options += ["--image", name]
             if sys.platform == "linux":
                 # Elsewhere Docker Desktop provides host.docker.internal, which the worker uses.
                 options += ["--job-variable", "network_mode=host"]
         with self.step("worker and deploy"):
-            self.worker()
+            worker = self.worker()
             self.deployer("deploy", *options, "--no-verify")
+            worker.wait_until(self.is_polled)
         with self.step("smoke runs"):
             self.deployer("verify", *options)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Announce a step and measure it."""
-        say(f"{name} …")
         start = time.monotonic()
-        yield
+        with working(name):
+            yield
         self.steps.append((name, time.monotonic() - start))
 
-    def run(self, name: str, command: list[str], ready: Callable[[], bool]) -> None:
+    def run(self, name: str, command: list[str]) -> processes.Program:
         """Start a program that ends with this one and writes to `.prefect/NAME.log`."""
-        program = processes.start(command, HOME / f"{name}.log", ready)
-        self.stack.callback(processes.stop, program)
-        self.programs[name] = program
+        with processes.deferred_signals():
+            program = processes.Program(command, HOME / f"{name}.log")
+            self.stack.callback(program.stop)
+        self.programs.append(program)
+        return program
 
     def server(self) -> None:
         """Start the Prefect server."""
         # It takes seconds to start, and so does the import of Prefect here: both at once.
         threading.Thread(target=import_module, args=["deployer.deploy"], daemon=True).start()
         where = ["--host", HOST, "--port", self.url.rpartition(":")[2]]
-        command = [sys.executable, "-m", "prefect", "server", "start", *where]
-        self.run("server", command, lambda: answers(f"{self.url}/api/ready"))
+        program = self.run("server", [sys.executable, "-m", "prefect", "server", "start", *where])
+        program.wait_until(lambda: answers(f"{self.url}/api/ready"))
 
-    def worker(self) -> None:
+    def worker(self) -> processes.Program:
         """Start the worker, in the project's folder."""
         if self.docker:
             identity = ask(self.url, f"/work_pools/{self.pool}")["id"]
             self.stack.callback(remove_containers, f"io.prefect.work-pool-id={identity}")
-        kind = "docker" if self.docker else "process"
-        command = [sys.executable, "-m", "prefect", "worker", "start"]
-        self.run("worker", [*command, "--pool", self.pool, "--type", kind], lambda: True)
+        which = ["--pool", self.pool, "--type", self.kind]
+        return self.run("worker", [sys.executable, "-m", "prefect", "worker", "start", *which])
+
+    def is_polled(self) -> bool:
+        """Tell whether the worker has asked for runs."""
+        polled = ask(self.url, f"/work_pools/{self.pool}/queues/default")["last_polled"]
+        return polled is not None and datetime.fromisoformat(polled) > self.began
 
     def deployer(self, command: str, *options: str) -> None:
         """Run a command of the deployer here, where the import of Prefect is paid once.
@@ -129,11 +124,20 @@ class Up:
         from deployer.cli import INTERRUPTED, main
 
         code = main([command, "local", *options])
-        catch_signals()  # asyncio leaves SIGTERM to the system
+        processes.catch_signals()  # asyncio leaves SIGTERM to the system
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         if code:
             raise DeployerError(f"`deployer {command}` failed; logs are in {HOME}.")
+
+    def check(self) -> None:
+        """See to it that all programs run.
+
+        Raises:
+            DeployerError: one ended by itself.
+        """
+        for program in self.programs:
+            program.check()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -145,22 +149,31 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--docker", action="store_true", help="run the flows in containers")
     parser.add_argument("--port", type=int, help="of the server; a free one when not given")
     options = parser.parse_args(argv)
-    catch_signals()
+    processes.catch_signals()
     processes.end_with_parent()
     is_up = False
     try:
         with ExitStack() as stack:
-            up = Up(stack, options.docker, options.port or free_port())
+            port = options.port or free_port()
+            up = Up(stack, options.docker, port)
             isolate(up.url)
             stack.enter_context(claimed(up.url))
+            check_port(port)
             # Registered last, so called first: once it is ending, it ends.
             try:
                 up.everything()
                 is_up = True
-                say(f"\n{report(up.url, up.began, up.steps)}")
+                say("")
+                for part in report(up.url, up.began, up.steps):
+                    say(part)
                 if not options.once:
                     say(f"\nThe UI is at {up.url}. Ctrl-C ends everything.")
-                    stay(up)
+                while not options.once:
+                    up.check()
+                    time.sleep(0.5)
+            except DeployerError:
+                up.check()  # a program that ended is why
+                raise
             finally:
                 for number in processes.SIGNALS:
                     signal.signal(number, signal.SIG_IGN)
@@ -170,19 +183,6 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0 if is_up and not options.once else 130
     return 0
-
-
-def stay(up: Up) -> None:
-    """Wait until a signal comes.
-
-    Raises:
-        DeployerError: a program ended by itself.
-    """
-    while True:
-        for name, program in up.programs.items():
-            if program.poll() is not None:
-                raise DeployerError(f"The {name} ended: its log is {HOME / name}.log.")
-        time.sleep(0.5)
 
 
 if __name__ == "__main__":

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.measure import Cost, measure
-from tests.baking import Project, bake_into, copy_template
-from tests.support.server import PrefectServer, without_prefect
+from tests.baking import Project, copy_template, run
+from tests.support.server import PrefectServer
 
 # The same catalog twice on one server, under two names: each side creates its own deployments.
 ENVIRONMENTS = """\
@@ -69,8 +68,8 @@ SETTLED = 3  # looks at the server, two seconds apart, in which the number of ru
 
 
 @dataclass
-class Subject:
-    """A project of `size` deployments of as many flows.
+class Declared:
+    """A project that declares `size` deployments of as many flows.
 
     Attributes:
         project: where it is.
@@ -80,77 +79,59 @@ class Subject:
 
     project: Project
     size: int
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str]
+
+    def declare(self, rows: int) -> None:
+        """Give every deployment this value of its parameter, in the catalog and in prefect.yaml."""
+        self.write("deployments/catalog.py", CATALOG.format(rows=rows, size=self.size))
+        done = self.project.run(*DEPLOYER, "export", "yaml", env=self.env)
+        self.write("prefect.yaml", done.stdout)
 
     def write(self, path: str, text: str) -> None:
         """Write a file of the project."""
         (self.project.path / path).write_text(text, encoding="utf-8")
 
-    def declare(self, rows: int) -> None:
-        """Give every deployment this value of its parameter, in the catalog and in prefect.yaml."""
-        self.write("deployments/catalog.py", CATALOG.format(rows=rows, size=self.size))
-        done = subprocess.run(
-            [*DEPLOYER, "export", "yaml"],
-            cwd=self.project.path,
-            env=dict(self.env),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        self.write("prefect.yaml", done.stdout)
-
     def run(self, *command: str | Path) -> Cost:
         """Measure one command."""
         return measure(command, self.project.path, self.env)
 
-    def deployer(self, *arguments: str) -> Cost:
-        """Measure one command of the deployer."""
-        return self.run(*DEPLOYER, *arguments)
+
+def bake(folder: Path) -> Project:
+    """Make a project with the template's default answers in a folder, and print nothing."""
+    template = copy_template(folder / "template")
+    run("cookiecutter", "--no-input", "--output-dir", folder / "out", template, folder=folder)
+    (path,) = (folder / "out").iterdir()
+    return Project(path)
 
 
 @contextmanager
-def subject(size: int) -> Iterator[Subject]:
-    """Make a project with the template's default answers and a catalog of this size."""
+def declared(size: int) -> Iterator[Declared]:
+    """Make a project with a catalog of this size; its commands know no server yet."""
     with TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        template = copy_template(folder / "template")
-        with quiet_stdout():
-            made = Subject(bake_into(folder / "out", template), size)
+        env = {**os.environ, "PREFECT_HOME": str(folder / "home")}
+        made = Declared(bake(folder), size, env)
         made.write("deployments/environments.toml", ENVIRONMENTS)
         for number in range(size):
             flow = f"bench_{number:04}"
             made.write(f"flows/{flow}.py", FLOW.format(name=flow))
         made.write("deployments/catalog.py", CATALOG.format(rows=1, size=size))
-        made.env = without_prefect(os.environ) | {"PREFECT_HOME": str(folder / "home")}
         yield made
 
 
 @contextmanager
-def fresh_server(made: Subject) -> Iterator[PrefectServer]:
-    """Run a server with an empty database and Prefect's default settings, and a work pool on it."""
+def fresh_server(made: Declared) -> Iterator[PrefectServer]:
+    """Run an empty server with Prefect's default settings and the work pool of the project."""
     with (
         TemporaryDirectory(prefix="bench-server-") as home,
         PrefectServer(sys.executable, home) as server,
     ):
         made.env = server.env
-        made.deployer("setup", "deployer")
-        made.declare(1)
-        made.run(DEPLOY_ALL[0], "deploy", "--help")  # so that no measured run is the first one
+        # Both commands run here for the first time, so that no measured run is the one that
+        # compiles.
+        made.run(*DEPLOYER, "setup", "deployer")
+        made.run(DEPLOY_ALL[0], "deploy", "--help")
         yield server
-
-
-@contextmanager
-def quiet_stdout() -> Iterator[None]:
-    """Keep what other programs print, such as the template's hooks, out of the report."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    with Path(os.devnull).open("wb") as nothing:
-        os.dup2(nothing.fileno(), 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 def settle(server: PrefectServer) -> None:
@@ -162,7 +143,7 @@ def settle(server: PrefectServer) -> None:
 
 
 def rows_on(server: PrefectServer, environment: str) -> list[int]:
-    """Return the value of the parameter of every deployment of an environment."""
+    """Return the value of the parameter `rows` of every deployment of an environment."""
     where = {"deployments": {"tags": {"all_": [f"environment:{environment}"]}}}
     found: list[int] = []
     while True:

@@ -1,12 +1,15 @@
-"""What ran, and how long it took, for a terminal. Standard library only."""
+"""What ran, and how long it took."""
 
 from __future__ import annotations
 
-import json
-import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
+
+import httpx
+from rich import box
+from rich.console import JustifyMethod
+from rich.table import Table
 
 from deployer.errors import DeployerError
 
@@ -17,23 +20,21 @@ def ask(url: str, path: str, filters: dict[str, Any] | None = None) -> Any:
     Raises:
         DeployerError: it does not answer.
     """
-    body = None if filters is None else json.dumps(filters).encode()
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}/api{path}", body, headers)  # noqa: S310
+    request = ("GET" if filters is None else "POST", f"{url}/api{path}")
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return json.load(answer)
-    except OSError as error:
+        answer = httpx.request(*request, json=filters, timeout=30, trust_env=False)
+        return answer.raise_for_status().json()
+    except httpx.HTTPError as error:
         raise DeployerError(f"The server at {url} does not answer: {error}.") from None
 
 
-def report(url: str, began: datetime, steps: Sequence[tuple[str, float]]) -> str:
+def report(url: str, began: datetime, steps: Sequence[tuple[str, float]]) -> Iterator[Table | str]:
     """Return the deployments with their runs since the start, and the time each step took."""
     since = {"flow_runs": {"start_time": {"after_": began.isoformat()}}}
     runs = ask(url, "/flow_runs/filter", since)
     flows = {flow["id"]: flow["name"] for flow in ask(url, "/flows/filter", {})}
     deployments = ask(url, "/deployments/filter", {"sort": "NAME_ASC"})
-    rows = [("deployment", "run", "state", "seconds")]
+    rows = []
     completed = 0
     for deployment in deployments:
         name = f"{flows[deployment['flow_id']]}/{deployment['name']}"
@@ -44,18 +45,20 @@ def report(url: str, began: datetime, steps: Sequence[tuple[str, float]]) -> str
         rows += [
             (name, run["name"], run["state_name"], f"{run['total_run_time']:.1f}") for run in own
         ] or [(name, "-", "-", "-")]
-    took = [(name, f"{seconds:.1f}") for name, seconds in steps]
-    total = sum(seconds for _, seconds in steps)
-    table = [("step", "seconds"), *took, ("in all", f"{total:.1f}")]
-    summary = f"{len(deployments)} deployments, {completed} completed runs"
-    return "\n".join([columns(rows), "", columns(table), "", summary])
+    took = [*steps, ("in all", sum(seconds for _, seconds in steps))]
+    yield table("deployment", "run", "state", "seconds", rows=rows)
+    yield ""
+    yield table("step", "seconds", rows=((name, f"{seconds:.1f}") for name, seconds in took))
+    yield ""
+    yield f"{len(deployments)} deployments, {completed} completed runs"
 
 
-def columns(rows: Sequence[tuple[str, ...]]) -> str:
-    """Return rows as aligned columns, the first row underlined."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+def table(*headers: str, rows: Iterable[tuple[str, ...]]) -> Table:
+    """Return rows as a table whose last column is of numbers."""
+    result = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for header in headers:
+        justify: JustifyMethod = "right" if header == headers[-1] else "left"
+        result.add_column(header, justify=justify, overflow="fold")
+    for row in rows:
+        result.add_row(*row)
+    return result

@@ -1,27 +1,29 @@
-"""A registry on this machine, so that images have digests. Standard library only."""
+"""What `up --docker` asks of Docker: a registry, so that images have digests, and clearing up."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
+from deployer.errors import DeployerError
 from tools.build import call
-from tools.local import HOME, HOST, answers, attempt, free_port, say
+from tools.up.local import HOME, HOST, answers, free_port
+from tools.up.processes import Program
+from tools.up.terminal import say
 
-Run = Callable[[str, list[str], Callable[[], bool]], None]
 REGISTRY = "registry:2"  # used where there is no program called docker-registry
 
 
-def push(name: str, run: Run, stack: ExitStack) -> str:
+def push(name: str, run: Callable[[str, list[str]], Program], stack: ExitStack) -> str:
     """Push an image to a registry on this machine and return its name there, with its digest.
 
     Where no registry can be had, return the name as it is: the engine has the image already.
 
     Args:
         name: of an image that the engine has.
-        run: starts a program, given its name, its command and what tells that it is ready.
+        run: starts a program, given its name and its command.
         stack: takes the name away again at the end.
     """
     address = f"{HOST}:{free_port()}"
@@ -37,7 +39,7 @@ def push(name: str, run: Run, stack: ExitStack) -> str:
     else:
         say(f"There is neither docker-registry nor {REGISTRY} here: deploying {name} by tag.")
         return name
-    run("registry", command, lambda: answers(f"http://{address}/v2/"))
+    run("registry", command).wait_until(lambda: answers(f"http://{address}/v2/"))
     there = f"{address}/{name}"
     call("docker", "tag", name, there)
     stack.callback(attempt, "docker", "rmi", there)
@@ -45,3 +47,17 @@ def push(name: str, run: Run, stack: ExitStack) -> str:
     found = call("docker", "inspect", "--format", "{{json .RepoDigests}}", there)
     digest: str = next(name for name in json.loads(found) if name.startswith(f"{address}/"))
     return digest
+
+
+def attempt(*command: str) -> None:
+    """Run a command that cleans up; what is gone already is no failure."""
+    with suppress(DeployerError):
+        call(*command)
+
+
+def remove_containers(label: str) -> None:
+    """Remove the containers that bear a label, running or not."""
+    with suppress(DeployerError):
+        found = call("docker", "ps", "--all", "--quiet", "--filter", f"label={label}")
+        if found:
+            call("docker", "rm", "--force", "--volumes", *found.split())

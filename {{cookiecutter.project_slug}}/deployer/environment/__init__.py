@@ -1,61 +1,29 @@
-"""Where the catalog is deployed to: deployments/environments.toml. Standard library only."""
+"""Where the catalog is deployed to: one of the tables of deployments/environments.toml."""
 
 from __future__ import annotations
 
-import re
-import sys
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-from deployer.check.rules import FILLED, LABEL, file_problems, shown
-from deployer.errors import DeployerError, on_one_line
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-ROOT = Path(__file__).resolve().parent.parent
-FILE = "deployments/environments.toml"
+from deployer.environment.settings import FILLED, LABEL, Settings, validated
+from deployer.errors import DeployerError
+from deployer.project import FILE, read, record_key, root
+from deployer.rules import shown
 
 
 @dataclass(frozen=True)
-class Environment:
-    """One table of environments.toml.
+class Environment(Settings):
+    """One environment: its table's settings, and what it is called.
 
     Attributes:
         project: the name that marks this project's deployments on the server.
         name: the table's name, for a preview with its label: `preview-pr-7`.
-        work_pool: the work pool that runs the deployments.
-        work_pool_type: the type `setup` creates it with, such as `docker`; None takes any.
-        base_job_template: JSON file that `setup` gives the work pool, from the project's folder.
-        work_pool_concurrency_limit: runs at the same time in the pool; `setup` sets it.
-        work_queue: the queue in that pool; None is Prefect's default queue.
-        work_queue_priority: 1 is served first; `setup` sets it.
-        work_queue_concurrency_limit: runs at the same time from the queue; `setup` sets it.
-        name_suffix: appended to the name of every deployment; may hold `{label}`.
-        schedules: `on`, or `off` to deploy every schedule switched off.
-        job_variables: given to every deployment; an entry's own win.
-        secrets: Secret block to the environment variable that `setup` fills it from.
         label: what stands for `{label}`; None in an environment that there is one of.
         own_queue: whether `{label}` is in the queue's name, so that no other preview uses it.
     """
 
     project: str
     name: str
-    work_pool: str
-    work_pool_type: str | None = None
-    base_job_template: str | None = None
-    work_pool_concurrency_limit: int | None = None
-    work_queue: str | None = None
-    work_queue_priority: int | None = None
-    work_queue_concurrency_limit: int | None = None
-    name_suffix: str = ""
-    schedules: str = "on"
-    job_variables: dict[str, Any] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
     label: str | None = None
     own_queue: bool = False
 
@@ -67,8 +35,7 @@ class Environment:
     @property
     def key(self) -> str:
         """The name of what is recorded on the server for project and environment."""
-        # Joined by two dashes, because a-b in c is not a in b-c.
-        return f"{_plain(self.project)}--{_plain(self.name)}"
+        return record_key(self.project, self.name)
 
     @property
     def queue(self) -> str:
@@ -92,14 +59,8 @@ class Environment:
         return any("{label}" in (getattr(self, key) or "") for key in FILLED)
 
 
-def _plain(name: str) -> str:
-    """Return a name in a-z, 0-9 and -, with a hash where that would not tell it from others."""
-    plain = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:60]
-    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}".strip("-")
-
-
-def load(root: Path = ROOT) -> dict[str, Environment]:
-    """Read environments.toml.
+def load() -> dict[str, Environment]:
+    """Read the project's environments.toml.
 
     Returns:
         The environments by name, in the order of the file, which is the order of promotion.
@@ -107,20 +68,9 @@ def load(root: Path = ROOT) -> dict[str, Environment]:
     Raises:
         DeployerError: with everything that is wrong with the file.
     """
-    try:
-        # Some editors on Windows begin a file with a byte order mark.
-        data = tomllib.loads((root / FILE).read_text(encoding="utf-8-sig"))
-        problems = [*file_problems(data, root)]
-    except OSError as error:
-        raise DeployerError(f"{FILE} cannot be read: {error.strerror}. Restore it.") from None
-    except UnicodeDecodeError as error:
-        raise DeployerError(f"{FILE} is not UTF-8 ({error}): save it as UTF-8.") from None
-    except (ValueError, RecursionError) as error:
-        raise DeployerError(f"{FILE} is not valid TOML: {error}.") from None
-    if problems:
-        raise DeployerError(*(on_one_line(f"{FILE}{problem}") for problem in problems))
-    project = data.pop("project")
-    return {name: Environment(project, name, **table) for name, table in data.items()}
+    file = validated(read(root()))
+    tables = file.__pydantic_extra__.items()
+    return {name: Environment(file.project, name, **vars(table)) for name, table in tables}
 
 
 def select(environments: dict[str, Environment], name: str, label: str | None) -> Environment:

@@ -1,0 +1,137 @@
+"""What the canary does by itself: `python3 .ci/canary.py COMMAND`. Standard library only.
+
+It locks the newest releases beyond the caps of pyproject.toml, says which cap to raise or what
+broke, and keeps one issue about it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = ROOT / "{{cookiecutter.project_slug}}"
+sys.path.append(str(PROJECT))
+
+# Prefect and its companions, which follow its minor releases.
+CAPPED = re.compile(
+    r'"(?P<name>prefect(?:-[a-z]+)*)(?P<floor>>=[\d.]+),<(?P<cap>[\d.]+)(?P<rest>[^"]*)"'
+)
+BROKEN = re.compile(r"^(?:FAILED|ERROR) .+", re.MULTILINE)
+NEW = re.compile(r"^[+-][a-z][\w.-]*==[^ ]+", re.MULTILINE)
+LAST = 40  # lines of a log in which no test is named
+TITLE = "The newest releases break the template"
+
+
+def lift(text: str) -> str:
+    """Return a pyproject.toml without the upper caps of Prefect and its companions.
+
+    Raises:
+        ValueError: there is no such cap, so nothing would be tested that a plain lock is not.
+    """
+    lifted, number = CAPPED.subn(r'"\g<name>\g<floor>\g<rest>"', text)
+    if not number:
+        raise ValueError("pyproject.toml caps no package of Prefect: there is nothing to lift.")
+    return lifted
+
+
+def caps(pyproject: str, locked: dict[str, str]) -> list[str]:
+    """Say in a sentence each which caps the locked versions are beyond.
+
+    Args:
+        pyproject: the text with the caps.
+        locked: version by name, as locked without the caps.
+    """
+    return [
+        f"Raise the cap of {found['name']}: {locked[found['name']]} is out, "
+        f"and pyproject.toml says {found[0]}."
+        for found in CAPPED.finditer(pyproject)
+        if found["name"] in locked and release(locked[found["name"]]) >= release(found["cap"])
+    ]
+
+
+def release(version: str) -> list[int]:
+    """Return the numbers of a version, to be compared. A lock holds no pre-releases."""
+    return [int(part) for part in re.match(r"[\d.]*\d", version)[0].split(".")]  # type: ignore[index]
+
+
+def versions(lock: str) -> dict[str, str]:
+    """Return the version of each package in a poetry.lock."""
+    return {each["name"]: each["version"] for each in tomllib.loads(lock)["package"]}
+
+
+def broken(log: str) -> list[str]:
+    """Return the lines of a log that say what failed; its end where no test is named."""
+    plain = re.sub(r"\x1b\[[\d;]*m", "", log)
+    plain = plain.replace("```", "'''")  # it is shown between two of these
+    return BROKEN.findall(plain) or plain.splitlines()[-LAST:]
+
+
+def report(before: str, locked: dict[str, str] | None, moved: list[str], log: str | None) -> str:
+    """Write the summary of one run, as Markdown.
+
+    Args:
+        before: pyproject.toml with its caps.
+        locked: version by name, as locked without them; None where that failed.
+        moved: the lines of requirements.txt that changed.
+        log: of what failed; None where nothing did.
+    """
+    if locked is None:
+        parts = ["Without the caps of Prefect and its companions nothing could be locked."]
+    else:
+        parts = [f"- {line}" for line in caps(before, locked)]
+        parts = parts or ["No cap of Prefect is in the way."]
+    if log is not None:
+        parts += ["", "### What broke", "", "```", *broken(log), "```"]
+    if moved:
+        parts += ["", "### What is new", "", "```diff", *moved, "```"]
+    return "\n".join([*parts, ""])
+
+
+def git(*arguments: str) -> str:
+    """Return what git prints about this repository."""
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return 0, or 1 with a sentence."""
+    parser = argparse.ArgumentParser(prog="canary", description=__doc__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    made = commands.add_parser("lift", help="take the caps out of a pyproject.toml")
+    made.add_argument("file", type=Path)
+    made = commands.add_parser("report", help="print which cap to raise, and what broke")
+    made.add_argument("--unlocked", action="store_true", help="the newest could not be locked")
+    made.add_argument("--log", type=Path, help="of what failed; without it nothing did")
+    made = commands.add_parser("issue", help="open or edit the issue with the report from stdin")
+    made.add_argument("--gone", action="store_true", help="close it: nothing is broken any more")
+    options = parser.parse_args(argv)
+    from deployer.errors import DeployerError
+    from tools.github import issue
+
+    try:
+        if options.command == "lift":
+            text = lift(options.file.read_text(encoding="utf-8"))
+            options.file.write_text(text, encoding="utf-8")
+        elif options.command == "report":
+            before = git("show", f"HEAD:{PROJECT.name}/pyproject.toml")
+            lock = (PROJECT / "poetry.lock").read_text(encoding="utf-8")
+            locked = None if options.unlocked else versions(lock)
+            difference = git("diff", "--unified=0", "--", f"{PROJECT.name}/requirements.txt")
+            log = options.log and options.log.read_text(encoding="utf-8", errors="replace")
+            print(report(before, locked, NEW.findall(difference), log), end="")
+        else:
+            solved = "The newest releases work again."
+            print(issue(TITLE, sys.stdin.read(), options.gone, "canary", solved))
+    except (DeployerError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

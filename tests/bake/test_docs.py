@@ -1,0 +1,381 @@
+"""The pages say what is there: links, commands, the picture of the rooms, decisions, changes."""
+
+import ast
+import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from tests import rooms
+from tests.baking import ROOT, TEMPLATE_FOLDER, Project, run
+
+DECISIONS = ROOT / "docs" / "decisions"
+PARTS = ["Context", "Decision", "Consequences", "What would change our mind"]
+MOST_FLOORS = 11
+FORMS = ".github/ISSUE_TEMPLATE"
+
+
+# Pages: links, paths and commands
+
+
+def pages() -> list[Path]:
+    """Return every Markdown file of the repository, the generated project's among them."""
+    listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"]
+    names = run("git", "-c", "safe.directory=*", *listed, folder=ROOT).stdout.split("\0")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """Yield what a page consists of, the parts of its paragraphs too."""
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        yield token
+        yield from token.children or ()
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link can name on a page, as GitHub makes it of the headings."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in found}
+
+
+def broken_links(page: Path) -> list[str]:
+    """Return the links of a page that lead nowhere inside the repository."""
+    found = tokens(page.read_text(encoding="utf-8"))
+    addresses = [token.attrGet("href") or token.attrGet("src") for token in found]
+    return [each for each in addresses if isinstance(each, str) and not _resolves(page, each)]
+
+
+def _resolves(page: Path, address: str) -> bool:
+    if re.match(r"[a-z]+:", address):
+        return True
+    path, _, anchor = address.partition("#")
+    target = page.parent / path if path else page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
+    assert broken_links(page) == []
+
+
+def test_a_link_that_leads_nowhere_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "there.md").write_text("# What it's for\n")
+    (tmp_path / "page.md").write_text(
+        "[a](there.md) [b](gone.md) [c](there.md#what-its-for) [d](there.md#gone) [e](#gone)\n\n"
+        "| [f](gone/) | [g](https://example.com/gone) |\n| --- | --- |\n| ![h](gone.png) | |\n"
+    )
+    broken = ["gone.md", "there.md#gone", "#gone", "gone/", "gone.png"]
+    assert broken_links(tmp_path / "page.md") == broken
+
+
+def own_pages() -> list[Path]:
+    """Return the pages about the template itself."""
+    return [page for page in pages() if TEMPLATE_FOLDER not in page.parts]
+
+
+def missing_paths(text: str) -> list[str]:
+    """Return the paths in a page's code spans that are not there: `folder/`, `folder/file.py`."""
+    spans = [token.content for token in tokens(text) if token.type == "code_inline"]
+    paths = [each for each in spans if re.fullmatch(r"[\w.{}-]+/([\w.{}/-]+\.\w+|[\w./-]*)", each)]
+    places = [ROOT, ROOT / TEMPLATE_FOLDER]
+    return [path for path in paths if not any((place / path).exists() for place in places)]
+
+
+def test_every_path_in_the_pages_is_there() -> None:
+    missing = {page: missing_paths(page.read_text(encoding="utf-8")) for page in own_pages()}
+    assert {page: paths for page, paths in missing.items() if paths} == {}
+
+
+def test_a_path_that_is_gone_is_seen() -> None:
+    text = "`deployer/plan.py` `deployer/gone.py` `docs/` `gone/` `tests/bake` `python -m x`"
+    assert missing_paths(text) == ["deployer/gone.py", "gone/"]
+
+
+def sessions(noxfile: Path) -> set[str]:
+    """Return the names of nox's sessions: their functions', or what the decorator says."""
+    names = set()
+    for node in ast.parse(noxfile.read_text(encoding="utf-8")).body:
+        for decorator in getattr(node, "decorator_list", ()):
+            given = re.search(r"name='([\w-]+)'", ast.unparse(decorator))
+            names.add(given[1] if given else getattr(node, "name", ""))
+    return names
+
+
+def test_every_session_in_the_pages_is_one() -> None:
+    there = sessions(ROOT / "noxfile.py") | sessions(ROOT / TEMPLATE_FOLDER / "noxfile.py")
+    assert there >= {"all", "lint", "up"}
+    named = {
+        page.relative_to(ROOT).as_posix(): set(
+            re.findall(r"\bnox -s ([\w-]+)", page.read_text(encoding="utf-8"))
+        )
+        for page in own_pages()
+    }
+    assert named["CONTRIBUTING.md"] >= {"lint", "tests", "e2e"}
+    assert {page: gone for page, each in named.items() if (gone := each - there)} == {}
+
+
+# The picture of the rooms
+
+
+@pytest.fixture(scope="module")
+def graph() -> rooms.Imports:
+    return rooms.imports(rooms.DEPLOYER)
+
+
+@pytest.fixture(scope="module")
+def picture() -> list[rooms.Room]:
+    return rooms.parse(rooms.PAGE.read_text(encoding="utf-8"))[0]
+
+
+def test_no_modules_of_the_deployer_import_each_other_in_a_circle(graph: rooms.Imports) -> None:
+    assert len(graph) > 20
+    TopologicalSorter(graph).prepare()
+
+
+def test_the_deployer_has_at_most_eleven_floors(graph: rooms.Imports) -> None:
+    assert rooms.floors(graph) <= MOST_FLOORS
+
+
+def test_every_module_is_in_one_room(graph: rooms.Imports, picture: list[rooms.Room]) -> None:
+    shown = [module for room in picture for module in room.modules]
+    assert sorted(shown) == sorted(graph), "draw it again: python -m tests.rooms"
+
+
+def test_no_import_goes_up_or_back(graph: rooms.Imports, picture: list[rooms.Room]) -> None:
+    assert rooms.upward(picture, graph) == []
+
+
+def test_the_arrows_are_the_imports_between_the_rooms(
+    graph: rooms.Imports, picture: list[rooms.Room]
+) -> None:
+    drawn = rooms.parse(rooms.PAGE.read_text(encoding="utf-8"))[1]
+    assert drawn == rooms.arrows(picture, graph), "draw it again: python -m tests.rooms"
+
+
+def test_the_deployer_imports_nothing_of_the_project() -> None:
+    assert rooms.top_level_imports(rooms.DEPLOYER) & {"deployments", "flows", "tests", "tools"} == (
+        set()
+    )
+
+
+def package(folder: Path, **modules: str) -> rooms.Imports:
+    """Make a package, and return what its modules import of each other."""
+    for name, text in {"__init__": "", **modules}.items():
+        path = folder / "deployer" / f"{name.replace('__from__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return rooms.imports(folder / "deployer")
+
+
+def test_imports_are_found_in_every_form(tmp_path: Path) -> None:
+    found = package(
+        tmp_path,
+        a="import deployer.b\nfrom deployer import c\nfrom deployer.d import x\nimport deployers.e",
+        b="def late():\n    from deployer.inner__from__e import y".replace("__from__", "."),
+        c="from deployer import VERSION\nimport os",
+        d="",
+        e="",
+        inner__from__e="from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import deployer.d",
+    )
+    assert found == {
+        "__init__": set(),
+        "a": {"b", "c", "d"},
+        "b": {"inner.e"},
+        "c": {"__init__"},
+        "d": set(),
+        "e": set(),
+        "inner.e": {"d"},
+    }
+
+
+def test_an_import_that_goes_up_is_seen(tmp_path: Path) -> None:
+    found = package(
+        tmp_path, top="from deployer import low", low="", side="from deployer import top"
+    )
+    shown = [rooms.Room("t", "Top", ["__init__", "top"]), rooms.Room("l", "Low", ["side", "low"])]
+    assert rooms.upward(shown, found) == ["side imports top"]
+
+
+def test_a_circle_is_seen(tmp_path: Path) -> None:
+    found = package(tmp_path, a="from deployer import b", b="def f():\n    import deployer.a")
+    with pytest.raises(CycleError):
+        rooms.floors(found)
+
+
+def test_a_floor_too_many_is_seen(tmp_path: Path) -> None:
+    chain = {f"m{n}": f"from deployer import m{n + 1}" for n in range(MOST_FLOORS)}
+    found = package(tmp_path, **chain, **{f"m{MOST_FLOORS}": ""})
+    assert rooms.floors(found) == MOST_FLOORS + 1
+
+
+def test_drawing_again_finds_what_is_new_moved_or_gone(tmp_path: Path) -> None:
+    found = package(
+        tmp_path,
+        door="from deployer import new, rules",
+        new="from deployer import words",
+        rules="from deployer import words",
+        words="",
+    )
+    before = [
+        rooms.Room("door", "Door", ["__init__", "door", "gone"]),
+        rooms.Room("check", "Check", ["check.rules"]),
+        rooms.Room("words", "Words", ["words"]),
+    ]
+    after = rooms.rearrange(before, found)
+    assert [(room.id, room.modules) for room in after] == [
+        ("door", ["__init__", "door"]),
+        ("check", ["rules"]),
+        ("words", ["new", "words"]),
+    ]
+    drawn = rooms.draw(after, found)
+    assert rooms.parse(drawn) == (after, {("door", "check"), ("check", "words")})
+
+
+# Decisions
+
+
+def decisions() -> list[Path]:
+    return sorted(path for path in DECISIONS.glob("*.md") if path.name != "README.md")
+
+
+def test_every_decision_is_listed_with_its_title() -> None:
+    listed = re.findall(
+        r"^- \[(.+)\]\((.+)\)$",
+        (DECISIONS / "README.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    titles = {path.name: path.read_text(encoding="utf-8").splitlines()[0] for path in decisions()}
+    assert [(f"# {title}", name) for title, name in listed] == [
+        (title, name) for name, title in titles.items()
+    ]
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    numbers = [int(path.name[:4]) for path in decisions()]
+    assert numbers == [*range(1, len(numbers) + 1)]
+    assert numbers
+
+
+@pytest.mark.parametrize("page", decisions(), ids=lambda page: page.stem)
+def test_a_decision_is_one_short_page_with_the_same_parts(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    title, *parts = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    assert title.startswith(f"{int(page.name[:4])}. ")
+    assert parts == PARTS
+    assert len(text.split()) < 400
+    assert re.search(r"\bnot\b.*\bbecause\b", text.split("## ")[2], re.DOTALL)
+
+
+# Changes
+
+
+def changes(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return the unreleased changes, and the headings below them: version and date.
+
+    Raises:
+        AssertionError: the page does not have the form of keepachangelog.com.
+    """
+    head, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+    assert head.startswith("# Changelog\n")
+    (name, unreleased), *released = [each.partition("\n")[::2] for each in sections]
+    assert name == "[Unreleased]"
+    headings = [
+        re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", each) for each, _ in released
+    ]
+    assert all(headings), f"write ## [1.2.3] - 2026-11-25 in {[each for each, _ in released]}"
+    kinds = re.findall(r"^### (.+)$", text, re.MULTILINE)
+    assert {*kinds} <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    return unreleased.strip(), [(each[1], each[2]) for each in headings if each]
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in version.split("."))
+
+
+def version_agrees(version: str, text: str) -> bool:
+    """Whether the deployer's version is the one that the changelog asks for.
+
+    It is that of the newest release, and a higher one as soon as there are unreleased changes.
+    """
+    unreleased, released = changes(text)
+    newest = released[0][0] if released else "0.0.0"
+    return numbers(version) > numbers(newest) if unreleased else version == newest
+
+
+def deployer_version() -> str:
+    """Return `__version__` of the deployer, which a record of a release holds."""
+    source = (ROOT / TEMPLATE_FOLDER / "deployer" / "__init__.py").read_text(encoding="utf-8")
+    (version,) = [
+        node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
+    ]
+    return str(ast.literal_eval(version))
+
+
+def test_the_version_of_the_deployer_is_the_one_of_the_changelog() -> None:
+    assert version_agrees(deployer_version(), (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+
+
+def test_the_releases_in_the_changelog_are_in_order() -> None:
+    _, released = changes((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+    order = [(date, numbers(version)) for version, date in released]
+    assert order == sorted(order, reverse=True)
+
+
+RELEASED = "# Changelog\n\n## [Unreleased]\n{}\n## [0.2.0] - 2026-12-01\n\n### Added\n\n- It.\n"
+CHANGED = "\n### Fixed\n\n- That.\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "text", "agrees"),
+    [
+        ("0.2.0", RELEASED.format(""), True),
+        ("0.1.0", RELEASED.format(""), False),
+        ("0.3.0", RELEASED.format(""), False),
+        ("0.2.0", RELEASED.format(CHANGED), False),
+        ("0.10.0", RELEASED.format(CHANGED), True),
+    ],
+)
+def test_a_version_that_does_not_agree_is_seen(version: str, text: str, agrees: bool) -> None:
+    assert version_agrees(version, text) == agrees
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Changelog\n\n## [0.2.0] - 2026-12-01\n",
+        "# Changelog\n\n## [Unreleased]\n\n## 0.2.0\n",
+        "# Changelog\n\n## [Unreleased]\n\n### News\n\n- It.\n",
+    ],
+)
+def test_a_changelog_of_another_form_is_seen(text: str) -> None:
+    with pytest.raises(AssertionError):
+        changes(text)
+
+
+# What GitHub shows to whoever opens an issue
+
+
+def check_forms(folder: Path, exit_code: int) -> str:
+    """Return what check-jsonschema says about the issue forms in a folder."""
+    forms = sorted(path for path in folder.glob("*.yml") if path.name != "config.yml")
+    assert forms
+    schema = "--builtin-schema=vendor.github-issue-forms"
+    return run("check-jsonschema", schema, *forms, folder=ROOT, exit_code=exit_code).stdout
+
+
+def test_the_issue_forms_fit_githubs_schema() -> None:
+    check_forms(ROOT / FORMS, 0)
+    schema = "--builtin-schema=vendor.github-issue-config"
+    run("check-jsonschema", schema, f"{FORMS}/config.yml", folder=ROOT)
+
+
+def test_an_issue_form_that_github_would_refuse_is_seen(tmp_path: Path) -> None:
+    text = Project(ROOT).read(f"{FORMS}/bug.yml")
+    (tmp_path / "bug.yml").write_text(text.replace("type: textarea", "type: text", 1))
+    assert "bug.yml" in check_forms(tmp_path, 1)

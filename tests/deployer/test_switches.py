@@ -1,0 +1,168 @@
+"""What operators switch stays so: during a deploy, after a failed one, under a new name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from deployer import Deployment, plan
+from deployer.errors import DeployerError
+from deployer.server import Live
+from deployer.transaction import taken_back
+from prefect.schedules import Schedule
+
+from tests.deployer.sample_flows import anywhere, plain
+from tests.deployer.world import World
+from tests.support.server import PrefectServer
+
+
+def every(slug: str, hour: int = 3) -> Schedule:
+    """Return a schedule of this slug."""
+    return Schedule(cron=f"0 {hour} * * *", slug=slug, timezone="UTC")
+
+
+def entry(name: str, rows: int, *schedules: Schedule, **options: Any) -> Deployment:
+    """Return an entry that a number tells from the next version of it."""
+    return Deployment(anywhere, name, parameters={"rows": rows}, schedules=[*schedules], **options)
+
+
+def of(world: World, name: str) -> Live:
+    """Return the deployment of this name."""
+    (found,) = (each for key, each in world.live().items() if f"/{name}" in key)
+    return found
+
+
+def pause(world: World, name: str) -> None:
+    """Pause a deployment, as an operator does in the UI."""
+    world.call("PATCH", f"/deployments/{of(world, name).id}", {"paused": True})
+
+
+def switch_off(world: World, name: str, slug: str) -> None:
+    """Switch a schedule off, as an operator does in the UI."""
+    live = of(world, name)
+    (row,) = (row for row in live.row["schedules"] if row["slug"] == slug)
+    path = f"/deployments/{live.id}/schedules/{row['id']}"
+    world.call("PATCH", path, {"active": False})
+
+
+def when(word: str, act: Callable[[], None]) -> Callable[[str], None]:
+    """Return what a deploy can tell its progress to, and that acts once at a word of it."""
+    done: list[str] = []
+
+    def say(message: str) -> None:
+        if word in message and not done:
+            done.append(message)
+            act()
+
+    return say
+
+
+def test_a_pause_between_the_plan_and_the_write_stays(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy([entry("main", 1, every("six"))])
+
+    def act() -> None:
+        pause(world, "main")
+        switch_off(world, "main", "six")
+
+    world.deploy([entry("main", 2, every("six"))], say=when("1/1", act))
+
+    spec = of(world, "main").spec
+    assert spec["parameters"] == {"rows": 2}
+    assert spec["paused"]
+    assert not spec["schedules"]["six"]["active"]
+
+
+def test_a_pause_during_a_deploy_that_fails_stays(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy([entry("main", 1, every("six")), entry("other", 1)])
+    bad = [entry("main", 2, every("six")), entry("other", 2, concurrency_limit=-1)]
+
+    def act() -> None:
+        pause(world, "main")
+        switch_off(world, "main", "six")
+
+    with pytest.raises(DeployerError, match=r"edits that somebody made meanwhile stay: .*main"):
+        world.deploy(bad, say=when("2/2", act))
+
+    spec = of(world, "main").spec
+    assert spec["parameters"] == {"rows": 1}
+    assert spec["paused"]
+    assert not spec["schedules"]["six"]["active"]
+
+
+def test_a_restore_takes_back_what_was_written_and_nothing_else() -> None:
+    old = {"a": 1, "b": {"x": 1, "gone": 1}, "c": 1}
+    wrote = {"a": 2, "b": {"x": 2, "new": 2}, "c": 1}
+
+    assert taken_back(old, wrote, wrote) == old
+    assert taken_back(old, wrote, old) == old
+    assert taken_back(old, wrote, {**wrote, "c": 9}) == {**old, "c": 9}
+    assert taken_back(old, wrote, {**wrote, "a": 9}) == {**old, "a": 9}
+    theirs = {**wrote, "b": {"x": 2, "new": 9, "theirs": 5}}
+    assert taken_back(old, wrote, theirs) == {**old, "b": {**old["b"], "theirs": 5}}
+
+
+def test_a_new_name_keeps_what_was_switched_off(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy([entry("old", 1, every("six")), Deployment(plain, "plain")])
+    pause(world, "old")
+    switch_off(world, "old", "six")
+
+    world.deploy([entry("new", 1, every("six")), Deployment(plain, "plain")])
+
+    spec = of(world, "new").spec
+    assert spec["paused"]
+    assert not spec["schedules"]["six"]["active"]
+    assert not of(world, "plain").spec["paused"]
+    assert world.plan([entry("new", 1, every("six")), Deployment(plain, "plain")]).empty
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([every("six")], [every("seven", hour=9)]),
+        ([every("six"), every("nine", 9)], [every("nine late", 9), every("dawn", 6)]),
+    ],
+    ids=["the only one", "the one at the same time"],
+)
+def test_a_schedule_with_a_new_slug_stays_switched_off(
+    server: PrefectServer, before: list[Schedule], after: list[Schedule]
+) -> None:
+    world = World(server)
+    world.deploy([entry("main", 1, *before)])
+    switch_off(world, "main", str(before[-1].slug))
+
+    world.deploy([entry("main", 1, *after)])
+
+    schedules = of(world, "main").spec["schedules"]
+    assert {slug: each["active"] for slug, each in schedules.items()} == {
+        str(each.slug): number != 0 for number, each in enumerate(after)
+    }
+
+
+def test_a_plan_says_which_switch_would_be_lost(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy([entry("one", 1, every("six")), entry("two", 1), entry("stays", 1, every("six"))])
+    pause(world, "one")
+    switch_off(world, "stays", "six")
+    new = [every("dawn", 5), every("dusk", 19)]
+    made = world.plan([entry("three", 1), entry("four", 1), entry("stays", 1, *new)])
+
+    suffix = world.environment.name_suffix
+    one, stays = f"{anywhere.name}/one{suffix}", f"{anywhere.name}/stays{suffix}"
+    three, four = f"{anywhere.name}/three{suffix}", f"{anywhere.name}/four{suffix}"
+    assert set(made.notes) == {
+        f"Somebody switched off the deployment of {one}, which leaves; "
+        f"{four}, {three} will come switched on.",
+        f"Somebody switched off six of {stays}, which leave; dawn, dusk will come switched on.",
+    }
+
+
+def test_a_switch_that_the_catalog_declares_is_no_loss() -> None:
+    spec = {"flow": "f", "paused": True, "schedules": {}, "triggers": {}, "parameters": {}}
+    others = {"f/b": spec, "f/c": spec}
+
+    assert plan.make(others, {"f/a": spec}, {"f/a": spec}).notes == ()
+    assert plan.make(others, {"f/a": spec}, {"f/a": {**spec, "paused": False}}).notes != ()

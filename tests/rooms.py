@@ -1,0 +1,199 @@
+"""The picture of the deployer's rooms in docs/design.md, beside what the code says.
+
+A room is a box of the picture: a few modules with one purpose. `python -m tests.rooms` draws the
+picture anew: it keeps rooms and titles, and looks up modules, their order and the arrows.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from tests.baking import ROOT, TEMPLATE_FOLDER
+
+DEPLOYER = ROOT / TEMPLATE_FOLDER / "deployer"
+PAGE = ROOT / "docs" / "design.md"
+PICTURE = re.compile(r"```mermaid\nflowchart TB\n  %% rooms\n(.*?)```\n", re.DOTALL)
+ROOM = re.compile(r'^  (\w+)\["<b>(.+)</b><br>(.+)"\]$', re.MULTILINE)
+ARROW = re.compile(r"^  (\w+) --> (.+)$", re.MULTILINE)
+
+# What imports what, by module name inside the package: `deploy`, `cli.render`, `__init__`.
+Imports = dict[str, set[str]]
+
+
+@dataclass
+class Room:
+    """A box of the picture.
+
+    Attributes:
+        id: its name in the picture's own text.
+        title: what a reader sees.
+        modules: in this order: each imports only those after it.
+    """
+
+    id: str
+    title: str
+    modules: list[str]
+
+
+def imports(package: Path) -> Imports:
+    """Return what the modules of a package import of each other, wherever in a file they do."""
+    files = {_dotted(path, package): path for path in sorted(package.rglob("*.py"))}
+    found: Imports = {name: set() for name in files}
+    for name, path in files.items():
+        for wanted in _wanted(ast.parse(path.read_text(encoding="utf-8"))):
+            for dotted in wanted:
+                inside = dotted.removeprefix(package.name).lstrip(".") or "__init__"
+                if dotted.split(".")[0] == package.name and inside in files:
+                    found[name] |= {inside} - {name}
+                    break
+    return found
+
+
+def top_level_imports(package: Path) -> set[str]:
+    """Return the first part of the name of everything that a package imports."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in package.rglob("*.py")]
+    return {wanted[0].split(".")[0] for tree in trees for wanted in _wanted(tree)}
+
+
+def _dotted(path: Path, package: Path) -> str:
+    parts = path.relative_to(package).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def _wanted(tree: ast.Module) -> Iterable[list[str]]:
+    """Yield what each import may mean: `from a import b` is the module `a.b`, or else `a`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ([each.name] for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"write the relative import in line {node.lineno} out"
+            yield from ([f"{node.module}.{each.name}", str(node.module)] for each in node.names)
+
+
+def floors(graph: Imports) -> int:
+    """Return how many floors there are: the longest chain of imports, a folder counted once.
+
+    Raises:
+        graphlib.CycleError: some modules import each other in a circle.
+    """
+    TopologicalSorter(graph).prepare()
+
+    @cache
+    def floor(module: str) -> int:
+        steps = (floor(each) + (_folder(each) != _folder(module)) for each in graph[module])
+        return max(steps, default=1)
+
+    return max(map(floor, graph))
+
+
+def _folder(module: str) -> str:
+    return module.split(".")[0]
+
+
+def parse(text: str) -> tuple[list[Room], set[tuple[str, str]]]:
+    """Return the rooms of the picture from top to bottom, and its arrows."""
+    (picture,) = PICTURE.findall(text)
+    rooms = [Room(id, title, names.split(" · ")) for id, title, names in ROOM.findall(picture)]
+    arrows = {(a, b) for a, ends in ARROW.findall(picture) for b in ends.split(" & ")}
+    return rooms, arrows
+
+
+def upward(rooms: list[Room], graph: Imports) -> list[str]:
+    """Return the imports of a module that stands further up, or further left in the same room."""
+    order = [module for room in rooms for module in room.modules]
+    place = {module: number for number, module in enumerate(order)}
+    return [
+        f"{module} imports {each}"
+        for module in order
+        for each in sorted(graph.get(module, ()))
+        if place.get(each, len(order)) < place[module]
+    ]
+
+
+def arrows(rooms: list[Room], graph: Imports) -> set[tuple[str, str]]:
+    """Return the arrows to draw: the imports between rooms but those that a longer way says."""
+    home = {module: room.id for room in rooms for module in room.modules}
+    direct: Imports = {room.id: set() for room in rooms}
+    for module, wanted in graph.items():
+        direct[home[module]] |= {home[each] for each in wanted} - {home[module]}
+    TopologicalSorter(direct).prepare()
+
+    @cache
+    def below(room: str) -> frozenset[str]:
+        return frozenset(direct[room]).union(*(below(each) for each in direct[room]))
+
+    return {
+        (room, each)
+        for room, wanted in direct.items()
+        for each in wanted
+        if not any(each in below(other) for other in wanted)
+    }
+
+
+def draw(rooms: list[Room], graph: Imports) -> str:
+    """Return the text of the picture."""
+    lines = [f'  {each.id}["<b>{each.title}</b><br>{" · ".join(each.modules)}"]' for each in rooms]
+    drawn = arrows(rooms, graph)
+    for room in rooms:
+        if ends := [each.id for each in rooms if (room.id, each.id) in drawn]:
+            lines.append(f"  {room.id} --> {' & '.join(ends)}")
+    return "\n".join(["```mermaid", "flowchart TB", "  %% rooms", *lines, "```"]) + "\n"
+
+
+def rearrange(rooms: list[Room], graph: Imports) -> list[Room]:
+    """Return the rooms with the modules that there are now.
+
+    A module that is new goes where one of its name was (it moved into or out of a folder), or
+    else beside its folder, or else beside the topmost module that it imports.
+    """
+    old = {module: room.id for room in rooms for module in room.modules}
+    by_name = {module.split(".")[-1]: room for module, room in old.items() if module not in graph}
+    by_folder = {_folder(module): room for module, room in old.items()}
+    ids = [room.id for room in rooms]
+    home: dict[str, str] = {}
+    order = _importers_first([*old, *sorted(graph)], graph)
+    for module in reversed(order):
+        home[module] = (
+            old.get(module)
+            or by_name.get(module.split(".")[-1])
+            or by_folder.get(_folder(module))
+            or min((home[each] for each in graph[module]), key=ids.index, default=ids[-1])
+        )
+    filled = [
+        Room(room.id, room.title, [each for each in order if home[each] == room.id])
+        for room in rooms
+    ]
+    return [room for room in filled if room.modules]
+
+
+def _importers_first(preferred: list[str], graph: Imports) -> list[str]:
+    """Return all modules so that each stands before what it imports, else in the order given."""
+    left = [each for each in dict.fromkeys(preferred) if each in graph]
+    done: list[str] = []
+    while left:
+        blocked = {each for module in left for each in graph[module]}
+        done.append(next(each for each in left if each not in blocked))
+        left.remove(done[-1])
+    return done
+
+
+def main() -> None:
+    """Draw the picture anew.
+
+    Raises:
+        graphlib.CycleError: modules, or rooms, import each other in a circle.
+    """
+    text, graph = PAGE.read_text(encoding="utf-8"), imports(DEPLOYER)
+    TopologicalSorter(graph).prepare()
+    picture = draw(rearrange(parse(text)[0], graph), graph)
+    PAGE.write_text(PICTURE.sub(lambda _: picture, text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

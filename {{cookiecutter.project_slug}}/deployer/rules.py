@@ -1,0 +1,93 @@
+"""What names, job variables and other values have to be, in the catalog and in an environment."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from deployer.errors import reason
+
+# Prefect refuses / % & < > in a name (prefect.types.names). A name with ? or # can be created and
+# never be read, its client cannot write control characters into an address, and a lone surrogate
+# is no text.
+BANNED = re.compile(r"[/%&<>?#\x00-\x1f\x7f\ud800-\udfff]")
+LONGEST_NAME = 255  # PostgreSQL cannot index much longer ones
+
+# Names in job variables whose values must not be readable.
+CREDENTIAL = re.compile(
+    r"(?i)passw|pwd|secret|credential|auth_string|(api|access|private)_?key|token(?!iz|s)"
+)
+NO_CREDENTIAL = re.compile(r"(?i)_(arn|dir|file|id|name|path|ur[il])$|^GOOGLE_APPLICATION_CRED")
+PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+
+
+def name_problem(name: Any) -> str | None:
+    """Say why Prefect could not create something of this name, or never find it again."""
+    if not isinstance(name, str):
+        return f"is {shown(name)}, but it has to be text"
+    if not name.strip():
+        return f"is {name!r}, but it cannot be blank"
+    if found := BANNED.search(name):
+        return f"is {shown(name)}: leave {found[0]!r} out, Prefect would not find it by this name"
+    if name in (".", ".."):
+        return f"is {name!r}, which means a folder in an address: choose another"
+    if name != name.strip():
+        return f"is {shown(name)}: leave the space at its start or end out"
+    if len(name) > LONGEST_NAME:
+        return f"is {shown(name)}, but it cannot have more than {LONGEST_NAME} characters"
+    return None
+
+
+def json_problems(
+    where: str, value: Any, default: Callable[[Any], Any] | None = None
+) -> Iterator[str]:
+    """Say why a value would not arrive as it is, or differ with every deploy.
+
+    Args:
+        where: what the value is, for the sentence.
+        value: what is to be sent.
+        default: makes JSON of what is none, or raises.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, default=default, ensure_ascii=False)
+        text.encode()
+    except Exception as error:  # a class of one's own may raise anything
+        yield f"{where} cannot be sent as JSON: {reason(error)}."
+    else:
+        if "\\u0000" in text:
+            yield f"{where} holds a NUL character, which no database keeps: remove it."
+
+
+def job_variable_problems(variables: Any) -> Iterator[str]:
+    """Say what is wrong with job variables: a value that is no JSON, or a readable secret."""
+    if not isinstance(variables, dict):
+        yield f"job_variables is {shown(variables)}, but it has to be a table."
+        return
+    yield from json_problems("job_variables", variables)
+    env = variables.get("env")
+    for name, value in env.items() if isinstance(env, dict) else ():
+        if not isinstance(name, str):
+            yield f"job_variables.env has {shown(name)}, but names in it have to be text."
+            continue
+        named = CREDENTIAL.search(name) and not NO_CREDENTIAL.search(name)
+        if value and "{{" not in str(value) and (named or PASSWORD_IN_URL.search(str(value))):
+            block = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
+            yield (
+                f"job_variables.env.{name} would be readable in the UI: put it into a Secret block "
+                f'and write "{{{{ prefect.blocks.secret.{block} }}}}".'
+            )
+
+
+def shown(value: Any) -> str:
+    """Return a value for a sentence: on one line, not too long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
+
+
+def hint(name: Any, known: Iterable[str], otherwise: str) -> str:
+    """Return the known name that is probably meant, or another sentence that helps."""
+    near = get_close_matches(str(name), known, 1)
+    return f"did you mean {near[0]}?" if near else otherwise

@@ -1,0 +1,43 @@
+"""Prints the environments in the order of promotion, for the workflows, on a bare Python."""
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from deployer.errors import DeployerError
+from deployer.project import FILE, read
+from deployer.rules import name_problem
+from tools import ROOT
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the names of the tables."""
+    parser = argparse.ArgumentParser(prog="python -m tools.environments", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="as a JSON list")
+    options = parser.parse_args(argv)
+    try:
+        names = [name for name in read(ROOT) if name != "project"]
+    except DeployerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(names) if options.json else "\n".join(names))
+    return 0
+
+
+def project() -> str:
+    """Return the project's name.
+
+    Raises:
+        DeployerError: environments.toml cannot be read, or has no name that is one.
+    """
+    name = read(ROOT).get("project")
+    if problem := name_problem(name):
+        raise DeployerError(f"{FILE}: project {problem}.")
+    return str(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""This machine's ports, and the project's home on it: its settings, and who may use them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+from filelock import FileLock, Timeout
+
+from deployer.errors import DeployerError
+from tools import ROOT
+
+HOME = ROOT / ".prefect"
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.create_server((HOST, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def check_port(port: int) -> None:
+    """See to it that a server can listen on this port.
+
+    Raises:
+        DeployerError: it cannot; most often because another program does.
+    """
+    try:
+        socket.create_server((HOST, port)).close()
+    except (OSError, OverflowError) as error:
+        raise DeployerError(
+            f"Port {port} cannot be used: {error}. "
+            "End what listens there, choose another port, or leave --port out for a free one."
+        ) from None
+
+
+def answers(url: str) -> bool:
+    """Tell whether an address of this machine answers."""
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def isolate(url: str) -> None:
+    """Point this process and its children at this server; their home is the project's own.
+
+    Any other PREFECT_ variable is meant for another server, and might name its database or keys.
+    """
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]
+    os.environ.update(
+        PREFECT_HOME=str(HOME),
+        PREFECT_API_URL=f"{url}/api",
+        PREFECT_SERVER_ANALYTICS_ENABLED="false",
+        PREFECT_WORKER_QUERY_SECONDS="1",
+        DO_NOT_TRACK="1",
+    )
+    os.chdir(ROOT)
+    HOME.mkdir(exist_ok=True)
+
+
+@contextmanager
+def claimed(url: str) -> Iterator[None]:
+    """Keep others from starting a server on the project's database, which has room for one.
+
+    However this process ends, the system takes the lock back.
+
+    Raises:
+        DeployerError: somebody else has it.
+    """
+    address = HOME / "up.url"  # on Windows a locked file cannot be read
+    try:
+        lock = FileLock(HOME / "up.lock").acquire(timeout=0)
+    except Timeout:
+        raise DeployerError(
+            f"`up` is running in this project already, with its UI at {address.read_text()}. "
+            "Two would share one database: end that one with Ctrl-C first."
+        ) from None
+    with lock:
+        address.write_text(url)
+        yield

@@ -1,0 +1,138 @@
+"""Starts programs and ends them with everything that they started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from deployer.errors import DeployerError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+READY_WITHIN = 180.0  # a new server takes a minute where the machine is busy
+ENDS_WITHIN = 10.0
+
+
+def catch_signals() -> None:
+    """Turn SIGTERM into what Ctrl-C is to Python, an exception that lets everything be ended."""
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+
+
+@contextmanager
+def deferred_signals() -> Iterator[None]:
+    """Let a signal wait until what was begun in here is finished."""
+    waiting: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: waiting.append(number))
+        for number in SIGNALS
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if waiting:
+        raise KeyboardInterrupt
+
+
+def end_with_parent() -> None:
+    """Send this process SIGTERM when the one that started it is gone, even if that was killed."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if os.name == "posix":
+        threading.Thread(target=watch, daemon=True).start()
+
+
+class Program(psutil.Popen):
+    """A program that Ctrl-C does not reach.
+
+    Attributes:
+        log: the file for its output; its name is the program's.
+    """
+
+    def __init__(self, command: list[str], log: Path) -> None:
+        """Start it."""
+        self.log = log
+        with log.open("wb") as output:
+            super().__init__(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """See to it that it runs.
+
+        Raises:
+            DeployerError: it ended by itself; the end of its log says why.
+        """
+        if self.poll() is not None:
+            raise DeployerError(
+                f"The {self.log.stem} ended by itself, with exit code {self.returncode}. "
+                f"The end of its log, {self.log}:",
+                *self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:],
+            )
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Wait until it can be used.
+
+        Args:
+            ready: tells whether it can.
+
+        Raises:
+            DeployerError: it ended, or was not ready in time.
+        """
+        end = time.monotonic() + READY_WITHIN
+        self.check()  # first: what answers for a program that ended is another one
+        while not ready():
+            if time.monotonic() > end:
+                raise DeployerError(
+                    f"The {self.log.stem} was not ready within {READY_WITHIN:.0f} seconds: "
+                    f"its log is {self.log}."
+                )
+            time.sleep(0.1)
+            self.check()
+
+    def stop(self) -> None:
+        """End it and all that descends from it: asked first, killed if it does not listen."""
+        members = self.family()
+        # A worker waits for its runs: they are asked too, so that they tell the server they ended.
+        for member in members:
+            with suppress(psutil.Error):
+                member.terminate()
+        end = time.monotonic() + ENDS_WITHIN
+        while (alive := set(filter(is_alive, members))) and time.monotonic() < end:
+            members |= self.family()
+            time.sleep(0.1)
+        for member in alive:
+            with suppress(psutil.Error):
+                member.kill()
+        self.wait()
+
+    def family(self) -> set[psutil.Process]:
+        """Return it and all that descends from it; nothing if it has ended."""
+        with suppress(psutil.NoSuchProcess):
+            return {self, *self.children(recursive=True)}
+        return set()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Tell whether a process runs; a zombie, which waits for its parent only, does not."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
