@@ -32,7 +32,7 @@ PUBLIC = {"repository": {"private": False}}
 PRIVATE = {"repository": {"private": True}}
 
 
-def settings(event: Mapping[str, Any] = PUBLIC, **variables: str) -> Settings:
+def settings(event: Mapping[str, Any] = PUBLIC, /, **variables: str) -> Settings:
     return Settings(variables, "Acme/Flows", event=event, ref="refs/heads/main")
 
 
@@ -505,7 +505,12 @@ def test_one_issue_for_each_workflow_that_fails_on_main(
     monkeypatch: pytest.MonkeyPatch, workflow: str
 ) -> None:
     said: list[Any] = []
-    monkeypatch.setattr(github, "issue", lambda *given: str(said.append(given)))
+
+    def issue(*given: Any) -> str:
+        said.append(given)
+        return "said"
+
+    monkeypatch.setattr(github, "issue", issue)
     for conclusion in ("failure", "timed_out", "success"):
         github.failed(workflow, conclusion, "URL")
     assert github.failed(workflow, "cancelled", "URL") == f"cancelled says nothing about {workflow}"
