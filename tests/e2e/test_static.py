@@ -274,8 +274,13 @@ def test_dependabot_waits_and_looks_where_there_is_something_to_find(folder: Pat
         for directory in update.get("directories") or [update["directory"]]:
             # Only at the root does it look into this folder by itself.
             at_root = kind == "github-actions" and directory == "/"
-            place = folder / (".github/workflows" if at_root else directory.strip("/"))
-            assert list(place.glob(LOOKED_FOR[kind])), f"{kind}: {directory}"
+            place = ".github/workflows" if at_root else directory.strip("/") or "."
+            assert list(folder.glob(f"{place}/{LOOKED_FOR[kind]}")), f"{kind}: {directory}"
+    # The repository's own actions use others too.
+    (actions,) = [
+        each for each in settings["updates"] if each["package-ecosystem"] == "github-actions"
+    ]
+    assert any(each.endswith("/.github/actions/*") for each in actions["directories"])
 
 
 def test_the_templates_dependabot_looks_at_the_projects_files_too(template: Path) -> None:
@@ -289,7 +294,8 @@ def test_code_owners_are_asked_for_files_that_there_are(default_project: Project
     text = default_project.read(".github/CODEOWNERS")
     paths = re.findall(r"^(?:# )?(/\S+) +@", text, flags=re.MULTILINE)
     assert paths
-    assert [path for path in paths if not (default_project.path / path.strip("/")).exists()] == []
+    assert [path for path in paths if not [*default_project.path.glob(path.strip("/"))]] == []
+    assert {"/.github/", "/deployer/", "/tools/", "/poetry.lock"} <= {*paths}
 
 
 FORK = "github.event.pull_request.head.repo.full_name == github.repository"

@@ -122,6 +122,7 @@ class Act:
         secrets: GitHub's secrets.
         runners: labels that there is a runner for; a job of any other label does not run.
         private: whether GitHub calls the repository private.
+        real: folders of actions that run instead of their stand-ins, by `owner/name`.
         records: folder in which the stand-ins record what they were given.
     """
 
@@ -145,6 +146,7 @@ class Act:
         self.secrets = {"GITHUB_TOKEN": "canary-github-token"} | dict(secrets or {})
         self.runners = list(RUNNERS)
         self.private = False
+        self.real: dict[str, Path] = {}
         self.records = folder / "records"
         self.records.mkdir(parents=True)
         shutil.copy(STAND_INS / "gh", self.records)
@@ -272,7 +274,7 @@ class Act:
             if not action.startswith(("actions/checkout@", "./")):
                 owner, name = action.partition("@")[0].split("/")[:2]
                 commit = action.partition("@")[2]
-                place = STAND_INS / name
+                place = self.real.get(f"{owner}/{name}", STAND_INS / name)
                 command += ["--local-repository", f"{owner}/{name}@{commit}={place}"]
         command += [f"--var={key}={value}" for key, value in self.variables.items()]
         # Not on the command line, where every process could read them.
