@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 
@@ -53,13 +54,15 @@ def install(uv: str, folder: Path, requirements: Path, own: Path | None = None) 
     commands[0] += ["-r", str(requirements)]
     if not (folder / "pyvenv.cfg").exists():
         commands.insert(0, [uv, "venv", "--quiet", "--python=>=3.11,<3.15", str(folder)])
-    index = NamedTemporaryFile("w", suffix=".txt", encoding="utf-8")  # noqa: SIM115 - closed below
-    if own:
-        lines = requirements.read_text(encoding="utf-8").splitlines()
-        index.write("\n".join(line for line in lines if line.startswith("--")))
-        index.flush()
-        commands[:0] = own_uv(own, index.name)
-    with index, TemporaryFile() as file:
+    with ExitStack() as stack:
+        if own:
+            # pip has to know where packages are from as well; what they are is uv's business.
+            index = stack.enter_context(NamedTemporaryFile("w", suffix=".txt", encoding="utf-8"))
+            lines = requirements.read_text(encoding="utf-8").splitlines()
+            index.write("\n".join(line for line in lines if line.startswith("--")))
+            index.flush()
+            commands[:0] = own_uv(own, index.name)
+        file = stack.enter_context(TemporaryFile())
         handed_on = []
         if netrc:
             file.write(netrc.encode())
