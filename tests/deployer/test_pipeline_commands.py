@@ -173,7 +173,7 @@ def test_only_images_of_closed_pull_requests_are_deleted(
     def deleted(label: str | None, found: Any) -> list[str]:
         answers = {"Acme": {"type": kind}, "versions": found, "pulls": pulls}
         hub = GitHub(monkeypatch, **answers)
-        github.delete_images(label)
+        github.delete_images(label or "")
         return [each[1] for each in hub.written]
 
     pulls = [{"number": 2}, {"number": 1}]

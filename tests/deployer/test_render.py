@@ -41,6 +41,28 @@ def test_a_digest_that_all_share_is_one_line() -> None:
     assert "Plan: 0 to add, 3 to change, 0 to delete, 0 unchanged." in shown
 
 
+def test_deployments_of_which_only_the_image_differs_are_counted_in_markdown() -> None:
+    old, new = {"image": "r/f@sha256:1"}, {"image": "r/f@sha256:2"}
+    changed = a_plan(3, {"job_variables": old}, {"job_variables": new})
+
+    shown = render.markdown(changed, "Plan")
+
+    assert shown.count("| ~ |") == 2
+    assert "| ~ | all | job\\_variables.image: " in shown
+    assert "| ~ | 3 of them | nothing else |" in shown
+    assert "f/0" not in shown
+
+
+def test_the_summary_says_which_deployments_nothing_was_run_of() -> None:
+    run = SmokeRun("f/0", "calm-cat", "Completed", 1.0, "http://ui/run")
+    ids = {"f/0": "a", "f/1": "b"}
+    made = Result(a_plan(2, {"version": "1"}, {"version": "2"}), runs=[run], ids=ids)
+
+    shown = str(render.result(made, "markdown", "staging"))
+
+    assert "Without a smoke run: f/1." in shown
+
+
 def test_more_than_thirty_rows_are_folded_away() -> None:
     few = render.markdown(a_plan(30, {"version": "1"}, {"version": "2"}), "Plan")
     many = render.markdown(a_plan(31, {"version": "1"}, {"version": "2"}), "Plan")

@@ -37,7 +37,8 @@ NEVER_TOLD = [
     base64.b64encode(AUTH.encode()).decode(),
     base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode(),
 ]
-JOBS = ["tests", "image", "attest", "production"]
+JOBS = ["tests", "image", "scan", "attest", "production"]
+BUILDING = {"scan", "attest"}  # jobs that run only where an image was built
 READ = ["artifacts", "variables", "deployments", "flow_runs", "logs", "block_documents"]
 
 

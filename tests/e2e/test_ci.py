@@ -23,6 +23,7 @@ def fork(docker_engine: None, bake: Callable[..., Project], tmp_path: Path) -> I
     repository = Act(
         bake().path, tmp_path, name="Somebody/Weather-Flows", variables={"RUNNER": "private"}
     )
+    repository.private = True  # where a runner of one's own is allowed
     repository.skip_tests()
     yield repository
     for name in docker("images", "--format", "{{.Repository}}:{{.Tag}}").splitlines():
@@ -30,13 +31,16 @@ def fork(docker_engine: None, bake: Callable[..., Project], tmp_path: Path) -> I
             docker("rmi", "--force", name)
 
 
-@pytest.mark.parametrize("author", ["somebody", "dependabot[bot]"])
+RAN = dict.fromkeys(["tests", "image", "pass"], "success")
+
+
+@pytest.mark.parametrize("kind", ["User", "Bot"])
 def test_a_pull_request_is_tested_and_its_image_checked_without_any_secret(
-    fork: Act, author: str
+    fork: Act, kind: str
 ) -> None:
-    run = fork.pull_request(fork=author == "somebody", author=author)
-    assert run.jobs == {"tests": "success", "image": "success"}, run.output[-6000:]
-    assert fork.records_of("uvx") == ["nox -s tests --install-only", "nox -s lint tests"]
+    run = fork.pull_request(fork=kind == "User", kind=kind)
+    assert run.jobs == RAN, run.output[-6000:]
+    assert fork.records_of("nox") == ["-s lint tests"]
     assert "3 deployments and 4 environments are fine." in run.summaries["image"]
     assert fork.records_of("login-action") == []
     assert fork.records_of("gh") == []
@@ -49,6 +53,20 @@ def test_a_pull_request_with_a_parameter_that_no_flow_has_is_red(fork: Act) -> N
     catalog.write_text(text.replace('"rows": 500', '"rosw": 500'))
     fork.commit("Wrong parameter")
     run = fork.pull_request(fork=True)
-    assert run.jobs == {"tests": "success", "image": "failure"}, run.output[-6000:]
+    assert run.jobs == RAN | {"image": "failure", "pass": "failure"}, run.output[-6000:]
     assert "check: failed" in run.summaries["image"]
     assert "rosw" in run.summaries["image"]
+
+
+def test_a_merge_queue_is_tested_and_pushes_nothing(fork: Act) -> None:
+    run = fork.run("merge_group", "ci.yml", {"merge_group": {"head_ref": "gh-readonly-queue/1"}})
+    assert run.jobs == RAN, run.output[-6000:]
+    assert fork.records_of("login-action") == []
+    assert fork.records_of("gh") == []
+
+
+def test_a_public_repository_with_a_runner_of_ones_own_is_refused(fork: Act) -> None:
+    fork.private = False
+    run = fork.pull_request(fork=True)
+    assert run.jobs == RAN | {"image": "failure", "pass": "failure"}, run.output[-6000:]
+    assert "RUNNER is private, and this repository is public" in run.output

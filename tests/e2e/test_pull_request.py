@@ -9,7 +9,7 @@ from tests.support.act import Act
 
 pytestmark = pytest.mark.timeout(600)
 
-RAN = dict.fromkeys(["tests", "image", "preview"], "success")
+RAN = dict.fromkeys(["tests", "image", "preview", "pass"], "success")
 
 
 def queues(site: Site) -> set[str]:
@@ -41,13 +41,26 @@ def test_a_pull_request_has_a_preview_as_long_as_it_is_open(clone: Act, site: Si
     assert "parameters.rows: 500 → 502" in body
     assert "Completed" in body
     assert f"/deployments/deployment/{found['hourly-pr-7']['id']}" in body
-    assert body.partition("\n")[2] in opened.summaries["preview"].replace("\\", "")
+    # Whatever is said of an image is short enough to be read, and the end says of when it is.
+    assert image not in comment["body"]
+    assert image[:-52] in comment["body"]
+    assert image in opened.summaries["preview"]
+    commit = clone.git("rev-parse", "HEAD")
+    home = f"https://github.com/{clone.repository}"
+    last = comment["body"].strip().splitlines()[-1]
+    assert last.startswith(f"[`{commit[:7]}`]({home}/commit/{commit}), 20")
+    assert f"[the run]({home}/actions/runs/" in last
+    # It was there at once, and was edited then.
+    first, second = [each["body"] for each in clone.records_of("gh") if each["body"]]
+    assert "Deploying …" in first["body"]
+    assert second["body"] == comment["body"]
 
     site.gateway.writes.clear()
     clone.replace("README.md", "## First steps", "## The first steps")
     updated = clone.pull_request("synchronize")
     assert updated.jobs == RAN, explain(updated)
     assert updated.step("image", "Build") is None
+    assert updated.step("image", "Look for the image in the registry") is not None
     assert (site.deployed(), site.gateway.writes) == (found, [])
     (comment,) = clone.github["comments"]
     assert "preview is up to date" in comment["body"]
@@ -72,9 +85,9 @@ def test_a_pull_request_has_a_preview_as_long_as_it_is_open(clone: Act, site: Si
     assert "queue-pr-7" not in queues(site)
     assert [each["id"] for each in clone.github["versions"]] == [2, 3]
 
-    swept = clone.run("schedule", "cleanup.yml", {})
-    assert swept.jobs == {"cleanup": "success"}, explain(swept)
-    assert "Nothing is left over in preview" in swept.summaries["cleanup"]
+    swept = clone.run("schedule", "sweep.yml", {})
+    assert swept.jobs == {"sweep": "success"}, explain(swept)
+    assert "Nothing is left over in preview" in swept.summaries["sweep"]
     assert [each["id"] for each in clone.github["versions"]] == [2]
     assert {each["path"] for each in clone.records_of("gh") if each["method"] == "DELETE"} == {
         f"orgs/Acme/packages/container/small-flows%2Fpreview/versions/{number}" for number in (1, 3)
@@ -87,7 +100,7 @@ def test_a_preview_that_fails_is_red_and_the_comment_says_why(clone: Act, site: 
     before = site.deployed()
     clone.secrets["PREFECT_API_AUTH_STRING"] = "no:canary-auth-string"
     run = clone.pull_request("opened", 9)
-    assert run.jobs == RAN | {"preview": "failure"}, explain(run)
+    assert run.jobs == RAN | {"preview": "failure", "pass": "failure"}, explain(run)
     (comment,) = clone.github["comments"]
     assert comment["body"].startswith("<!-- deployer: preview -->\n### preview: failed")
     assert "refuses the credentials (401)" in comment["body"]
@@ -119,13 +132,40 @@ def test_a_pull_request_without_what_a_preview_needs_is_green_and_told_so(
 def test_a_registry_without_its_password_is_named_before_anything_is_built(clone: Act) -> None:
     del clone.secrets["REGISTRY_PASSWORD"]
     run = clone.pull_request("opened", 8)
-    assert run.jobs == {"tests": "success", "image": "failure"}, explain(run)
+    expected = {"tests": "success", "image": "failure", "pass": "failure"}
+    assert run.jobs == expected, explain(run)
     assert "run `gh secret set REGISTRY_PASSWORD`" in run.output
     assert clone.records_of("build-push-action") == []
 
 
 def test_a_preview_waits_for_a_runner_of_ones_own_while_tests_and_image_do_not(clone: Act) -> None:
+    clone.private = True
     clone.variables["RUNNER"] = "private"
     run = clone.pull_request("opened", 8)
-    assert run.jobs == {"tests": "success", "image": "success"}, explain(run)
+    assert run.jobs.keys() & RAN.keys() == {"tests", "image"}, explain(run)
     assert clone.pull_request("closed", 8).jobs == {}
+
+
+def test_a_pull_request_that_was_closed_while_its_tests_ran_gets_no_preview(
+    clone: Act, site: Site
+) -> None:
+    before = site.deployed()
+    clone.github = {**clone.github, "closed": [9]}
+    run = clone.pull_request("opened", 9)
+    assert run.jobs == RAN, explain(run)
+    (comment,) = clone.github["comments"]
+    assert "Pull request 9 was closed meanwhile" in comment["body"]
+    assert (site.deployed(), site.gateway.writes) == (before, [])
+
+
+def test_a_preview_that_nothing_removed_is_swept(clone: Act, site: Site) -> None:
+    # A pull request with conflicts runs no workflow when it is closed.
+    before = site.deployed()
+    opened = clone.pull_request("opened", 11)
+    assert opened.jobs == RAN, explain(opened)
+    assert site.deployed().keys() - before.keys()
+    clone.github = {**clone.github, "pulls": [{"number": 12}]}
+    swept = clone.run("schedule", "sweep.yml", {})
+    assert swept.jobs == {"sweep": "success"}, explain(swept)
+    assert "deleted basic-data-flow/hourly-pr-11" in swept.summaries["sweep"]
+    assert site.deployed() == before

@@ -14,7 +14,7 @@ from tests.baking import ROOT, TEMPLATE_FOLDER, Project, bake_into
 
 # A Python with nothing but its standard library, and the folder that it is started in.
 BARE = (sys.executable, "-S", "-E", "-s")
-WORKFLOWS = (ROOT / TEMPLATE_FOLDER / ".github/workflows").glob("*.yml")
+WORKFLOWS = (ROOT / TEMPLATE_FOLDER / ".github").glob("*/**/*.yml")
 TOOLS = sorted({m for each in WORKFLOWS for m in re.findall(r"python3 -m (\S+)", each.read_text())})
 IMAGE = ("tools.image", "--name-only")
 PLANTED = "\nimport pydantic\n"
@@ -29,10 +29,19 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 
 def test_these_are_what_the_workflows_run() -> None:
-    assert TOOLS == ["tools.environments", "tools.github", "tools.image", "tools.install"]
+    assert TOOLS == [
+        "tools.github",
+        "tools.install",
+        "tools.pipeline",
+        "tools.preflight",
+        "tools.renew",
+        "tools.run",
+        "tools.settings",
+        "tools.vulnerabilities",
+    ]
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", [*TOOLS, "tools.environments", "tools.image"])
 def test_a_tool_starts_without_a_package(project: Project, tool: str) -> None:
     assert f"usage: python -m {tool}" in project.run(*BARE, "-m", tool, "--help").stdout
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,3 +88,27 @@ def test_the_text_of_a_netrc_has_no_name_in_any_folder_and_reaches_uv_alone(
 def test_without_uv_it_says_where_to_get_it(project: Project) -> None:
     answer = project.run(*INSTALL, exit_code=1, env={"PATH": "/nowhere"})
     assert answer.stderr.startswith("error: uv is not on PATH: https://docs.astral.sh/uv/")
+
+
+def test_the_pipelines_uv_is_of_one_version_and_is_asked_of_the_same_index(
+    project: Project, index: PrivateIndex, tmp_path: Path
+) -> None:
+    command = [*INSTALL[:3], "--uv", str(tmp_path / "uv"), *INSTALL[3:]]
+    path = tmp_path / "path"
+    environment = {"UV_CACHE_DIR": str(tmp_path / "cache"), "GITHUB_PATH": str(path)}
+
+    done = project.run(*command, env={**environment, "NETRC_TEXT": NETRC})
+
+    assert CANARY not in done.stdout + done.stderr
+    assert path.read_text() == f"{tmp_path}/uv/bin\n"
+    pinned = project.read("requirements-uv.txt").partition("uv==")[2].split()[0]
+    assert f"uv {pinned}" in project.run(tmp_path / "uv/bin/uv", "--version").stdout
+
+    # Another file than the one that was hashed is refused.
+    text = project.read("requirements-uv.txt")
+    (project.path / "requirements-uv.txt").write_text(
+        re.sub("sha256:.{8}", "sha256:00000000", text)
+    )
+    command[4] = str(tmp_path / "another")
+    refused = project.run(*command, exit_code=1, env={**environment, "NETRC_TEXT": NETRC})
+    assert "DO NOT MATCH THE HASHES" in refused.stderr

@@ -14,7 +14,7 @@ from tests.baking import ROOT, TEMPLATE_FOLDER, Project, run
 from tests.support.docker import docker, need_docker
 
 Nox = Callable[..., subprocess.CompletedProcess[str]]
-CONTENT = "Dockerfile .dockerignore requirements.txt flows deployments deployer"
+CONTENT = "Dockerfile .dockerignore requirements-uv.txt requirements.txt flows deployments deployer"
 
 
 def sessions(folder: Path) -> set[str]:

@@ -12,7 +12,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -30,6 +30,16 @@ LINGER = """\
 trap 'code=$?; [ $code = 0 ] || sleep 0.5; exit $code' EXIT
 exec() { "$@"; exit $?; }
 """
+# What installs the tests' packages installs a nox that only records.
+PYTHON = """\
+#!/bin/sh
+case "$*" in *"-m tools.install "*" .nox/project "*) ;; *) exec "{python}" "$@" ;; esac
+if [ {install} = 1 ]; then "{python}" "$@" || exit; fi
+mkdir -p .nox/project/bin
+printf '#!/bin/sh\\necho "\\"$*\\"" >>"$STAND_INS/nox.jsonl"\\n' >.nox/project/bin/nox
+chmod +x .nox/project/bin/nox
+"""
+ATTESTED = "attested.jsonl"  # what the stand-in of GitHub's attestations holds
 # What a CI system that runs these tests would otherwise whisper to the workflows under test.
 NOT_PASSED_ON = re.compile(r"(PREFECT|GITHUB|ACTIONS|RUNNER|INPUT|NOX|VIRTUAL_ENV|PYTHON|PYTEST)")
 
@@ -63,8 +73,14 @@ class WorkflowRun:
     summaries: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, exit_code: int, log: str) -> WorkflowRun:
-        """Read act's own log, one JSON object a line."""
+    def parse(cls, exit_code: int, log: str, inner: Collection[str] = ()) -> WorkflowRun:
+        """Read act's own log, one JSON object a line.
+
+        Args:
+            exit_code: what act ended with.
+            log: what it printed.
+            inner: names of steps of the repository's own actions, which count as the job's.
+        """
         run = cls(exit_code)
         lines = []
         for line in log.splitlines():
@@ -77,10 +93,17 @@ class WorkflowRun:
             lines.append(f"{job}| {entry.get('msg', '').rstrip()}")
             if "jobResult" in entry:
                 run.jobs[job] = entry["jobResult"]
-            if "stepResult" in entry and entry.get("stage") == "Main" and len(entry["stepID"]) == 1:
-                seconds = entry.get("executionTime", 0) / 1e9
-                run.steps.append(Step(job, entry["step"], entry["stepResult"], seconds))
-            if entry.get("command") == "summary":
+            if "stepResult" in entry and entry.get("stage") == "Main":
+                # A step inside of an action is named in the message only.
+                named = re.search(r" - Main (.+?)(?: \[[^]]*\])?$", entry.get("msg", ""))
+                name = entry["step"]
+                if len(entry["stepID"]) > 1:
+                    name = named[1] if named and named[1] in inner else None
+                if name:
+                    seconds = entry.get("executionTime", 0) / 1e9
+                    run.steps.append(Step(job, name, entry["stepResult"], seconds))
+            # An action says all that its steps wrote once more.
+            if entry.get("command") == "summary" and len(entry["stepID"]) == 1:
                 run.summaries[job] = run.summaries.get(job, "") + entry["content"]
         run.output = "\n".join(lines)
         return run
@@ -98,6 +121,8 @@ class Act:
         variables: GitHub's configuration variables, `vars` in a workflow.
         secrets: GitHub's secrets.
         runners: labels that there is a runner for; a job of any other label does not run.
+        private: whether GitHub calls the repository private.
+        real: folders of actions that run instead of their stand-ins, by `owner/name`.
         records: folder in which the stand-ins record what they were given.
     """
 
@@ -120,6 +145,8 @@ class Act:
         self.variables = dict(variables or {})
         self.secrets = {"GITHUB_TOKEN": "canary-github-token"} | dict(secrets or {})
         self.runners = list(RUNNERS)
+        self.private = False
+        self.real: dict[str, Path] = {}
         self.records = folder / "records"
         self.records.mkdir(parents=True)
         shutil.copy(STAND_INS / "gh", self.records)
@@ -133,19 +160,22 @@ class Act:
         shutil.copytree(self.project, project, ignore=lambda *_: {".git"})
         settings = {"variables": self.variables, "secrets": self.secrets}
         made = Act(project, folder / "acting", name=name or self.repository, **settings)
-        if (self.records / "uvx").exists():
+        if name is None and (self.records / ATTESTED).exists():
+            shutil.copy(self.records / ATTESTED, made.records)
+        if (self.records / "python3").exists():
             made.skip_tests()
         return made
 
     def skip_tests(self, *, but_install: bool = False) -> None:
-        """Give the workflows a `uvx` that only records, where their tests are not the point."""
-        script = '#!/bin/sh\nprintf \'"%s"\\n\' "$*" >>"$STAND_INS/uvx.jsonl"\n'
-        if but_install:
-            real = shutil.which("uvx", path=path_with_tools())
-            script += f'case "$*" in *--install-only) exec "{real}" "$@" ;; esac\n'
-        uvx = self.records / "uvx"
-        uvx.write_text(script)
-        uvx.chmod(0o755)
+        """Let the workflows only record that they test, where their tests are not the point.
+
+        Args:
+            but_install: what the tests need is installed all the same.
+        """
+        real = shutil.which("python3", path=path_with_tools())
+        python = self.records / "python3"
+        python.write_text(PYTHON.format(python=real, install=int(but_install)))
+        python.chmod(0o755)
 
     def git(self, *arguments: str) -> str:
         """Run git in the repository and return what it printed."""
@@ -175,22 +205,22 @@ class Act:
 
     @property
     def github(self) -> dict[str, Any]:
-        """What the stand-in of `gh` holds: comments, issues, pulls, versions."""
+        """What the stand-in of `gh` holds: comments, issues, open pulls, closed ones, versions."""
         file = self.records / "github.json"
         held: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-        return {"comments": [], "issues": [], "pulls": [], "versions": []} | held
+        return {"comments": [], "issues": [], "pulls": [], "closed": [], "versions": []} | held
 
     @github.setter
     def github(self, held: Mapping[str, Any]) -> None:
         (self.records / "github.json").write_text(json.dumps(held))
 
     def pull_request(
-        self, action: str = "opened", number: int = 7, *, fork: bool = False, author: str = "jo"
+        self, action: str = "opened", number: int = 7, *, fork: bool = False, kind: str = "User"
     ) -> WorkflowRun:
         """Run ci.yml, or cleanup.yml where it is closed, as for a pull request."""
         repository = {"full_name": "somebody/else" if fork else self.repository}
         head = {"repo": repository, "sha": self.git("rev-parse", "HEAD")}
-        pull_request = {"number": number, "head": head, "user": {"login": author}}
+        pull_request = {"number": number, "head": head, "user": {"login": "jo", "type": kind}}
         payload = {"action": action, "number": number, "pull_request": pull_request}
         workflow = "cleanup.yml" if action == "closed" else "ci.yml"
         return self.run("pull_request", workflow, payload)
@@ -200,10 +230,12 @@ class Act:
         event = {"ref": "refs/heads/main", "after": self.git("rev-parse", "HEAD")}
         return self.run("push", "deploy.yml", event, timeout=timeout)
 
-    def dispatch(self, workflow: str, *, timeout: float = 900, **inputs: str) -> WorkflowRun:
+    def dispatch(
+        self, workflow: str, *, branch: str = "main", timeout: float = 900, **inputs: str
+    ) -> WorkflowRun:
         """Run a workflow by hand; `work_pool="x"` is its input `work-pool`."""
         given = {key.replace("_", "-"): value for key, value in inputs.items()}
-        event = {"ref": "refs/heads/main", "inputs": given}
+        event = {"ref": f"refs/heads/{branch}", "inputs": given}
         return self.run("workflow_dispatch", workflow, event, timeout=timeout)
 
     def run(
@@ -222,7 +254,7 @@ class Act:
         repository = {
             "full_name": self.repository,
             "default_branch": "main",
-            "private": False,
+            "private": self.private,
             "html_url": f"https://github.com/{self.repository}",
         }
         (folder / "event.json").write_text(json.dumps({"repository": repository, **payload}))
@@ -233,15 +265,17 @@ class Act:
         command += ["--no-cache-server", "--concurrent-jobs", "1"]
         command += ["--insecure-secrets"]  # what is told must be seen, not masked
         command += ["--eventpath", str(folder / "event.json")]
-        command += ["--workflows", f".github/workflows/{workflow}"]
+        command += ["--workflows", str(self.known(workflow, folder))]
         command += ["--action-cache-path", str(folder / "cache")]
         command += [f"--env=GITHUB_RUN_ID={run_id}", f"--env=STAND_INS={self.records}"]
         for runner in self.runners:
             command += ["--platform", f"{runner}=-self-hosted"]
         for action in self.actions():
-            if not action.startswith("actions/checkout@"):
-                name = action.split("@")[0].split("/")[1]
-                command += ["--local-repository", f"{action}={STAND_INS / name}"]
+            if not action.startswith(("actions/checkout@", "./")):
+                owner, name = action.partition("@")[0].split("/")[:2]
+                commit = action.partition("@")[2]
+                place = self.real.get(f"{owner}/{name}", STAND_INS / name)
+                command += ["--local-repository", f"{owner}/{name}@{commit}={place}"]
         command += [f"--var={key}={value}" for key, value in self.variables.items()]
         # Not on the command line, where every process could read them.
         secrets = folder / "secrets"
@@ -261,15 +295,26 @@ class Act:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        return Running(popen, log)
+        return Running(popen, log, {step["name"] for step in self.steps() if "name" in step})
 
-    def actions(self) -> set[str]:
-        """Return every `owner/name@commit` that the workflows use."""
-        used = set()
+    def known(self, workflow: str, folder: Path) -> Path:
+        """Return a copy of a workflow without `deployment: false`, which act does not know yet."""
+        text = (self.project / ".github" / "workflows" / workflow).read_text()
+        copy = folder / workflow
+        copy.write_text(re.sub(r"^ +deployment: false\n", "", text, flags=re.MULTILINE))
+        return copy
+
+    def steps(self) -> Iterator[dict[str, Any]]:
+        """Return every step of the workflows and of the repository's own actions."""
         for workflow in (self.project / ".github" / "workflows").glob("*.y*ml"):
             for job in yaml.safe_load(workflow.read_text())["jobs"].values():
-                used |= {step["uses"] for step in job.get("steps", []) if "uses" in step}
-        return used
+                yield from job.get("steps", [])
+        for action in (self.project / ".github" / "actions").glob("*/action.yml"):
+            yield from yaml.safe_load(action.read_text())["runs"]["steps"]
+
+    def actions(self) -> set[str]:
+        """Return every `owner/name@commit` that they use."""
+        return {step["uses"] for step in self.steps() if "uses" in step}
 
 
 @dataclass(frozen=True)
@@ -278,6 +323,7 @@ class Running:
 
     popen: subprocess.Popen[bytes]
     log: Path
+    inner: Collection[str] = ()
 
     def wait(self, timeout: float) -> WorkflowRun:
         """Wait for the end and return what happened."""
@@ -285,7 +331,7 @@ class Running:
             code = self.popen.wait(timeout)
         finally:
             self.stop()
-        return WorkflowRun.parse(code, self.log.read_text(errors="replace"))
+        return WorkflowRun.parse(code, self.log.read_text(errors="replace"), self.inner)
 
     def stop(self) -> None:
         """End it, if it still runs."""

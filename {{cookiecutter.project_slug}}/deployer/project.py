@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +49,15 @@ def read(folder: Path) -> dict[str, Any]:
         raise DeployerError(f"{FILE} is not UTF-8 ({error}): save it as UTF-8.") from None
     except (ValueError, RecursionError) as error:
         raise DeployerError(f"{FILE} is not valid TOML: {error}.") from None
+
+
+def record_key(project: str, environment: str) -> str:
+    """Return the name of what is recorded on the server for a project in an environment."""
+    # Joined by two dashes, because a-b in c is not a in b-c.
+    return f"{_plain(project)}--{_plain(environment)}"
+
+
+def _plain(name: str) -> str:
+    """Return a name in a-z, 0-9 and -, with a hash where that would not tell it from others."""
+    plain = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:60]
+    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}".strip("-")

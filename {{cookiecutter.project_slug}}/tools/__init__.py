@@ -1,8 +1,11 @@
 """What runs beside the deployer and is not in the image.
 
 On the pipeline's runner and on a laptop, without any package: `environments` lists the
-environments, `image` and `build` name and build the image, `github` writes comments and issues,
-`install` installs packages. On a laptop only: `up` starts everything on this machine.
+environments, `image` and `build` name and build the image, `install` installs packages.
+For the workflows: `preflight` says what a job lacks, `pipeline` is what the image job does,
+`trust` decides which image may be run with credentials and `run` runs it, `records` reads what was
+released, `settings` knows the packages' names, `github` writes comments and issues,
+`vulnerabilities` and `renew` look after images. On a laptop only: `up` starts everything here.
 """
 
 from pathlib import Path

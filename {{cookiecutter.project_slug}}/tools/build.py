@@ -71,11 +71,14 @@ def build(name: str, target: str | None = None) -> None:
 def mirrored() -> dict[str, str]:
     """Return where to take the Dockerfile's base images from instead: from under BASE_MIRROR."""
     mirror = os.environ.get("BASE_MIRROR", "").rstrip("/")
-    if not mirror:
-        return {}
+    return {base: f"{mirror}/{base}" for base in bases()} if mirror else {}
+
+
+def bases() -> list[str]:
+    """Return the Dockerfile's base images."""
     stages = re.findall(r"(?m)^FROM (\S+)(?: AS (\S+))?$", dockerfile())
     own = {name for _, name in stages}
-    return {base: f"{mirror}/{base}" for base, _ in stages if base not in own}
+    return list(dict.fromkeys(base for base, _ in stages if base not in own))
 
 
 def secrets() -> list[str]:

@@ -9,23 +9,40 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from deployer.errors import DeployerError
+from tools.gh import gh
 
 LIMIT = 65_536  # characters that GitHub takes of a comment or an issue
 CUT = "\n\n… cut here: the whole text is in the summary of the run.\n"
 AUTHOR = "github-actions[bot]"  # anybody can write a marker, only the workflows are heeded
 
 
-def marked(marker: str, text: str) -> str:
-    """Return a body that carries the marker and is not longer than GitHub takes."""
-    body = f"<!-- deployer: {marker} -->\n{text}"
-    return body if len(body) <= LIMIT else body[: LIMIT - len(CUT)] + CUT
+def marked(marker: str, text: str, end: str = "") -> str:
+    """Return a body that carries the marker, is not longer than GitHub takes, and calls nobody."""
+    body = f"<!-- deployer: {marker} -->\n{quiet(text)}"
+    room = LIMIT - len(end)
+    return (body if len(body) <= room else body[: room - len(CUT)] + CUT) + end
+
+
+def quiet(text: str) -> str:
+    """Return a text with short digests, in which no `@name` sends somebody a message."""
+    short = re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1…", text)
+    return re.sub(r"(?<![\w`])@(?=\w)", "@\u200b", short)
+
+
+def signature(commit: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return which commit a comment speaks of, of when it is, and a link to the run."""
+    home = f"{environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository()}"
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    run = f"{home}/actions/runs/{environ.get('GITHUB_RUN_ID', '')}"
+    return f"\n[`{commit[:7]}`]({home}/commit/{commit}), {now}, [the run]({run})\n"
 
 
 def api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -34,17 +51,9 @@ def api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     Raises:
         DeployerError: gh is not there, or GitHub refuses.
     """
-    command = ["gh", "api", "--method", method, path]
-    command += ["--paginate", "--slurp"] if method == "GET" else ["--input", "-"] if body else []
-    try:
-        answer = subprocess.run(  # noqa: S603
-            command, input=json.dumps(body), capture_output=True, encoding="utf-8", check=False
-        )
-    except FileNotFoundError:
-        raise DeployerError("gh is not on PATH: https://cli.github.com") from None
-    if answer.returncode:
-        raise DeployerError(f"`gh api {method} {path}` failed: {answer.stderr.strip()}")
-    return json.loads(answer.stdout) if answer.stdout.strip() else None
+    options = ["--paginate", "--slurp"] if method == "GET" else ["--input", "-"] if body else []
+    answer = gh("api", "--method", method, path, *options, stdin=json.dumps(body))
+    return json.loads(answer) if answer.strip() else None
 
 
 def rows(path: str) -> Iterator[dict[str, Any]]:
@@ -68,10 +77,10 @@ def find(path: str, marker: str) -> dict[str, Any] | None:
     return next((row for row in ours if (row["body"] or "").startswith(start)), None)
 
 
-def comment(number: int, text: str) -> str:
+def comment(number: int, text: str, commit: str = "") -> str:
     """Write the one comment on a pull request, or edit it."""
     path = f"repos/{repository()}/issues"
-    body = {"body": marked("preview", text)}
+    body = {"body": marked("preview", text, signature(commit) if commit else "")}
     if found := find(f"{path}/{number}/comments", "preview"):
         api("PATCH", f"{path}/comments/{found['id']}", body)
         return f"edited comment {found['id']}"
@@ -120,36 +129,55 @@ def open_previews() -> list[str]:
     return [f"pr-{row['number']}" for row in rows(f"repos/{repository()}/pulls?state=open")]
 
 
-def delete_images(label: str | None) -> list[str]:
+def package(name: str) -> str:
+    """Return the path of a container package of the repository's owner, such as `flows/preview`."""
+    owner = repository().partition("/")[0]
+    kind = "orgs" if api("GET", f"users/{owner}")[0]["type"] == "Organization" else "users"
+    return f"{kind}/{owner}/packages/container/{quote(name, safe='')}"
+
+
+def versions(path: str) -> list[dict[str, Any]]:
+    """Return every version of a package; none where there is no such package yet."""
+    try:
+        return list(rows(f"{path}/versions"))
+    except DeployerError as error:
+        if "HTTP 404" not in str(error):
+            raise
+        return []
+
+
+def delete_images(label: str = "") -> list[str]:
     """Delete versions of the preview package all of whose tags belong to closed pull requests.
 
     A registry deletes a digest with every tag that it has, hence all of them.
 
     Args:
-        label: only those with a tag of this preview, such as `pr-7`; None looks at all.
+        label: only those with a tag of this preview, such as `pr-7`; empty for all.
     """
-    owner, _, name = repository().partition("/")
-    kind = "orgs" if api("GET", f"users/{owner}")[0]["type"] == "Organization" else "users"
-    package = quote(f"{name.lower()}/preview", safe="")
-    path = f"{kind}/{owner}/packages/container/{package}"
-    try:
-        versions = list(rows(f"{path}/versions"))
-    except DeployerError as error:
-        if "HTTP 404" not in str(error):
-            raise
-        return []  # no pull request has had a preview yet
+    path = package(f"{repository().partition('/')[2].lower()}/preview")
+    found = versions(path)
     live, done = set(open_previews()) - {label}, list[str]()
-    for version in versions:
+    for version in found:
         tags = version["metadata"]["container"]["tags"]
         owners = {"-".join(tag.split("-")[:2]) for tag in tags}
         if owners & live or (label and label not in owners):
             continue
-        if len(versions) - len(done) == 1:  # GitHub keeps the last version of a package
+        if len(found) - len(done) == 1:  # GitHub keeps the last version of a package
             api("DELETE", path)
         else:
             api("DELETE", f"{path}/versions/{version['id']}")
         done.append(f"deleted {', '.join(tags) or version['name']}")
     return done
+
+
+def failed(workflow: str, conclusion: str, url: str) -> str:
+    """Open the one issue about a workflow that fails on main, or close it once it works again."""
+    marker = f"failed {workflow}"
+    if conclusion in ("success", "failure", "timed_out", "startup_failure"):
+        text = f"[The last run]({url}) ended with {conclusion}.\n"
+        gone = conclusion == "success"
+        return issue(f"{workflow} fails on main", text, gone, marker, f"[It works again]({url}).")
+    return f"{conclusion} says nothing about {workflow}"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -158,18 +186,25 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     made = commands.add_parser("comment", help="write or edit the comment on a pull request")
     made.add_argument("number", type=int, help="of the pull request")
+    made.add_argument("--commit", default="", help="that the text is about")
     made = commands.add_parser("drift", help="open, edit or close the issue about drift")
     made.add_argument("--gone", action="store_true", help="nothing differs")
+    made = commands.add_parser("failed", help="open or close the issue about a workflow on main")
+    made.add_argument("workflow", help="its name")
+    made.add_argument("--conclusion", required=True, help="of its last run")
+    made.add_argument("--url", required=True, help="of that run")
     commands.add_parser("previews", help="print the labels of the open pull requests' previews")
     made = commands.add_parser("delete-images", help="delete images of closed pull requests")
-    made.add_argument("--label", help="only this preview's, such as pr-7")
+    made.add_argument("--label", default="", help="only this preview's, such as pr-7")
     options = parser.parse_args(argv)
     try:
         if options.command == "comment":
-            print(comment(options.number, sys.stdin.read()))
+            print(comment(options.number, sys.stdin.read(), options.commit))
         elif options.command == "drift":
             title = "Production is not what was released"
             print(issue(title, sys.stdin.read(), options.gone))
+        elif options.command == "failed":
+            print(failed(options.workflow, options.conclusion, options.url))
         elif options.command == "previews":
             print(*open_previews())
         else:

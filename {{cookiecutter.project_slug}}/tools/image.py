@@ -16,12 +16,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deployer.errors import DeployerError
-from tools.build import build, call, mirrored
+from tools.build import build, call
 from tools.environments import project
 
 # What makes the image of the flows, and a worker's; together, all that .dockerignore lets in.
-CONTENT = ("Dockerfile", ".dockerignore", "requirements.txt", "flows", "deployments", "deployer")
-WORKER = ("Dockerfile", ".dockerignore", "requirements.txt", "requirements-worker.txt")
+COMMON = ("Dockerfile", ".dockerignore", "requirements-uv.txt", "requirements.txt")
+CONTENT = (*COMMON, "flows", "deployments", "deployer")
+WORKER = (*COMMON, "requirements-worker.txt")
 # What registries answer for an image that is not there; some do not tell it from a forbidden one.
 ABSENT = ("not found", "name unknown", "manifest unknown", "denied", "unauthorized", "forbidden")
 
@@ -48,6 +49,19 @@ def tag(target: str | None = None) -> str:
         call("git", "add", "--all", "--", *content, env=env)
         files = call("git", "ls-files", "-s", "--", *content, env=env)
     return f"{target or 'src'}-" + call("git", "hash-object", "--stdin", stdin=files + "\n")[:40]
+
+
+def name_of(repository: str, label: str | None, platform: str, target: str | None = None) -> str:
+    """Return the image's name, with the tag that the files as they are now give it.
+
+    Args:
+        repository: what the tag is appended to, such as `ghcr.io/me/flows`.
+        label: whose image it is, before the rest of the tag: `pr-7`.
+        platform: part of the name where it is not empty: `linux/arm64`.
+        target: `worker`; None is the image of the flows.
+    """
+    parts = [label, tag(target), platform.replace("/", "-")]
+    return f"{repository}:{'-'.join(part for part in parts if part)}"
 
 
 def digest(name: str) -> str | None:
@@ -88,22 +102,13 @@ def main(argv: list[str] | None = None) -> int:
         metavar="NAME",
         help="print its digest in the registry, if it is there; of the image of another name",
     )
-    what.add_argument(
-        "--build-contexts",
-        action="store_true",
-        help="print where BASE_MIRROR has the base image, as BuildKit wants it: NAME=docker-image://…",
-    )
     options = parser.parse_args(argv)
-    if options.build_contexts:
-        print(",".join(f"{base}=docker-image://{there}" for base, there in mirrored().items()))
-        return 0
     try:
         if options.digest:
             print(digest(options.digest) or "")
             return 0
-        parts = [options.label, tag(options.target), (options.platform or "").replace("/", "-")]
         repository = options.repository or project()
-        name = f"{repository}:{'-'.join(part for part in parts if part)}"
+        name = name_of(repository, options.label, options.platform or "", options.target)
         if options.digest is not None:
             print(digest(name) or "")
             return 0

@@ -1,5 +1,8 @@
 """Installs a requirements file: `python3 -m tools.install FOLDER FILE`. Standard library only.
 
+With `--uv FOLDER` it is done by the uv of requirements-uv.txt, whose hash pip checks: what the
+pipeline installs is the same tomorrow. Without it, by the uv that a person has.
+
 For a package index that asks for a password, the pipeline gives the text of a .netrc in NETRC_TEXT.
 uv gets it as a file that has no name, so nothing of it is left, however this ends.
 """
@@ -12,17 +15,35 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
+
+from tools import ROOT
 
 
-def install(uv: str, folder: Path, requirements: Path) -> bool:
+def own_uv(folder: Path, index: str) -> list[list[str]]:
+    """Return the commands that install the pinned uv into a folder of its own.
+
+    Args:
+        folder: for uv and the pip that installs it.
+        index: a file with the options that say where packages are from.
+    """
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
+    return [
+        [sys.executable, "-m", "venv", str(folder)],
+        [*pip, "--disable-pip-version-check", "-r", index, "-r", str(ROOT / "requirements-uv.txt")],
+    ]
+
+
+def install(uv: str, folder: Path, requirements: Path, own: Path | None = None) -> bool:
     """Bring a virtual environment up to date, and make it first if it is not there.
 
     Args:
         uv: the program.
         folder: the environment's.
         requirements: the packages, each with its hashes.
+        own: a folder to install uv into first; None where it is there.
 
     Returns:
         whether it worked; uv has said why not.
@@ -33,7 +54,15 @@ def install(uv: str, folder: Path, requirements: Path) -> bool:
     commands[0] += ["-r", str(requirements)]
     if not (folder / "pyvenv.cfg").exists():
         commands.insert(0, [uv, "venv", "--quiet", "--python=>=3.11,<3.15", str(folder)])
-    with TemporaryFile() as file:
+    with ExitStack() as stack:
+        if own:
+            # pip has to know where packages are from as well; what they are is uv's business.
+            index = stack.enter_context(NamedTemporaryFile("w", suffix=".txt", encoding="utf-8"))
+            lines = requirements.read_text(encoding="utf-8").splitlines()
+            index.write("\n".join(line for line in lines if line.startswith("--")))
+            index.flush()
+            commands[:0] = own_uv(own, index.name)
+        file = stack.enter_context(TemporaryFile())
         handed_on = []
         if netrc:
             file.write(netrc.encode())
@@ -51,16 +80,22 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.install", description=__doc__)
     parser.add_argument("folder", type=Path, help="of the virtual environment")
     parser.add_argument("requirements", type=Path, help="the file that names the packages")
+    parser.add_argument("--uv", type=Path, help="where to install the pinned uv, and to use it")
     options = parser.parse_args(argv)
-    uv = shutil.which("uv")
+    uv = str(options.uv / "bin" / "uv") if options.uv else shutil.which("uv")
     if uv is None:
         where = "https://docs.astral.sh/uv/getting-started/installation/"
         print(f"error: uv is not on PATH: {where}", file=sys.stderr)
         return 1
     try:
-        return 0 if install(uv, options.folder, options.requirements) else 1
+        if not install(uv, options.folder, options.requirements, options.uv):
+            return 1
     except KeyboardInterrupt:
         return 130
+    if options.uv and (path := os.environ.get("GITHUB_PATH")):
+        with Path(path).open("a", encoding="utf-8") as file:  # for what the job runs next
+            file.write(f"{options.uv / 'bin'}\n")
+    return 0
 
 
 if __name__ == "__main__":

@@ -53,12 +53,20 @@ def text(plan: Plan) -> Text:
 
 
 def markdown(plan: Plan, title: str) -> str:
-    """Return a plan as a Markdown table without the unchanged deployments, folded over 30 rows."""
+    """Return a plan as a Markdown table without the unchanged deployments, folded over 30 rows.
+
+    Where an image is all that differs, deployments are only counted.
+    """
     table = ["| | deployment | changes |", "| --- | --- | --- |"]
+    only_image = 0
     for action, key, fields in _rows(plan):
-        if action != "unchanged":
+        if action == "update" and not fields:
+            only_image += 1
+        elif action != "unchanged":
             cells = "<br>".join(map(_cell, fields))
             table.append(f"| {SYMBOLS[action]} | {_cell(key)} | {cells} |")
+    if only_image:
+        table.append(f"| {SYMBOLS['update']} | {only_image} of them | nothing else |")
     changed = len(plan.of("create", "update", "delete"))
     if changed > FOLD:
         table = [f"<details><summary>{changed} changes</summary>", "", *table, "", "</details>"]
@@ -135,6 +143,8 @@ def _result_markdown(result: Result, environment: str) -> str:
     if result.runs:
         rows = [f"| [{r.key}]({r.url}) | {r.state} | {r.seconds:.1f} s |" for r in result.runs]
         parts += ["| smoke run | state | took |", "| --- | --- | ---: |", *rows, ""]
+        without = ", ".join(map(_cell, sorted(result.ids.keys() - {r.key for r in result.runs})))
+        parts += [f"Without a smoke run: {without}.", ""] if without else []
     return "\n".join([*parts, *ui, _timings(result), ""])
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any
 
 from deployer.environment.settings import FILLED, LABEL, Settings, validated
 from deployer.errors import DeployerError
-from deployer.project import FILE, read, root
+from deployer.project import FILE, read, record_key, root
 from deployer.rules import shown
 
 
@@ -37,8 +35,7 @@ class Environment(Settings):
     @property
     def key(self) -> str:
         """The name of what is recorded on the server for project and environment."""
-        # Joined by two dashes, because a-b in c is not a in b-c.
-        return f"{_plain(self.project)}--{_plain(self.name)}"
+        return record_key(self.project, self.name)
 
     @property
     def queue(self) -> str:
@@ -60,12 +57,6 @@ class Environment(Settings):
     def wants_label(self) -> bool:
         """Whether there is one of it for each label."""
         return any("{label}" in (getattr(self, key) or "") for key in FILLED)
-
-
-def _plain(name: str) -> str:
-    """Return a name in a-z, 0-9 and -, with a hash where that would not tell it from others."""
-    plain = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:60]
-    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}".strip("-")
 
 
 def load() -> dict[str, Environment]:

@@ -1,0 +1,200 @@
+"""Says everything that a job lacks before it does anything: `python3 -m tools.preflight CHECK…`.
+
+Each problem is an error on the page of the run. Standard library only: it is the first step.
+"""
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from deployer.errors import DeployerError
+from tools import trust
+from tools.gh import gh
+from tools.settings import Settings, read
+
+CLOUD = "https://api.prefect.cloud/"
+# What each way to log in needs besides REGISTRY: variables, then secrets.
+NEEDS = {
+    "password": (("REGISTRY_USERNAME",), ("REGISTRY_PASSWORD",)),
+    "docker-hub": (("REGISTRY_USERNAME",), ("REGISTRY_PASSWORD",)),
+    "aws": (("AWS_ROLE", "AWS_REGION"), ()),
+    "google": (("GOOGLE_PROVIDER", "GOOGLE_SERVICE_ACCOUNT"), ()),
+    "azure": (("AZURE_CLIENT_ID", "AZURE_TENANT_ID"), ()),
+}
+SERVER = ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING")
+HEADERS = "PREFECT_CLIENT_CUSTOM_HEADERS"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is missing or wrong.
+
+    Attributes:
+        title: in a few words.
+        text: a sentence that says what to do.
+    """
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job was given.
+
+    Attributes:
+        settings: of the workflow's run.
+        environment: of the job; None where it has none.
+        image: that somebody asked for.
+        secrets: the names of the secrets that it got.
+        multi_line: the names of those of several lines.
+    """
+
+    settings: Settings
+    environment: str | None
+    image: str
+    secrets: frozenset[str]
+    multi_line: frozenset[str]
+
+    def unset(self, kind: str, name: str, why: str, scope: str = "") -> Problem:
+        """Return that a variable or a secret is not set, and the command that sets it."""
+        return Problem(f"{name} is not set", f"{why}: run `gh {kind} set {name}{scope}`")
+
+
+def registry(job: Job) -> Iterator[Problem]:
+    """Yield what a login to the registry lacks."""
+    variables = job.settings.variables
+    try:
+        login = job.settings.login
+    except DeployerError as error:
+        yield Problem("REGISTRY_AUTH is unknown", str(error))
+        return
+    if job.settings.own_registry:
+        return
+    wanted, secrets = NEEDS[login]
+    if login not in ("password", "docker-hub"):
+        wanted = ("REGISTRY", *wanted)
+    why = f"The variable REGISTRY_AUTH is {login}, which wants it"
+    if login == "password":
+        why = f"The variable REGISTRY is {variables['REGISTRY']}, which wants a login"
+    yield from (job.unset("variable", each, why) for each in wanted if not variables.get(each))
+    yield from (job.unset("secret", each, why) for each in secrets if each not in job.secrets)
+
+
+def server(job: Job) -> Iterator[Problem]:
+    """Yield what a connection to the Prefect server lacks."""
+    scope = f" --env {job.environment}" if job.environment else ""
+    url = job.settings.variables.get("PREFECT_API_URL", "")
+    if not url:
+        why = f"It says which Prefect server {job.environment} is on"
+        yield job.unset("variable", "PREFECT_API_URL", why, scope)
+    elif url.startswith(CLOUD) and "PREFECT_API_KEY" not in job.secrets:
+        yield job.unset("secret", "PREFECT_API_KEY", "Prefect Cloud asks for it", scope)
+    for name in sorted(job.multi_line):
+        yield Problem(
+            f"{name} has several lines",
+            f"GitHub hides each line of the secret {name} wherever it stands, so that a line like "
+            "`{` hides every `{`, and outputs with one are lost: set it again, on one line",
+        )
+
+
+def main_only(job: Job) -> Iterator[Problem]:
+    """Yield that this is another branch than main."""
+    if not job.settings.on_main:
+        yield Problem(
+            "Not on main",
+            f"Only main is deployed to {job.environment or 'staging and production'}, and this "
+            f"runs on {job.settings.ref or 'no branch'}: merge it, or run the workflow on main",
+        )
+
+
+def runner(job: Job) -> Iterator[Problem]:
+    """Yield that a runner of one's own would be everybody's."""
+    label = job.settings.variables.get("RUNNER")
+    if label and job.settings.public:
+        yield Problem(
+            "RUNNER is refused",
+            f"The variable RUNNER is {label}, and this repository is public: whoever forks it can "
+            "send code to a runner of your own, which keeps what it is told. Make the repository "
+            "private, or run `gh variable delete RUNNER`",
+        )
+
+
+def image(job: Job) -> Iterator[Problem]:
+    """Yield why an image that somebody asked for may not be deployed."""
+    if not job.image:
+        return
+    try:
+        trust.digest_in(job.image, job.settings.release)
+    except DeployerError as error:
+        yield Problem("This image is refused", str(error))
+
+
+def closed(job: Job) -> Iterator[Problem]:
+    """Yield that the pull request was closed while its tests ran: its preview would stay."""
+    number = job.settings.event.get("number")
+    path = f"repos/{job.settings.repository}/pulls/{number}"
+    state = json.loads(gh("api", "--method", "GET", path))["state"]
+    if state != "open":
+        yield Problem("Closed", f"Pull request {number} was closed meanwhile, so there is none")
+
+
+CHECKS: dict[str, Callable[[Job], Iterator[Problem]]] = {
+    "closed": closed,
+    "image": image,
+    "main": main_only,
+    "registry": registry,
+    "runner": runner,
+    "server": server,
+}
+
+
+def job_of(environment: str | None, wanted: str, environ: Mapping[str, str]) -> Job:
+    """Read what the workflow says: of a secret only whether there is one, as HAS_NAME."""
+    there = {name[4:] for name, value in environ.items() if name[:4] == "HAS_" and value == "true"}
+    lines = {
+        name[6:] for name, value in environ.items() if name[:6] == "LINES_" and value == "true"
+    }
+    return Job(read(environ), environment, wanted, frozenset(there), frozenset(lines))
+
+
+def annotate(title: str, text: str) -> str:
+    """Return an error as GitHub shows it on the page of the run."""
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return f"::error title={title}::{escaped}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print all problems; return 1 if there is one."""
+    parser = argparse.ArgumentParser(prog="python -m tools.preflight", description=__doc__)
+    parser.add_argument("checks", nargs="+", choices=sorted(CHECKS))
+    parser.add_argument("--environment", help="of the job")
+    parser.add_argument("--image", default="", help="that somebody asked for")
+    parser.add_argument(
+        "--soft", action="store_true", help="print `ready=true`, or Markdown to stderr; never fail"
+    )
+    options = parser.parse_args(argv)
+    try:
+        job = job_of(options.environment, options.image, os.environ)
+        problems = [each for name in options.checks for each in CHECKS[name](job)]
+    except DeployerError as error:
+        problems = [Problem("The job cannot begin", str(error))]
+    if options.soft:
+        if not problems:
+            print("ready=true")
+        for each in problems:
+            print(f"There is no {options.environment} yet: {each.text}.", file=sys.stderr)
+        return 0
+    for each in problems:
+        print(annotate(each.title, each.text))
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

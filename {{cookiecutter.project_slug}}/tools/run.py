@@ -1,0 +1,142 @@
+"""Runs the deployer of an image, with an environment's credentials, once it is trusted.
+
+`python3 -m tools.run COMMAND ENVIRONMENT --image IMAGE …`: this process becomes `docker run`, so
+that a cancelled job reaches the deployer. Standard library only.
+"""
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Mapping
+from itertools import islice
+
+from deployer import errors
+from deployer.errors import DeployerError
+from tools import records, trust
+from tools.preflight import annotate
+from tools.settings import Settings, read
+
+HANDED_ON = (
+    "PREFECT_API_URL",
+    "PREFECT_API_KEY",
+    "PREFECT_API_AUTH_STRING",
+    "PREFECT_CLIENT_CUSTOM_HEADERS",
+    "GITHUB_ACTOR",
+)
+# What runs in the image has no business with whatever else listens on the runner's own loopback.
+LOOPBACK = re.compile(r"https?://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)")
+
+
+def network(url: str) -> str:
+    """Return the container's network: the runner's own only for a server on the runner itself."""
+    return "host" if LOOPBACK.match(url) else "bridge"
+
+
+def head(settings: Settings, environment: str, commit: str, environ: Mapping[str, str]) -> str:
+    """Return, as Markdown, who deploys what, what that adds, and how to go back.
+
+    A server that does not answer is the deployer's to tell.
+    """
+    try:
+        last = next(islice(records.recorded(environment, environ), 1), None)
+    except DeployerError:
+        last = None
+    home = f"{settings.server}/{settings.repository}"
+    said = f"[`{commit[:7]}`]({home}/commit/{commit})" if commit else "An image that was given"
+    parts = [f"{said}, by {environ.get('GITHUB_ACTOR') or 'somebody'}"]
+    if last and last.commit and commit and last.commit != commit:
+        compared = f"{home}/compare/{last.commit}...{commit}"
+        parts.append(f"[what is new since release {last.number}]({compared})")
+    lines = ["; ".join(parts) + "."]
+    if last:
+        command = f"gh workflow run rollback.yml -f environment={environment}"
+        lines.append(f"To go back: `{command} -f release={last.number}`.")
+    return " ".join(lines) + "\n"
+
+
+def command(options: argparse.Namespace, environ: Mapping[str, str]) -> list[str]:
+    """Return the program to become.
+
+    Raises:
+        DeployerError: the image is not trusted.
+    """
+    deployer = ["-m", "deployer", *arguments(options)]
+    if not options.image:
+        return [options.python, *deployer]
+    settings = read(environ)
+    if options.preview:
+        trust.digest_in(options.image, settings.preview)
+    else:
+        why = trust.proof(options.image, settings, options.built, environ)
+        print(f"{options.image}: {why}", file=sys.stderr)
+    handed_on = [f"--env={name}" for name in HANDED_ON]
+    there = f"--network={network(environ.get('PREFECT_API_URL', ''))}"
+    return ["docker", "run", "--rm", there, *handed_on, options.image, "python", *deployer]
+
+
+def arguments(options: argparse.Namespace) -> list[str]:
+    """Return what the deployer is given."""
+    what = "plan" if options.dry_run else options.command
+    given = [what, options.environment, "--format", "markdown"]
+    taken = {"plan": ("label", "work_pool"), "rollback": ("to", "run_url")}
+    names = taken.get(what, ("label", "work_pool", "run_url", "commit", "order"))
+    for name in names:
+        if value := getattr(options, name):
+            given += [f"--{name.replace('_', '-')}", value]
+    if what == "rollback":
+        return given if options.verify else [*given, "--no-verify"]
+    if options.resume and what == "deploy":
+        given.append("--resume")
+    if options.expect_plan and what == "deploy":
+        given += ["--expect-plan", options.expect_plan]
+    return [*given, "--image", options.deploys or options.image]
+
+
+def is_true(text: str) -> bool:
+    """Read what a workflow's input of type boolean is in the environment: true, false or empty."""
+    return text == "true"
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Read the arguments; what is empty is as if it was not given."""
+    parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__)
+    parser.add_argument("command", choices=["deploy", "plan", "rollback"])
+    parser.add_argument("environment", help="a table of deployments/environments.toml")
+    parser.add_argument("--image", required=True, help="what to run, with its digest")
+    parser.add_argument("--python", help="what to run instead where the image is empty")
+    parser.add_argument("--deploys", help="what the deployer is told to deploy, if not the same")
+    parser.add_argument("--built", default="", help="the digest that this workflow's run built")
+    parser.add_argument(
+        "--preview", type=is_true, default=False, help="`true`: with a preview's credentials"
+    )
+    parser.add_argument("--dry-run", type=is_true, default=False, help="`true` only plans")
+    parser.add_argument(
+        "--resume", type=is_true, default=False, help="`true` ends what a rollback holds"
+    )
+    parser.add_argument("--expect-plan", help="the hash of the plan that was approved")
+    parser.add_argument("--verify", type=lambda text: text != "false", default=True)
+    for name in ("label", "work-pool", "commit", "run-url", "order", "to"):
+        parser.add_argument(f"--{name}", help="as the deployer takes it")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Become `docker run`; return 1 where that must not be."""
+    options = parse(argv)
+    try:
+        if not options.preview and options.command == "deploy":
+            print(head(read(), options.environment, options.commit or "", os.environ), flush=True)
+        made = command(options, os.environ)
+    except DeployerError as error:
+        print(errors.failure(options.environment, error.problems), flush=True)
+        print(annotate("Not deployed", str(error)), file=sys.stderr)
+        return 1
+    os.execvp(made[0], made)  # noqa: S606 - the image's own program
+
+
+if __name__ == "__main__":
+    sys.exit(main())

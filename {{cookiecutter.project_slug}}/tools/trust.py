@@ -1,0 +1,87 @@
+"""Which image may be run with an environment's credentials. Standard library only.
+
+A tag says nothing about who built an image: whoever may push to the repository can push to its
+packages. So it is asked for a proof, and this is the one place that decides what counts as one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from deployer.errors import DeployerError
+from tools import records
+from tools.gh import gh
+from tools.settings import DIGEST, Settings
+
+WORKFLOW = ".github/workflows/deploy.yml"
+BRANCH = "refs/heads/main"
+
+
+def digest_in(image: str, package: str) -> str:
+    """Return the digest of an image of this very package.
+
+    Raises:
+        DeployerError: it is one of another package, or has no digest.
+    """
+    name, _, digest = image.partition("@")
+    if name != package and not name.startswith(f"{package}:"):
+        raise DeployerError(
+            f"The image {image} is refused: only images of {package} are taken here. "
+            "What a pull request built stays in its preview: merge it, and main builds it."
+        )
+    if name != package or not DIGEST.fullmatch(digest):
+        raise DeployerError(
+            f"The image {image} is refused: it has no digest, and a tag may move, "
+            f"so give it as {package}@sha256:…"
+        )
+    return digest
+
+
+def attested(image: str, settings: Settings) -> None:
+    """Check that deploy.yml attested on main that it built the image.
+
+    Raises:
+        DeployerError: it did not, or `gh` cannot tell.
+    """
+    repository = settings.repository
+    gh(
+        *("attestation", "verify", f"oci://{image}", "--repo", repository),
+        *("--signer-workflow", f"{repository}/{WORKFLOW}", "--source-ref", BRANCH),
+    )
+
+
+def proof(
+    image: str, settings: Settings, built: str = "", environ: Mapping[str, str] = os.environ
+) -> str:
+    """Return, in words, why an image may be run as a release.
+
+    Args:
+        image: its name, with a digest.
+        settings: of the workflow's run.
+        built: the digest that an earlier job of this very run built and pushed.
+        environ: how to reach the Prefect server, where the releases are recorded.
+
+    Raises:
+        DeployerError: nothing proves it; says what was looked for.
+    """
+    digest = digest_in(image, settings.release)
+    if settings.attests:
+        try:
+            attested(image, settings)
+        except DeployerError as error:
+            raise DeployerError(
+                f"The image {image} is refused: nothing proves that {WORKFLOW} built it on main. "
+                f"{error} Run deploy.yml on main: it builds the image and attests it."
+            ) from None
+        return f"attested by {WORKFLOW} on main"
+    if built and digest == built:
+        return "built by this run"
+    for each in records.everywhere(environ):
+        if each.image == image:
+            return f"release {each.number} of {each.environment}"
+    raise DeployerError(
+        f"The image {image} is refused: this run did not build it, and no release on the server "
+        "names it. There are no attestations here (they need a public repository, or GitHub "
+        "Enterprise Cloud and the variable ATTESTATIONS): run deploy.yml without an image."
+    )
