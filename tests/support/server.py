@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.processes import Process, free_port
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 
 def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
