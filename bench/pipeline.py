@@ -22,7 +22,7 @@ from prefect.utilities.dockerutils import get_prefect_image_name
 
 from bench.base import build_stand_in
 from bench.measure import medians, rounds, say
-from bench.project import DEPLOYER, ZONES, bake, settle
+from bench.project import DEPLOYER, bake, settle
 from bench.report import Report
 from tests.baking import Project
 from tests.support.act import Act
@@ -200,9 +200,7 @@ def sides() -> Iterator[tuple[Place, Side, Side]]:
         with (
             base_image(project),
             Registry(folder / "registry") as registry,
-            PrefectServer(
-                sys.executable, folder / "server", host=bridge_address(), env=ZONES
-            ) as server,
+            PrefectServer(sys.executable, folder / "server", host=bridge_address()) as server,
         ):
             project.run(*DEPLOYER, "setup", "production", env=server.env)
             variables = {

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zoneinfo import TZPATH
 
 from bench.measure import Cost, measure
 from tests.baking import Project, copy_template, run
@@ -65,8 +64,6 @@ CATALOG = [
 """
 DEPLOY_ALL = (Path(sys.executable).parent / "prefect", "deploy", "--all")
 DEPLOYER = (sys.executable, "-m", "deployer")
-# A server as Prefect starts it; those of the tests read no other time zones than tzdata's.
-ZONES = {"PYTHONTZPATH": os.pathsep.join(TZPATH)}
 SETTLED = 3  # looks at the server, two seconds apart, in which the number of runs stays the same
 
 
@@ -127,7 +124,7 @@ def fresh_server(made: Declared) -> Iterator[PrefectServer]:
     """Run an empty server with Prefect's default settings and the work pool of the project."""
     with (
         TemporaryDirectory(prefix="bench-server-") as home,
-        PrefectServer(sys.executable, home, env=ZONES) as server,
+        PrefectServer(sys.executable, home) as server,
     ):
         made.env = server.env
         # Both commands run here for the first time, so that no measured run is the one that

@@ -91,23 +91,17 @@ class PrefectServer(Process):
 
     def environment(self) -> dict[str, str]:
         """Return the clients' environment but for the address, which is the server's own."""
-        env = {key: value for key, value in self.env.items() if key != "PREFECT_API_URL"}
-        # A server searches these folders again for every schedule that it reads; here is `tzdata`.
-        return {"PYTHONTZPATH": "", **env} if self._is_ours else env
+        return {key: value for key, value in self.env.items() if key != "PREFECT_API_URL"}
 
     def start(self) -> Self:
         """Start the server and wait until it answers; the first time on an empty database."""
         database = self.folder / "prefect.db"
         uses_another = any("_DATABASE_" in name for name in self.env)
-        if self._is_ours and not uses_another and not database.exists():
+        is_ours = self.python == Path(sys.executable)  # an older Prefect migrates by itself
+        if is_ours and not uses_another and not database.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             database.write_bytes(_empty_database())
         return super().start()
-
-    @property
-    def _is_ours(self) -> bool:
-        """Whether the server runs on what this process runs on."""
-        return self.python == Path(sys.executable)
 
     def is_ready(self) -> bool:
         """Return whether the server answers."""
