@@ -25,7 +25,7 @@ from bench.starts import ENGINE, Start, starts
 from tests.baking import Project
 from tests.support.docker import docker, remove_images
 
-COMPILE = "RUN python -m compileall -q -j 0 -x lib2to3 /usr/local/lib"
+COMPILE = "RUN python -m compileall -q -j 0 /usr/local/lib"
 OURS, DEFAULT, COMPILED = "this project's", "Prefect's default", "Prefect's default, all compiled"
 COPY_FIRST, WITH_PIP = "`COPY . .` first", "`COPY . .` first, with pip"
 INTRODUCTION = """\

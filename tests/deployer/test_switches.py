@@ -93,7 +93,7 @@ def test_a_pause_during_a_deploy_that_fails_stays(server: PrefectServer) -> None
 
 
 def test_a_restore_takes_back_what_was_written_and_nothing_else() -> None:
-    old = {"a": 1, "b": {"x": 1, "gone": 1}, "c": 1}
+    old: dict[str, Any] = {"a": 1, "b": {"x": 1, "gone": 1}, "c": 1}
     wrote = {"a": 2, "b": {"x": 2, "new": 2}, "c": 1}
 
     assert taken_back(old, wrote, wrote) == old

@@ -248,7 +248,7 @@ def test_the_image_adds_nothing_to_its_base_but_packages_bytecode_and_the_code(
         added = held.keys() - base.keys()
         ours = re.compile(
             r"work|app(/(flows|deployments|deployer)(/.+)?)?|opt/venv(/.+)?"
-            r"|usr/local/lib/python3\.13/(?!site-packages).*__pycache__(/[^/]+\.cpython-313\.pyc)?"
+            r"|usr/local/lib/python3\.14/(?!site-packages).*__pycache__(/[^/]+\.cpython-314\.pyc)?"
         )
         assert sorted(path for path in added if not ours.fullmatch(path)) == []
         assert sorted(path for path in added if path.endswith("/uv") or "/.cache" in path) == []
@@ -266,11 +266,11 @@ def test_there_is_no_compiler(flows: dict[str, Entry], worker_files: dict[str, E
 
 def test_everything_is_compiled(flows: dict[str, Entry]) -> None:
     sources = re.compile(
-        rf"((?:{PACKAGES}|usr/local/lib/python3\.13(?!/site-packages))(?:/.*)?)/([^/]+)\.py"
+        rf"((?:{PACKAGES}|usr/local/lib/python3\.14(?!/site-packages))(?:/.*)?)/([^/]+)\.py"
     )
     found = [match for match in map(sources.fullmatch, flows) if match]
     assert len(found) > 3000
-    compiled = (f"{match[1]}/__pycache__/{match[2]}.cpython-313.pyc" for match in found)
+    compiled = (f"{match[1]}/__pycache__/{match[2]}.cpython-314.pyc" for match in found)
     assert [path for path in compiled if path not in flows] == []
 
 

@@ -257,9 +257,10 @@ def test_what_a_program_started_is_gone_with_it_even_if_it_ignores_sigterm(
 
 TABLE = """
 from tools.up.report import table
-from tools.up.terminal import say, working
+from tools.up.terminal import say, waiting
 
-with working("server"):
+say("server …")
+with waiting():
     pass
 say(table("step", "seconds", rows=[("基础数据处理流程", "1.5"), ("[bold]" + "x" * 200, "10.5")]))
 """
@@ -286,8 +287,9 @@ def test_a_terminal_shows_the_time_that_a_step_takes_in_colour_unless_that_is_un
 
     output = bake().run(sys.executable, "-c", command, env=environment).stdout
 
-    assert re.search(r"server.*0:00:00", output)
-    assert bool(re.search(r"\x1b\[(\d+;)*3\d", output)) is colourful
+    assert bool(re.search(r"0:00:0\d", output)) is colourful
+    assert ("\x1b" in output) is colourful
+    assert "基础数据处理流程" in output
 
 
 def test_a_flow_that_fails_fails_up_and_nothing_is_left(

@@ -1,4 +1,4 @@
-"""What a person may choose on the command line: each option with its type, help and default.
+"""The options that several commands share, each with its type, its help and its default.
 
 A field is an option: `lock_timeout` is `--lock-timeout`. Nothing here imports Prefect.
 """
@@ -49,9 +49,9 @@ class Where:
 
     environment: Annotated[str, about("name of a table in deployments/environments.toml")]
     _: KW_ONLY
-    label: Annotated[str | None, about("which preview, such as pr-7; replaces {label}")] = None
-    work_pool: Annotated[str | None, about("work pool, instead of the environment's")] = None
-    work_pool_type: Annotated[str | None, about("type of that pool, for `setup`")] = None
+    label: Annotated[str | None, about("label of the preview, such as pr-7")] = None
+    work_pool: Annotated[str | None, about("use this work pool instead")] = None
+    work_pool_type: Annotated[str | None, about("its type, for `setup`, such as docker")] = None
 
 
 @Parameter(name="*")
@@ -60,9 +60,9 @@ class Wanted:
     """What is deployed."""
 
     image: Image = None
-    only: Annotated[str | None, about("leave all but this pattern for FLOW/NAME alone")] = None
+    only: Annotated[str | None, about("only what matches this FLOW/NAME, such as 'etl/*'")] = None
     job_variable: Annotated[
-        tuple[str, ...], about("one more job variable: KEY=VALUE, as JSON or else text; repeatable")
+        tuple[str, ...], about("extra job variable KEY=VALUE, JSON or else text; may be repeated")
     ] = ()
 
 
@@ -76,8 +76,8 @@ class Applying:
     ] = True
     timeout: Timeout = 600
     lock_timeout: LockTimeout = 600
-    prune_limit: Annotated[Whole, about("percent of the deployments that it may delete")] = 50
-    run_url: Annotated[str | None, about("address of the pipeline's run, to be recorded")] = None
+    prune_limit: Annotated[Whole, about("percent of the deployments that may be deleted")] = 50
+    run_url: Annotated[str | None, about("address of the pipeline's run, for the record")] = None
 
 
 @dataclass(frozen=True)
@@ -90,15 +90,17 @@ class Options(Applying):
         hold: whether a rollback keeps the next deploy from coming until somebody resumes.
     """
 
-    commit: Annotated[str | None, about("commit of the source, to be recorded")] = None
+    commit: Annotated[str | None, about("commit of the source, for the record")] = None
     order: Annotated[
-        Whole | None, about("id of the pipeline's run; refused if a later run was here")
+        Whole | None, about("id of the pipeline's run; refused if a higher one was here before")
     ] = None
-    adopt: Annotated[bool, about("take over others' deployments of the same names")] = False
+    adopt: Annotated[bool, about("take over deployments of the same name that are not ours")] = (
+        False
+    )
     expect_plan: Annotated[
         str | None, about("hash of the plan that was approved; another plan is refused")
     ] = None
-    resume: Annotated[bool, about("deploy although a rollback holds the environment")] = False
+    resume: Annotated[bool, about("deploy even if a rollback holds the environment")] = False
     only: Annotated[str | None, INTERNAL] = Wanted.only
     who: Annotated[str, INTERNAL] = "somebody"
     hold: Annotated[bool, INTERNAL] = True

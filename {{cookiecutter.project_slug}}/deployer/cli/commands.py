@@ -87,7 +87,7 @@ def plan(
     wanted: Wanted = Wanted(),
     detailed_exitcode: Annotated[bool, about("exit with 2 if anything differs")] = False,
     released: Annotated[
-        bool, about("compare with the last release: what was edited on the server since?")
+        bool, about("compare with the last release, to find what was edited on the server")
     ] = False,
     format: AnyFormat = "text",
 ) -> int:
@@ -192,10 +192,10 @@ def rollback(
     where: Where,
     *,
     to: Annotated[
-        FromOne | None, about("number of the release; if not given, the last verified one before")
+        FromOne | None, about("number of the release [default: the last verified one before]")
     ] = None,
     hold: Annotated[
-        bool, Parameter(negative="--no-hold", help="refuse later deploys until one has --resume")
+        bool, Parameter(negative="--no-hold", help="refuse other deploys until one has --resume")
     ] = Options.hold,
     options: Applying = Applying(),
     format: TextOrMarkdown = "text",
@@ -275,7 +275,7 @@ def export(where: Where, *, image: Image = Wanted.image) -> None:
 
 
 def serve(where: Where = Where("local")) -> None:
-    """Serve the catalog from this process, for development (by default in local).
+    """Serve the catalog from this process, for development; ENVIRONMENT is local by default.
 
     Example: python -m deployer serve
     """

@@ -48,12 +48,12 @@ def fail(problem: str) -> None:
 @contextmanager
 def spinner(loop: AbstractEventLoop) -> Iterator[None]:
     """Show on a terminal that a command is at work, and for how long."""
-    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
-
     stderr = console(stderr=True)
-    if stderr.color_system is None:
+    if stderr.color_system is None or not stderr.file.isatty():  # FORCE_COLOR makes no terminal
         yield
         return
+    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
+
     # What goes to stdout is the report, which must not come out on stderr.
     columns = (SpinnerColumn(), TimeElapsedColumn())
     progress = Progress(*columns, console=stderr, transient=True, redirect_stdout=False)

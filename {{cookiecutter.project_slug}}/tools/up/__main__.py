@@ -16,11 +16,12 @@ from importlib import import_module
 from deployer.errors import DeployerError
 from tools import image
 from tools.build import build
+from tools.environments import project
 from tools.up import processes
 from tools.up.docker import push, remove_containers
 from tools.up.local import HOME, HOST, answers, check_port, claimed, free_port, isolate
 from tools.up.report import ask, report
-from tools.up.terminal import say, working
+from tools.up.terminal import say, waiting
 
 
 class Up:
@@ -58,13 +59,13 @@ class Up:
             say("image …")  # Docker shows its own progress
             name = f"{project()}:{image.tag()}"
             build(name)
-        with self.step("server"):
+        with self.step("server"), waiting():
             self.server()
         options = ["--work-pool", self.pool]
         with self.step("work pool"):
             self.deployer("setup", *options, "--work-pool-type", self.kind)
         if self.docker:
-            with self.step("registry and push"):
+            with self.step("registry and push"), waiting():
                 name = push(name, self.run, self.stack)
             say(f"The image is {name}")
             options += ["--image", name]
@@ -74,16 +75,17 @@ class Up:
         with self.step("worker and deploy"):
             worker = self.worker()
             self.deployer("deploy", *options, "--no-verify")
-            worker.wait_until(self.is_polled)
+            with waiting():
+                worker.wait_until(self.is_polled)
         with self.step("smoke runs"):
             self.deployer("verify", *options)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Announce a step and measure it."""
+        say(f"{name} …")
         start = time.monotonic()
-        with working(name):
-            yield
+        yield
         self.steps.append((name, time.monotonic() - start))
 
     def run(self, name: str, command: list[str]) -> processes.Program:

@@ -1,17 +1,25 @@
-"""What `up` says while it works: with colour and elapsed time on a terminal, else plain lines."""
+"""What `up` says: colours and elapsed time are for terminals that take them, else plain lines."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
 # A file or a pipe has no width to keep to, and a name can be found there only in one piece.
 WIDTH = None if sys.stdout.isatty() else 1000
-console = Console(width=WIDTH, markup=False, emoji=False, highlight=False)
+console = Console(
+    width=WIDTH,
+    # With NO_COLOR rich itself leaves bold and dim.
+    color_system=None if os.environ.get("NO_COLOR") else "auto",
+    markup=False,
+    emoji=False,
+    highlight=False,
+)
 
 
 def say(what: RenderableType) -> None:
@@ -20,16 +28,12 @@ def say(what: RenderableType) -> None:
 
 
 @contextmanager
-def working(name: str) -> Iterator[None]:
-    """Say what is being done; a terminal shows for how long already."""
-    if not console.is_interactive:
-        say(f"{name} …")
+def waiting() -> Iterator[None]:
+    """Show on a terminal for how long this lasts already; the deployer does so itself."""
+    if console.color_system is None:
         yield
         return
-    name_column = TextColumn("{task.description}", markup=False)
-    columns = (SpinnerColumn(finished_text="✓"), name_column, TimeElapsedColumn())
-    is_seen = sys.stderr.isatty()  # what goes to a file stays out of the way
-    with Progress(*columns, console=console, redirect_stderr=is_seen) as progress:
-        task = progress.add_task(name, total=1)
+    columns = (SpinnerColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, redirect_stderr=False) as progress:
+        progress.add_task("")
         yield
-        progress.advance(task)

@@ -1,0 +1,47 @@
+"""One Python everywhere: what the image has, what CI runs, what the project allows."""
+
+import re
+
+import yaml
+
+from tests.bake.answering import parse_toml
+from tests.baking import ROOT, Project
+
+PYTHON = r"3\.\d+"
+
+
+def image_python(project: Project) -> str:
+    """Return the Python of the image, such as 3.14."""
+    form = rf"^FROM python:({PYTHON})-"
+    found: set[str] = set(re.findall(form, project.read("Dockerfile"), re.MULTILINE))
+    assert len(found) == 1, found
+    return found.pop()
+
+
+def test_every_place_that_names_the_images_python_names_the_same(default_project: Project) -> None:
+    python = image_python(default_project)
+    form = rf"(?:python|python-version: \"|/lib/python):?({PYTHON})"
+    for path, number in (("Dockerfile", 5), ("README.md", 1)):
+        assert re.findall(form, default_project.read(path)) == [python] * number, path
+    for path in ("bench/page/base.Dockerfile", ".github/workflows/canary.yml"):
+        assert re.findall(form, (ROOT / path).read_text(encoding="utf-8")) == [python], path
+
+
+def test_ci_runs_the_oldest_python_that_is_allowed_and_the_images(default_project: Project) -> None:
+    allowed = parse_toml(default_project.read("pyproject.toml"))["project"]["requires-python"]
+    oldest, cap = re.fullmatch(rf">=({PYTHON}),<({PYTHON})", allowed).groups()  # type: ignore[union-attr]
+    python = image_python(default_project)
+    assert f"3.{int(python[2:]) + 1}" == cap
+
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    matrix = workflow["jobs"]["nox"]["strategy"]["matrix"]["include"]
+    assert {each["python"] for each in matrix} == {oldest, python}
+    for path in (ROOT / "noxfile.py", default_project.path / "tools" / "install.py"):
+        assert f'"--python={allowed}"' in path.read_text(encoding="utf-8"), path
+    for path in (ROOT / "noxfile.py", default_project.path / "noxfile.py"):
+        assert f'requires-python = ">={oldest}"' in path.read_text(encoding="utf-8"), path
+    for path in (ROOT / "README.md", default_project.path / "README.md"):
+        assert f"Python {oldest} or newer" in path.read_text(encoding="utf-8"), path
+    settings = parse_toml((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    assert settings["mypy"]["python_version"] == oldest
+    assert settings["ruff"]["target-version"] == oldest.replace("3.", "py3")
