@@ -83,6 +83,7 @@ class WorkflowRun:
         """
         run = cls(exit_code)
         lines = []
+        summing: list[tuple[str, ...]] = []
         for line in log.splitlines():
             try:
                 entry = json.loads(line)
@@ -102,8 +103,12 @@ class WorkflowRun:
                 if name:
                     seconds = entry.get("executionTime", 0) / 1e9
                     run.steps.append(Step(job, name, entry["stepResult"], seconds))
-            # An action says all that its steps wrote once more.
-            if entry.get("command") == "summary" and len(entry["stepID"]) == 1:
+            # What a step inside of an action wrote is said once more for the action.
+            if entry.get("command") == "summary":
+                step = (job, *entry["stepID"])
+                if any(said[: len(step)] == step for said in summing if len(said) > len(step)):
+                    continue
+                summing.append(step)
                 run.summaries[job] = run.summaries.get(job, "") + entry["content"]
         run.output = "\n".join(lines)
         return run
