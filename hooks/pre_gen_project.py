@@ -20,11 +20,13 @@ import sys
 
 SLUG_LIMIT = 50
 SLUG = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
-FOLDERS = {"deployer", "deployments", "flows", "tests", "tools"}
+FOLDERS = {"deployer", "deployments", "docs", "flows", "tests", "tools"}
 MEANS_SOMETHING_ELSE = {"docker", "local", "test"}
 # A project that is called like one of its dependencies depends on itself, which Poetry refuses.
 DEPENDENCIES = {
+    "cyclopts",
     "dumb-init",
+    "filelock",
     "httpx",
     "mypy",
     "nox",
@@ -35,8 +37,11 @@ DEPENDENCIES = {
     "prefect-kubernetes",
     "prefect-ray",
     "prefect-redis",
+    "psutil",
     "pytest",
+    "rich",
     "ruff",
+    "types-psutil",
 }
 WORK_POOL_TYPES = ("docker", "kubernetes")
 # cruft renders the answers again with every update.

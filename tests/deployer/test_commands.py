@@ -115,7 +115,7 @@ def test_from_check_to_rollback(project: DeployerProject, worker: None) -> None:
     assert "local is at release 1." in first
     assert "Completed" in first
     assert project.deployer("plan", "local", "--detailed-exitcode").returncode == 0
-    assert "up to date: nothing was written" in ok(project, "deploy", "local")
+    assert "up to date: no deployment was written" in ok(project, "deploy", "local")
 
     write_catalog(project, times=2)
     assert "parameters.times: 1 → 2" in ok(project, "plan", "local")

@@ -203,7 +203,7 @@ def a_release(number: int, who: str, verified: bool) -> Release:
 def test_columns_of_releases_are_aligned_by_the_cells_of_a_terminal() -> None:
     found = [a_release(12, "张伟", True), a_release(9, "somebody", False), a_release(8, "é", True)]
 
-    lines = str(render.releases(found, "text")).splitlines()
+    lines = str(render.releases(found, "text", "production")).splitlines()
 
     assert [line.split()[0] for line in lines] == ["12", "9", "8"]
     assert len({cells_before(line, "verified") for line in lines if "not" not in line}) == 1
@@ -222,7 +222,7 @@ def test_markup_in_names_is_text_everywhere(
         render.text(made),
         render.result(done, "text", "[red]production"),
         render.runs(runs),
-        render.releases([a_release(1, name, True)], "text"),
+        render.releases([a_release(1, name, True)], "text", "production"),
     ]
 
     for report in reports:

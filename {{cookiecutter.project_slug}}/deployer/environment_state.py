@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from deployer.api_errors import if_found
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.server import Server
@@ -86,7 +87,7 @@ async def write(server: Server, environment: Environment, state: EnvironmentStat
 
 async def delete(server: Server, environment: Environment) -> None:
     """Forget it; nothing remembered is fine."""
-    await server.client.delete_variable_by_name(_name(environment))
+    await if_found(server.client.delete_variable_by_name(_name(environment)))
 
 
 def _name(environment: Environment) -> str:

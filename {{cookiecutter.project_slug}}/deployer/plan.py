@@ -40,10 +40,12 @@ class Plan:
     Attributes:
         changes: in the catalog's order; what left the catalog comes last.
         notes: what a person has to know besides, in sentences.
+        hash: 16 hexadecimal digits that another plan does not have, for whoever approves this one.
     """
 
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
+    hash: str = ""
 
     def of(self, *actions: str) -> list[Change]:
         """Return the changes with one of these actions."""
@@ -58,19 +60,6 @@ class Plan:
     def counts(self) -> dict[str, int]:
         """How many deployments there are of each action."""
         return {action: len(self.of(action)) for action in SYMBOLS}
-
-    @property
-    def hash(self) -> str:
-        """16 hexadecimal digits that another plan does not have, for whoever approves this one.
-
-        What stays as it is does not count, and neither do an operator's switches.
-        """
-        changes = self.of("create", "update", "delete")
-        content = [
-            (each.key, each.action, each.fields if each.before else each.after) for each in changes
-        ]
-        text = json.dumps(sorted(content, key=str), sort_keys=True, ensure_ascii=False)
-        return sha256(text.encode()).hexdigest()[:16]
 
 
 def make(
@@ -113,7 +102,18 @@ def make(
         new = {k for k in declared.keys() - live.keys() if declared[k]["flow"] == before["flow"]}
         if off and new and key not in renamed.values():
             notes.append(_note(key, off, "which leaves", new))
-    return Plan(tuple(changes), tuple(notes))
+    return Plan(tuple(changes), tuple(notes), _hash(changes))
+
+
+def _hash(changes: list[Change]) -> str:
+    """Return the hash of what changes; what stays, and an operator's switches, do not count."""
+    content = [
+        (each.key, each.action, each.fields if each.before else each.after)
+        for each in changes
+        if each.action != "unchanged"
+    ]
+    text = json.dumps(sorted(content, key=str), sort_keys=True, ensure_ascii=False)
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def _switched_off(live: Spec, recorded: Spec | None) -> list[str]:

@@ -37,7 +37,9 @@ from deployer.options import (
 
 if TYPE_CHECKING:
     from deployer.environment import Environment
-    from deployer.plan import Plan
+    from deployer.environment_state import EnvironmentState
+    from deployer.refresh import Snapshot
+    from deployer.release import Release
     from deployer.result import Result
     from deployer.server import Server
     from deployer.verify import SmokeRun
@@ -96,12 +98,12 @@ def plan(
     Example: python -m deployer plan staging --image registry/flows@sha256:... --detailed-exitcode
     """
     from deployer import desired, guards, refresh, release
+    from deployer import plan as plans
     from deployer.cli import render
-    from deployer.plan import Plan
 
     chosen, catalog = (chosen_environment(where), None) if released else checked(where, wanted)
 
-    async def work(server: Server) -> Plan | None:
+    async def work(server: Server) -> Snapshot | None:
         if catalog is None:
             latest = await release.recent(server, chosen)
             if not latest:
@@ -111,14 +113,15 @@ def plan(
             settled, specs = await declared(server, chosen, catalog, wanted.image)
         snapshot = await refresh.refresh(server, settled, specs, wanted.only)
         guards.require_match(snapshot.plan, wanted.only)
-        return snapshot.plan
+        return snapshot
 
     found = act(work)
-    made = hidden(found or Plan(()), chosen)
+    made = hidden(found.plan if found else plans.Plan(()), chosen)
     if found is None and format != "json":
         show(f"Nothing was released in {chosen.name} yet, so nothing differs from it.")
     else:
-        show(render.plan(made, format, where.environment))
+        hold = found.state.hold if found else None
+        show(render.plan(made, format, where.environment, hold))
     return CHANGES if detailed_exitcode and not made.empty else 0
 
 
@@ -181,11 +184,17 @@ def releases(
 
     Example: python -m deployer releases production --limit 5
     """
-    from deployer import release
+    from deployer import environment_state, release
     from deployer.cli import render
 
     chosen = chosen_environment(where)
-    show(render.releases(act(lambda server: release.recent(server, chosen, limit)), format))
+
+    async def work(server: Server) -> tuple[list[Release], EnvironmentState]:
+        state = await environment_state.read(server, chosen)
+        return await release.recent(server, chosen, limit), state
+
+    found, state = act(work)
+    show(render.releases(found, format, where.environment, state.hold))
 
 
 def rollback(

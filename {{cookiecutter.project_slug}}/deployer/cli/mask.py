@@ -41,4 +41,4 @@ def hide(plan: Plan, secrets: Iterable[str]) -> Plan:
         pairs = each.fields.items()
         covered = {path: visit_collection(pair, cover, return_data=True) for path, pair in pairs}
         changes.append(replace(each, fields=covered))
-    return Plan(tuple(changes), plan.notes)
+    return replace(plan, changes=tuple(changes))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from deployer.cli.mask import mask
 from deployer.plan import SYMBOLS, Plan
 
 if TYPE_CHECKING:
+    from deployer.environment_state import Hold
     from deployer.release import Release
     from deployer.result import Result
     from deployer.verify import SmokeRun
@@ -34,13 +36,19 @@ def counts(plan: Plan) -> str:
     return ", ".join(f"{number} {WORDS[action]}" for action, number in plan.counts.items())
 
 
-def plan(plan: Plan, form: str, environment: str) -> Text | str:
-    """Return a plan in one of the forms `text`, `markdown` and `json`."""
+def plan(plan: Plan, form: str, environment: str, hold: Hold | None = None) -> Text | str:
+    """Return a plan in one of the forms `text`, `markdown` and `json`, with what holds it."""
     if form == "json":
-        return as_json(plan)
+        return as_json(plan, hold)
+    held = _held(environment, hold)
     if form == "markdown":
-        return markdown(plan, f"Plan for {environment}")
-    return text(plan)
+        approved = [] if plan.empty else [f"Hash of this plan: `{plan.hash}`", ""]
+        return "\n".join([markdown(plan, f"Plan for {environment}"), *approved, *held])
+    return _lines(text(plan), *held)
+
+
+def _held(environment: str, hold: Hold | None) -> list[str]:
+    return [f"{environment} {hold}; --resume ends that."] if hold else []
 
 
 def text(plan: Plan) -> Text:
@@ -49,7 +57,7 @@ def text(plan: Plan) -> Text:
     for action, key, fields in _rows(plan):
         lines.append(Text(f"{SYMBOLS[action]} {key}", COLOURS[action]))
         lines += [Text(f"    {field}") for field in fields]
-    return _lines(*lines, f"Plan: {counts(plan)}.")
+    return _lines(*lines, *plan.notes, f"Plan: {counts(plan)}.")
 
 
 def markdown(plan: Plan, title: str) -> str:
@@ -70,14 +78,15 @@ def markdown(plan: Plan, title: str) -> str:
     changed = len(plan.of("create", "update", "delete"))
     if changed > FOLD:
         table = [f"<details><summary>{changed} changes</summary>", "", *table, "", "</details>"]
-    lines = [f"### {title}", "", f"{counts(plan).capitalize()}."]
+    lines = [f"### {title}", "", f"{counts(plan).capitalize()}.", *map(_cell, plan.notes)]
     return "\n".join([*lines, "", *table] if changed else lines) + "\n"
 
 
-def as_json(plan: Plan) -> str:
-    """Return a plan as JSON: `{"counts": {action: n}, "changes": [{key, action, fields}]}`.
+def as_json(plan: Plan, hold: Hold | None = None) -> str:
+    """Return a plan as JSON: `{"counts": {action: n}, "changes": [{key, action, fields}], …}`.
 
-    `fields` maps a dotted path to `{"old": …, "new": …}`; credentials are masked.
+    `fields` maps a dotted path to `{"old": …, "new": …}`; credentials are masked. `hash` is what
+    `deploy --expect-plan` takes, `notes` are sentences, `hold` is null where nothing holds.
     """
     changes = [
         {
@@ -90,7 +99,14 @@ def as_json(plan: Plan) -> str:
         }
         for change in plan.changes
     ]
-    return json.dumps({"counts": plan.counts, "changes": changes}, indent=2, ensure_ascii=False)
+    content = {
+        "counts": plan.counts,
+        "changes": changes,
+        "hash": plan.hash,
+        "notes": plan.notes,
+        "hold": asdict(hold) if hold else None,
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False)
 
 
 def _rows(plan: Plan) -> list[tuple[str, str, list[str]]]:
@@ -119,9 +135,11 @@ def result(result: Result, form: str, environment: str) -> Text | str:
     """Return what a deploy did, as `text` or as `markdown` for the summary of a job."""
     if form == "markdown":
         return _result_markdown(result, environment)
+    held = _held(environment, result.hold)
     if result.plan.empty:
-        return _lines(text(result.plan), f"{environment} is up to date: nothing was written.")
-    parts = [text(result.plan)]
+        done = f"{environment} is up to date: no deployment was written."
+        return _lines(text(result.plan), done, *held)
+    parts: list[Text | str] = [text(result.plan), *result.edited, *held]
     if result.runs:
         parts.append(runs(result.runs))
     if result.release:
@@ -134,10 +152,11 @@ def _result_markdown(result: Result, environment: str) -> str:
     links = [f"[{_cell(key)}]({url_for('deployment', obj_id=each)})" for key, each in ids]
     folded = f"<details><summary>In the UI</summary>\n\n{', '.join(links)}\n\n</details>\n"
     ui = [folded] if links else []
+    held = [f"{each}\n" for each in map(_cell, [*result.edited, *_held(environment, result.hold)])]
     if result.plan.empty:
         counted = counts(result.plan).capitalize()
-        head = f"### {environment} is up to date\n\n{counted}; nothing was written.\n"
-        return "\n".join([head, *ui])
+        head = f"### {environment} is up to date\n\n{counted}; no deployment was written.\n"
+        return "\n".join([head, *held, *ui])
     number = result.release.number if result.release else "?"
     parts = [markdown(result.plan, f"{environment} is at release {number}")]
     if result.runs:
@@ -145,7 +164,7 @@ def _result_markdown(result: Result, environment: str) -> str:
         parts += ["| smoke run | state | took |", "| --- | --- | ---: |", *rows, ""]
         without = ", ".join(map(_cell, sorted(result.ids.keys() - {r.key for r in result.runs})))
         parts += [f"Without a smoke run: {without}.", ""] if without else []
-    return "\n".join([*parts, *ui, _timings(result), ""])
+    return "\n".join([*parts, *held, *ui, _timings(result), ""])
 
 
 def runs(runs: list[SmokeRun]) -> Text:
@@ -155,15 +174,17 @@ def runs(runs: list[SmokeRun]) -> Text:
     return _aligned([[each.key, each.state, f"{each.seconds:.1f} s", each.url] for each in runs])
 
 
-def releases(found: list[Release], form: str) -> Text | str:
-    """Return releases, newest first, as lines or as JSON."""
+def releases(
+    found: list[Release], form: str, environment: str, hold: Hold | None = None
+) -> Text | str:
+    """Return releases, newest first, as lines or as JSON; the lines say what holds."""
     names = ("number", "at", "who", "commit", "image", "verified", "summary", "again", "run_url")
     if form == "json":
         rows = [{name: getattr(each, name) for name in names} for each in found]
         return json.dumps(rows, indent=2, ensure_ascii=False)
     if not found:
         return Text("Nothing was released here yet.")
-    return _aligned([_release(each) for each in found])
+    return _lines(_aligned([_release(each) for each in found]), *_held(environment, hold))
 
 
 def _release(each: Release) -> list[str]:
