@@ -112,6 +112,10 @@ class Site:
         """Return the one deployment that has a smoke run."""
         return self.deployed()["hourly"]
 
+    def changes(self) -> list[str]:
+        """Return what was written to the server but the highest run id that came, and its lock."""
+        return [each for each in self.gateway.writes if " /api/variables/" not in each]
+
     def tags(self) -> list[str]:
         """Return the tags of production's images."""
         return self.registry.tags(self.origin.package)
@@ -119,7 +123,8 @@ class Site:
     def settle(self) -> None:
         """Put production back to what the first push left there, where a test changed it."""
         if essence(self.deployed()) != self.settled:
-            self.deployer("deploy", "production", "--image", self.image)
+            # A test may have rolled back, after which an environment is held.
+            self.deployer("deploy", "production", "--image", self.image, "--resume")
 
     def deployer(self, *arguments: str) -> str:
         """Run the deployer of the first image, as a person would."""

@@ -67,7 +67,7 @@ def test_a_push_with_one_changed_flow_changes_its_version_and_everybodys_image(
     assert f"/deployments/deployment/{before['hourly']['id']}" in summary
 
 
-def test_a_push_that_changes_nothing_that_runs_builds_nothing_and_writes_nothing(
+def test_a_push_that_changes_nothing_that_runs_builds_nothing_and_changes_nothing(
     clone: Act, site: Site
 ) -> None:
     before, tags = site.deployed(), site.tags()
@@ -80,7 +80,7 @@ def test_a_push_that_changes_nothing_that_runs_builds_nothing_and_writes_nothing
     assert f"`{site.image}`, there already" in run.summaries["image"]
     assert "production is up to date" in run.summaries["production"]
     assert clone.records_of("build-push-action") == []
-    assert (site.tags(), site.deployed(), site.gateway.writes) == (tags, before, [])
+    assert (site.tags(), site.deployed(), site.changes()) == (tags, before, [])
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_an_attestation_that_is_missing_is_made_up_for(clone: Act, site: Site) -
     assert attested == [site.image.partition("@")[2]] * 2
     # What is cached makes the same image.
     assert "production is up to date" in run.summaries["production"]
-    assert (site.deployed(), site.gateway.writes) == (before, [])
+    assert (site.deployed(), site.changes()) == (before, [])
 
 
 def test_without_attestations_a_push_that_changes_nothing_that_runs_changes_nothing(
@@ -139,7 +139,7 @@ def test_without_attestations_a_push_that_changes_nothing_that_runs_changes_noth
     assert "without them a tag proves nothing" in run.summaries["image"]
     assert clone.records_of("attestation") == []
     assert "production is up to date" in run.summaries["production"]
-    assert (site.deployed(), site.gateway.writes) == (before, [])
+    assert (site.deployed(), site.changes()) == (before, [])
 
 
 @pytest.mark.parametrize("threshold", ["", "high"], ids=["listed", "stopped"])
