@@ -109,7 +109,11 @@ def test_json_is_what_its_description_says() -> None:
                 "fields": {"version": {"old": "1", "new": "2"}},
             }
         ],
+        "hash": made.hash,
+        "notes": [],
+        "hold": None,
     }
+    assert len(made.hash) == 16
 
 
 def test_markup_in_values_cannot_break_the_table() -> None:
