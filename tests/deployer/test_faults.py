@@ -266,8 +266,8 @@ def test_an_older_run_is_refused_after_a_newer_one(server: PrefectServer) -> Non
     world.deploy(AFTER, order=8)
     world.roll_back(1)
     with pytest.raises(DeployerError, match="Run 7 is older than run 8"):
-        world.deploy(AFTER, order=7)
-    world.deploy(AFTER, order=8)
+        world.deploy(AFTER, order=7, resume=True)
+    world.deploy(AFTER, order=8, resume=True)
 
 
 DRIVER = """

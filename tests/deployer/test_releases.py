@@ -71,7 +71,7 @@ def test_each_rollback_goes_one_further_back(server: PrefectServer) -> None:
     with pytest.raises(DeployerError, match="There is no verified release before 1 in production"):
         world.roll_back(verify=True)
 
-    world.deploy(rows(5), verify=True)
+    world.deploy(rows(5), verify=True, resume=True)
     world.roll_back(verify=True)
     assert deployed() == 1, "what was deployed before 5"
 

@@ -33,14 +33,13 @@ def of(world: World, name: str) -> Live:
     return found
 
 
-def pause(world: World, name: str) -> None:
+def pause(world: World, live: Live) -> None:
     """Pause a deployment, as an operator does in the UI."""
-    world.call("PATCH", f"/deployments/{of(world, name).id}", {"paused": True})
+    world.call("PATCH", f"/deployments/{live.id}", {"paused": True})
 
 
-def switch_off(world: World, name: str, slug: str) -> None:
+def switch_off(world: World, live: Live, slug: str) -> None:
     """Switch a schedule off, as an operator does in the UI."""
-    live = of(world, name)
     (row,) = (row for row in live.row["schedules"] if row["slug"] == slug)
     path = f"/deployments/{live.id}/schedules/{row['id']}"
     world.call("PATCH", path, {"active": False})
@@ -62,9 +61,11 @@ def test_a_pause_between_the_plan_and_the_write_stays(server: PrefectServer) -> 
     world = World(server)
     world.deploy([entry("main", 1, every("six"))])
 
+    live = of(world, "main")
+
     def act() -> None:
-        pause(world, "main")
-        switch_off(world, "main", "six")
+        pause(world, live)
+        switch_off(world, live, "six")
 
     world.deploy([entry("main", 2, every("six"))], say=when("1/1", act))
 
@@ -79,9 +80,11 @@ def test_a_pause_during_a_deploy_that_fails_stays(server: PrefectServer) -> None
     world.deploy([entry("main", 1, every("six")), entry("other", 1)])
     bad = [entry("main", 2, every("six")), entry("other", 2, concurrency_limit=-1)]
 
+    live = of(world, "main")
+
     def act() -> None:
-        pause(world, "main")
-        switch_off(world, "main", "six")
+        pause(world, live)
+        switch_off(world, live, "six")
 
     with pytest.raises(DeployerError, match=r"edits that somebody made meanwhile stay: .*main"):
         world.deploy(bad, say=when("2/2", act))
@@ -107,8 +110,8 @@ def test_a_restore_takes_back_what_was_written_and_nothing_else() -> None:
 def test_a_new_name_keeps_what_was_switched_off(server: PrefectServer) -> None:
     world = World(server)
     world.deploy([entry("old", 1, every("six")), Deployment(plain, "plain")])
-    pause(world, "old")
-    switch_off(world, "old", "six")
+    pause(world, of(world, "old"))
+    switch_off(world, of(world, "old"), "six")
 
     world.deploy([entry("new", 1, every("six")), Deployment(plain, "plain")])
 
@@ -132,7 +135,7 @@ def test_a_schedule_with_a_new_slug_stays_switched_off(
 ) -> None:
     world = World(server)
     world.deploy([entry("main", 1, *before)])
-    switch_off(world, "main", str(before[-1].slug))
+    switch_off(world, of(world, "main"), str(before[-1].slug))
 
     world.deploy([entry("main", 1, *after)])
 
@@ -145,8 +148,8 @@ def test_a_schedule_with_a_new_slug_stays_switched_off(
 def test_a_plan_says_which_switch_would_be_lost(server: PrefectServer) -> None:
     world = World(server)
     world.deploy([entry("one", 1, every("six")), entry("two", 1), entry("stays", 1, every("six"))])
-    pause(world, "one")
-    switch_off(world, "stays", "six")
+    pause(world, of(world, "one"))
+    switch_off(world, of(world, "stays"), "six")
     new = [every("dawn", 5), every("dusk", 19)]
     made = world.plan([entry("three", 1), entry("four", 1), entry("stays", 1, *new)])
 

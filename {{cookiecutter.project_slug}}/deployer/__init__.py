@@ -12,9 +12,10 @@ A deploy runs like this:
 2. `desired` turns it into specs: plain JSON that says all about a deployment (`spec`).
 3. `refresh` reads the server once, and `plan` compares. Where nothing differs, that is all.
 4. `lock` keeps other deployers away, `guards` refuse what nobody asked for.
-5. `apply` carries the plan out with `writers`: `flow.deploy()` forward, a recorded spec back.
+5. `transaction` carries the plan out with `writers`: `flow.deploy()` forward, a recorded spec back.
 6. `verify` waits for a worker and for the smoke runs.
 7. What left the catalog is deleted, and `release` records on the server what was deployed.
+   `environment_state` remembers the order of the pipeline's runs, and that a rollback holds.
 
 Whatever fails puts back what was there (`deploy`). `server` holds every request that reads or
 deletes, `api_errors` turns the server's errors into sentences, `patches` holds all that is changed

@@ -159,8 +159,8 @@ def _parse(row: dict[str, Any]) -> Release:
     except (AttributeError, IndexError, TypeError, ValueError):
         raise DeployerError(
             f"The release record {row['key']} ({row['id']}) cannot be read: somebody changed it, "
-            f"or another deployer wrote it ({writer}, and this is {__version__}); update this one, "
-            "or delete the record in the UI."
+            f"or another deployer wrote it ({writer}, and this is {__version__}): update this one, "
+            "or delete it in the UI."
         ) from None
 
 

@@ -97,7 +97,7 @@ class Transaction:
         """
         left = []
         for key in self.ids:
-            fields = difference(self.written[key], now[key].spec) if key in now else {"all": ()}
+            fields = difference(self.written[key], now[key].spec) if key in now else {"create": ()}
             left += [f"{key}: {', '.join(fields)}"] if fields else []
         if left:
             raise DeployerError(f"The server does not hold what was deployed: {'; '.join(left)}.")
