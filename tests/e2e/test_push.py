@@ -275,7 +275,7 @@ def test_only_what_reaches_the_server_waits_for_a_runner_of_ones_own(
     clone: Act, site: Site
 ) -> None:
     clone.private = True
-    clone.variables["RUNNER"] = "private"
+    clone.variables |= {"RUNNER": "private", "ATTESTATIONS": "true"}
     without = clone.push()
     assert without.jobs == {"tests": "success", "image": "success"}, explain(without)
     clone.runners.append("private")

@@ -255,23 +255,21 @@ def test_a_job_logs_in_as_the_variable_says(
 
 
 def checked_out(action: str, commit: str, folder: Path) -> Path:
-    """Return a folder with an action's real code.
+    """Return a folder with an action's real code: ACTIONS/OWNER/NAME, or what GitHub has.
 
-    It is from GitHub, or from a folder of copies that ACTIONS names: OWNER+NAME/repo. Skips the
-    test where it can be had from neither.
+    Skips the test where it can be had from neither.
     """
-    copies = os.environ.get("ACTIONS")
-    copy = Path(copies or "") / action.replace("/", "+") / "repo"
-    source = str(copy) if copies else f"https://github.com/{action}"
+    if copies := os.environ.get("ACTIONS"):
+        return Path(copies) / action
     call("git", "init", "--quiet", str(folder), folder=folder.parent)
-    fetch = ["git", "-c", "safe.directory=*", "fetch", "--quiet", "--depth=1", source, commit]
-    environment = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": os.devnull}
+    command = ["git", "fetch", "--quiet", "--depth=1", f"https://github.com/{action}", commit]
+    environment = os.environ | {"GIT_TERMINAL_PROMPT": "0"}
     done = subprocess.run(
-        fetch, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
         pytest.skip(f"{action} cannot be had: {done.stderr.strip()[-200:]}")
-    call("git", "checkout", "--quiet", "FETCH_HEAD", folder=folder)
+    call("git", "checkout", "--quiet", commit, folder=folder)
     return folder
 
 
