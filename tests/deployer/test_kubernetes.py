@@ -71,6 +71,11 @@ def project(
     return DeployerProject(made, server)
 
 
+def by_run(api: KubernetesApi) -> dict[str, dict[str, Any]]:
+    """Return the jobs that there are by the flow run that each is of."""
+    return {job["metadata"]["labels"]["prefect.io/flow-run-id"]: job for job in api.jobs}
+
+
 @pytest.fixture(scope="module")
 def cluster(
     project: DeployerProject, server: PrefectServer, tmp_path_factory: pytest.TempPathFactory
