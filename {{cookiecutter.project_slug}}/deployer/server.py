@@ -114,9 +114,7 @@ class Server:
     async def named(self, keys: list[str]) -> dict[str, Live]:
         """Read the deployments of these keys, whoever owns them."""
         names = sorted({key.split("/", 1)[1] for key in keys})
-        found: dict[str, Live] = {}
-        for start in range(0, len(names), PAGE):
-            found |= await self._find({"name": {"any_": names[start : start + PAGE]}}, set())
+        found = await self._find_any("name", names, set())
         return {key: found[key] for key in keys if key in found}
 
     async def read_again(self, live: Live) -> Live:
@@ -133,9 +131,13 @@ class Server:
 
     async def read_these(self, ids: list[str], triggers: set[str]) -> dict[str, Live]:
         """Read the deployments of these ids; those that are gone are left out."""
+        return await self._find_any("id", ids, triggers)
+
+    async def _find_any(self, field: str, values: list[str], triggers: set[str]) -> dict[str, Live]:
+        """Read the deployments whose field has one of these values, a page of values at once."""
         found: dict[str, Live] = {}
-        for start in range(0, len(ids), PAGE):
-            found |= await self._find({"id": {"any_": ids[start : start + PAGE]}}, triggers)
+        for start in range(0, len(values), PAGE):
+            found |= await self._find({field: {"any_": values[start : start + PAGE]}}, triggers)
         return found
 
     async def _find(self, where: dict[str, Any], triggers: set[str]) -> dict[str, Live]:

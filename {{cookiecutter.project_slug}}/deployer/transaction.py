@@ -102,28 +102,21 @@ class Transaction:
         if left:
             raise DeployerError(f"The server does not hold what was deployed: {'; '.join(left)}.")
 
-    async def prune(self, now: dict[str, Live]) -> bool:
+    async def prune(self, now: dict[str, Live]) -> None:
         """Delete the deployments and schedules that leave, which are switched off by now.
 
         Args:
             now: what is there.
-
-        Returns:
-            Whether anything was deleted.
         """
-        deleted = False
         for change in self.plan.of("update"):
             leaving = schedules(change.before) - schedules(change.after)
             for row in now[change.key].row["schedules"] if change.key in now else ():
                 if (row["slug"] or row["id"]) in leaving:
                     await self.step(f"deleting a schedule of {change.key}")
                     await uninterrupted(self.server.delete_schedule(now[change.key], row["id"]))
-                    deleted = True
         for change in self.plan.of("delete"):
             await self.step(f"deleting {change.key}")
             await uninterrupted(self.server.delete(self.before[change.key]))
-            deleted = True
-        return deleted
 
     async def restore(self, now: dict[str, Live]) -> list[str]:
         """Put back what was there, but for what somebody else changed meanwhile.
