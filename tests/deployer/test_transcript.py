@@ -18,7 +18,7 @@ SAME = [
     (re.compile(r"\d+\.\d s\b"), "N s"),
     (re.compile(r"http://[\w.:]+/runs/flow-run/[0-9a-f-]{36}"), "URL"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "WHEN"),
-    (re.compile(r"(WHEN  )\S+"), r"\1WHO"),
+    (re.compile(r"(WHEN  |release \d: )\S+"), r"\1WHO"),
     (re.compile(r" {2,}"), "  "),
 ]
 

@@ -216,7 +216,7 @@ class Deploy:
     async def _remember(self, before: Snapshot) -> EnvironmentState:
         state = self._remembered(before)
         if state.hold and not state.hold.at:
-            now = (await self.server.now()).isoformat()
+            now = str(await self.server.now())
             state = replace(state, hold=replace(state.hold, at=now))
         if state != before.state:
             writing = environment_state.write(self.server, self.environment, state)

@@ -22,7 +22,7 @@ class Hold:
     """Why nothing is deployed until somebody says so.
 
     Attributes:
-        at: when it began, by the server's clock (ISO 8601).
+        at: when it began, by the server's clock, such as 2026-11-25 05:56:25+00:00.
         who: who rolled back.
         release: number of the release that was rolled back to.
         bad: number of the release that was deployed before; None where nothing was.

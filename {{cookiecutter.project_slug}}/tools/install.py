@@ -30,6 +30,8 @@ def own_uv(folder: Path, index: str) -> list[list[str]]:
         index: a file with the options that say where packages are from.
     """
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
+    # A job has nobody to ask: without this pip waits for a name and a password for ever.
+    pip += ["--no-input"]
     return [
         [sys.executable, "-m", "venv", str(folder)],
         [*pip, "--disable-pip-version-check", "-r", index, "-r", str(ROOT / "requirements-uv.txt")],

@@ -139,12 +139,12 @@ def result(result: Result, form: str, environment: str) -> Text | str:
     if result.plan.empty:
         done = f"{environment} is up to date: no deployment was written."
         return _lines(text(result.plan), done, *held)
-    parts: list[Text | str] = [text(result.plan), *result.edited, *held]
+    parts: list[Text | str] = [text(result.plan), *result.edited]
     if result.runs:
         parts.append(runs(result.runs))
     if result.release:
         parts.append(Text(f"{environment} is at release {result.release.number}."))
-    return _lines(*parts, _timings(result))
+    return _lines(*parts, *held, _timings(result))
 
 
 def _result_markdown(result: Result, environment: str) -> str:
