@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.small import JOBS, Site, explain
 from tests.support.act import Act, WorkflowRun
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -97,6 +98,37 @@ def test_a_rollback_to_a_release_that_never_was_changes_nothing(clone: Act, site
     assert run.jobs == {"rollback": "failure"}, explain(run)
     assert "There is no release 9999 in production" in run.summaries["rollback"]
     assert (site.deployed(), site.gateway.writes) == (before, [])
+
+
+def test_production_refuses_another_plan_than_the_one_that_was_shown_before(
+    clone: Act, site: Site
+) -> None:
+    clone.variables["PLAN_ENVIRONMENT"] = "plan"
+    path = f"/deployments/{site.hourly()['id']}"
+
+    def edit(rows: int) -> None:
+        site.server.request("PATCH", path, {"parameters": {"rows": rows}})
+
+    edit(7)
+    inputs = {"environment": "production", "image": site.image}
+    event = {"ref": "refs/heads/main", "inputs": inputs}
+    running = clone.start("workflow_dispatch", "deploy.yml", event)
+    try:
+        # The edit comes where an approval would be waited for.
+        planned = '"jobID":"plan","jobResult":"success"'
+        eventually(lambda: planned in running.log.read_text() or None, 200)
+        edit(8)
+    finally:
+        run = running.wait(300)
+    jobs = {"tests": "success", "image": "success", "plan": "success", "production": "failure"}
+    assert run.jobs == jobs, explain(run)
+    assert "rows: 7 → 500" in run.summaries["plan"].replace("\\", "")
+    assert "was approved, and by now it is" in run.summaries["production"]
+    assert (site.hourly()["parameters"], site.changes()) == ({"rows": 8}, [])
+
+    run = clone.dispatch("deploy.yml", environment="production", image=site.image)
+    assert run.jobs == {**jobs, "production": "success"}, explain(run)
+    assert site.hourly()["parameters"] == {"rows": 500}
 
 
 @pytest.mark.parametrize("workflow", ["rollback", "drift"])

@@ -42,8 +42,8 @@ def plan(plan: Plan, form: str, environment: str, hold: Hold | None = None) -> T
         return as_json(plan, hold)
     held = _held(environment, hold)
     if form == "markdown":
-        approved = [] if plan.empty else [f"Hash of this plan: `{plan.hash}`", ""]
-        return "\n".join([markdown(plan, f"Plan for {environment}"), *approved, *held])
+        approved = f"Hash of this plan: `{plan.hash}`\n"
+        return "\n".join([markdown(plan, f"Plan for {environment}"), approved, *held])
     return _lines(text(plan), *held)
 
 
