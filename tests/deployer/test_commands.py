@@ -153,8 +153,10 @@ def test_a_failed_smoke_run_shows_its_error_and_leaves_what_was_there(
     failed = project.deployer("deploy", "local", "--format", "markdown")
 
     assert failed.returncode == 1
-    assert failed.stdout.startswith("### local: failed")
-    assert "There is nobody to greet." in failed.stdout
+    report, _, planned = failed.stdout.partition("### Plan for local")
+    assert report.startswith("### local: failed")
+    assert "There is nobody to greet." in report
+    assert "parameters.times: 1 → 2" in planned
     assert "There is nobody to greet." in failed.stderr
     assert "/runs/flow-run/" in failed.stderr
     assert "The server holds what it held before: put back 1 deployments." in failed.stderr
@@ -185,6 +187,7 @@ def test_without_a_worker_a_sentence_comes_within_seconds(project: DeployerProje
     failed = project.deployer("deploy", "local")
 
     assert failed.returncode == 1
+    assert failed.stdout.endswith("Plan: 2 to add, 0 to change, 0 to delete, 0 unchanged.\n")
     assert "No worker polls the work queue 'default'" in failed.stderr
     assert f"prefect worker start --pool '{project.read_pool()}'" in failed.stderr
     assert time.monotonic() - start < 60

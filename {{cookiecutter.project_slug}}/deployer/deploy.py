@@ -13,7 +13,7 @@ from deployer.environment import Environment
 from deployer.environment_state import EnvironmentState, Hold
 from deployer.errors import DeployerError
 from deployer.options import Options
-from deployer.plan import difference
+from deployer.plan import Plan, difference
 from deployer.refresh import Snapshot
 from deployer.release import Release
 from deployer.result import Clock, Result
@@ -31,6 +31,7 @@ async def deploy(
     desired: Desired,
     options: Options,
     say: Callable[[str], None],
+    present: Callable[[Plan], None],
 ) -> Result:
     """Make the server hold what is desired, or leave it as it was.
 
@@ -40,6 +41,7 @@ async def deploy(
         desired: what the server has to hold afterwards.
         options: how to deploy.
         say: told about progress, one line at a time.
+        present: given the plan before anything is done, and again if it changes meanwhile.
 
     Returns:
         What was done. Where nothing differs nothing is written, not even a lock.
@@ -47,7 +49,7 @@ async def deploy(
     Raises:
         DeployerError: something is refused before the first write, or failed and was put back.
     """
-    return await Deploy(server, environment, desired, options, say).run()
+    return await Deploy(server, environment, desired, options, say, present).run()
 
 
 @dataclass
@@ -60,6 +62,8 @@ class Deploy:
         desired: what the server has to hold afterwards.
         options: how to deploy.
         say: told about progress.
+        present: given the plan.
+        presented: the plan that was given last.
         clock: how long each step took.
     """
 
@@ -68,12 +72,13 @@ class Deploy:
     desired: Desired
     options: Options
     say: Callable[[str], None]
+    present: Callable[[Plan], None]
+    presented: Plan | None = None
     clock: Clock = field(default_factory=Clock)
 
     async def run(self) -> Result:
         """Plan; where anything differs lock, look again and carry it out."""
         before = await self._refresh()
-        guards.require_match(before.plan, self.options.only)
         self.clock("plan")
         if before.plan.empty and self._remembered(before) == before.state:
             return self._nothing_to_do(before, before.state)
@@ -188,7 +193,13 @@ class Deploy:
 
     async def _refresh(self, adopted: refresh.Rows | None = None) -> Snapshot:
         only = self.options.only
-        return await refresh.refresh(self.server, self.environment, self.desired, only, adopted)
+        found = await refresh.refresh(self.server, self.environment, self.desired, only, adopted)
+        if found.plan != self.presented:
+            if self.presented:
+                self.say("The plan is another one by now:")
+            self.present(found.plan)
+            self.presented = found.plan
+        return found
 
     def _refuse(self, before: Snapshot) -> None:
         if before.plan.empty:

@@ -10,11 +10,15 @@ class DeployerError(Exception):
 
     Args:
         problems: sentences that name the value, what is wrong with it and what to do.
+
+    Attributes:
+        details: Markdown for the summary of a job, below the problems.
     """
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+        self.details = ""
 
 
 @dataclass(frozen=True)

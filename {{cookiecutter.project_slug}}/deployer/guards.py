@@ -50,16 +50,6 @@ async def require_pools(server: Server, wanted: Plan) -> None:
             )
 
 
-def require_match(made: Plan, only: str | None) -> None:
-    """Refuse a glob of `--only` that matches nothing.
-
-    Raises:
-        DeployerError: it does not.
-    """
-    if only and not made.changes:
-        raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
-
-
 def refuse_older(highest: int | None, order: int | None) -> None:
     """Refuse a pipeline's run that is older than the newest one that came here.
 

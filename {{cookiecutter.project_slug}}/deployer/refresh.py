@@ -10,6 +10,7 @@ from deployer import environment_state, plan, release
 from deployer.desired import Desired
 from deployer.environment import Environment
 from deployer.environment_state import EnvironmentState
+from deployer.errors import DeployerError
 from deployer.plan import Plan
 from deployer.release import Release
 from deployer.server import Live, Server
@@ -70,6 +71,9 @@ async def refresh(
         desired: what the server has to hold.
         only: glob on `FLOW/NAME`; the plan holds nothing else.
         adopted: deployments that count as ours from now on.
+
+    Raises:
+        DeployerError: the glob matches nothing.
     """
     latest = next(iter(await release.recent(server, environment)), None)
     recorded = latest.specs if latest else {}
@@ -80,5 +84,7 @@ async def refresh(
     if only:
         wanted = {key: each for key, each in wanted.items() if fnmatchcase(key, only)}
         found = {key: each for key, each in found.items() if fnmatchcase(key, only)}
-    state = await environment_state.read(server, environment)
-    return Snapshot(plan.make(wanted, found, recorded), live, latest, state)
+    made = plan.make(wanted, found, recorded)
+    if only and not made.changes:
+        raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
+    return Snapshot(made, live, latest, await environment_state.read(server, environment))

@@ -47,7 +47,8 @@ def main(argv: list[str] | None = None) -> int:
             terminal.fail(problem)
         if bound.arguments.get("format") == "markdown":  # the summary of a job tells it too
             where = bound.arguments.get("where")
-            terminal.show(failure(where.environment if where else "check", error.problems))
+            report = failure(where.environment if where else "check", error.problems)
+            terminal.show("\n".join(filter(None, [report, error.details])))
         return FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):
         terminal.fail("Interrupted.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,8 +36,10 @@ from deployer.options import (
 )
 
 if TYPE_CHECKING:
+    from deployer.desired import Desired
     from deployer.environment import Environment
     from deployer.environment_state import EnvironmentState
+    from deployer.plan import Plan
     from deployer.refresh import Snapshot
     from deployer.release import Release
     from deployer.result import Result
@@ -97,7 +99,7 @@ def plan(
 
     Example: python -m deployer plan staging --image registry/flows@sha256:... --detailed-exitcode
     """
-    from deployer import desired, guards, refresh, release
+    from deployer import desired, refresh, release
     from deployer import plan as plans
     from deployer.cli import render
 
@@ -111,9 +113,7 @@ def plan(
             settled, specs = chosen, desired.from_release(latest[0])
         else:
             settled, specs = await declared(server, chosen, catalog, wanted.image)
-        snapshot = await refresh.refresh(server, settled, specs, wanted.only)
-        guards.require_match(snapshot.plan, wanted.only)
-        return snapshot
+        return await refresh.refresh(server, settled, specs, wanted.only)
 
     found = act(work)
     made = hidden(found.plan if found else plans.Plan(()), chosen)
@@ -136,23 +136,44 @@ def deploy(
 
     Example: python -m deployer deploy preview --label pr-7 --image registry/flows@sha256:...
     """
-    from deployer import deploy
-
     chosen, catalog = checked(where, wanted)
     how = replace(options, only=wanted.only, who=who())
 
-    async def work(server: Server) -> Result:
-        settled, specs = await declared(server, chosen, catalog, wanted.image, how.commit)
-        return await deploy.deploy(server, settled, specs, how, say)
+    async def want(server: Server) -> tuple[Environment, Desired]:
+        return await declared(server, chosen, catalog, wanted.image, how.commit)
 
-    _report(act(work), chosen, where, format)
+    _deploy(want, how, chosen, where.environment, format)
 
 
-def _report(result: Result, chosen: Environment, where: Where, format: str) -> None:
+def _deploy(
+    want: Callable[[Server], Awaitable[tuple[Environment, Desired]]],
+    options: Options,
+    chosen: Environment,
+    name: str,
+    format: str,
+) -> None:
+    """Show the plan, carry it out, and show the result; Markdown is one report at the end."""
+    from deployer import deploy
     from deployer.cli import render
 
+    plans: list[Plan] = []
+
+    def present(plan: Plan) -> None:
+        plans.append(hidden(plan, chosen))
+        if format == "text":
+            show(render.text(plans[-1]))
+
+    async def work(server: Server) -> Result:
+        return await deploy.deploy(server, *await want(server), options, say, present)
+
+    try:
+        result = act(work)
+    except DeployerError as error:
+        if plans:
+            error.details = render.markdown(plans[-1], f"Plan for {name}")
+        raise
     result.plan = hidden(result.plan, chosen)
-    show(render.result(result, format, where.environment))
+    show(render.result(result, format, name))
 
 
 def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Options.timeout) -> None:
@@ -160,7 +181,7 @@ def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Option
 
     Example: python -m deployer verify production --image registry/flows@sha256:...
     """
-    from deployer import guards, refresh, verify
+    from deployer import refresh, verify
     from deployer.cli import render
 
     chosen, catalog = checked(where, wanted)
@@ -168,7 +189,6 @@ def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Option
     async def work(server: Server) -> list[SmokeRun]:
         settled, specs = await declared(server, chosen, catalog, wanted.image)
         snapshot = await refresh.refresh(server, settled, specs, wanted.only)
-        guards.require_match(snapshot.plan, wanted.only)
         return await verify.check(server, snapshot.smoke(specs), timeout, say)
 
     show(render.runs(act(work)))
@@ -213,16 +233,15 @@ def rollback(
 
     Example: python -m deployer rollback production --to 12
     """
-    from deployer import deploy, desired, release
+    from deployer import desired, release
 
     chosen = chosen_environment(where)
     how = Options(**vars(options), who=who(), hold=hold)
 
-    async def work(server: Server) -> Result:
-        specs = desired.from_release(await release.find(server, chosen, to))
-        return await deploy.deploy(server, chosen, specs, how, say)
+    async def want(server: Server) -> tuple[Environment, Desired]:
+        return chosen, desired.from_release(await release.find(server, chosen, to))
 
-    _report(act(work), chosen, where, format)
+    _deploy(want, how, chosen, where.environment, format)
 
 
 def destroy(

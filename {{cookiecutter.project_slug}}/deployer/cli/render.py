@@ -132,14 +132,14 @@ def _cell(content: str) -> str:
 
 
 def result(result: Result, form: str, environment: str) -> Text | str:
-    """Return what a deploy did, as `text` or as `markdown` for the summary of a job."""
+    """Return what a deploy did: as `text` after its plan, or with it as `markdown` for a job."""
     if form == "markdown":
         return _result_markdown(result, environment)
     held = _held(environment, result.hold)
     if result.plan.empty:
         done = f"{environment} is up to date: no deployment was written."
-        return _lines(text(result.plan), done, *held)
-    parts: list[Text | str] = [text(result.plan), *result.edited]
+        return _lines(done, *held)
+    parts: list[Text | str] = [*result.edited]
     if result.runs:
         parts.append(runs(result.runs))
     if result.release:

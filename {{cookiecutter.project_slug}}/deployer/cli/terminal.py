@@ -31,7 +31,7 @@ def show(report: Text | str) -> None:
     if isinstance(report, Text):
         console().print(report, soft_wrap=True)
     else:
-        print(report)
+        print(report, flush=True)
 
 
 def say(message: str) -> None:
