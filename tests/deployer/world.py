@@ -33,7 +33,7 @@ NUMBERS = itertools.count(1)
 READS = ("/filter", "/paginate", "/count")
 
 
-def quiet(_: str) -> None:
+def quiet(_: object) -> None:
     """Say nothing."""
 
 
@@ -95,9 +95,8 @@ class World:
     ) -> Result:
         """Deploy a catalog, without verification unless asked for."""
         chosen = Options(**{"verify": False, **options})
-        return self.run(
-            lambda server: deploy(server, self.environment, self.target(catalog), chosen, say)
-        )
+        target = self.target(catalog)
+        return self.run(lambda server: deploy(server, self.environment, target, chosen, say, quiet))
 
     def releases(self, limit: int = 10) -> list[int]:
         """Return the numbers of the recorded releases, newest first."""
@@ -110,7 +109,7 @@ class World:
 
         async def work(server: Server) -> Result:
             target = from_release(await release.find(server, self.environment, number))
-            return await deploy(server, self.environment, target, chosen, quiet)
+            return await deploy(server, self.environment, target, chosen, quiet, quiet)
 
         return self.run(work)
 
