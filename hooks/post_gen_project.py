@@ -17,7 +17,13 @@ from pathlib import Path
 CACHES = {".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", "__pycache__"}
 
 # What only one type of work pool has a use for.
-FILES_OF = {"kubernetes": ("deployments/kubernetes-job-template.json", "kubernetes-worker.yaml")}
+FILES_OF = {
+    "kubernetes": (
+        "deployments/kubernetes-job-template.json",
+        "docs/kubernetes.md",
+        "kubernetes-worker.yaml",
+    )
+}
 
 
 def remove_unchosen(project: Path, work_pool_type: str) -> None:
@@ -41,7 +47,7 @@ def next_commands(project: Path, folder: Path) -> list[str]:
     return [
         f"cd {shlex.quote(str(path))}",
         'git init -b main && git add . && git commit -m "First commit"',
-        "uvx nox -s up",
+        "uvx nox -s dev && uvx nox -s up",
     ]
 
 

@@ -78,9 +78,24 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def dev(session: nox.Session) -> None:
+    """Make .venv for you and your editor: locked packages, PREFECT_HOME, the commit hook."""
+    session.env.update(SETTINGS)
+    session.run(sys.executable, "-m", "tools.install", ".venv", "requirements-dev.txt", log=False)
+    python = str(PROJECT / ".venv" / PROGRAMS.name / "python")
+    session.run(python, ".activate-hooks/.activate-hooks.py", ".venv", log=False)
+    if not git("rev-parse", "--git-dir"):
+        session.error("There is no repository for the commit hook yet: run `git init`, then again.")
+    session.run(python, "-m", "pre_commit", "install", log=False)
+
+
+@nox.session
 def check(session: nox.Session) -> None:
-    """Check the catalog, without a server."""
+    """Check the catalog and the lock, without a server."""
     run(session, "python", "-m", "deployer", "check", *session.posargs)
+    if git("ls-files"):
+        # It exports what Poetry has locked, and fails where that is not what is committed.
+        run(session, "pre-commit", "run", "requirements-dev", "--files", "poetry.lock")
 
 
 @nox.session
@@ -103,8 +118,8 @@ def deploy(session: nox.Session) -> None:
 
 @nox.session
 def serve(session: nox.Session) -> None:
-    """Serve the catalog with flow.serve(), until Ctrl-C."""
-    run(session, "python", "-m", "deployer", "serve", *session.posargs)
+    """Serve the flows from this process with their schedules on, until Ctrl-C; starts a server."""
+    run_up(session, "--serve", *session.posargs)
 
 
 @nox.session
@@ -116,7 +131,7 @@ def image(session: nox.Session) -> None:
 @nox.session
 def server(session: nox.Session) -> None:
     """Run a Prefect server on this machine, until Ctrl-C."""
-    run(session, "prefect", "server", "start", *session.posargs)
+    run(session, "python", "-m", "tools.up.server", *session.posargs)
 
 
 @nox.session
@@ -129,6 +144,11 @@ def worker(session: nox.Session) -> None:
 @nox.session
 def up(session: nox.Session) -> None:
     """Server, work pool, deployments and worker at once: `-- [--once] [--docker] [--port N]`."""
+    run_up(session, *session.posargs)
+
+
+def run_up(session: nox.Session, *options: str) -> None:
+    """Run `tools.up`; whoever ends nox ends everything that it started."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         # The second signal of the same wish must not disturb the clearing up after the first.
@@ -136,7 +156,6 @@ def up(session: nox.Session) -> None:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    # Whoever ends nox ends everything that `up` started.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    run(session, "python", "-m", "tools.up", *session.posargs, interrupt_timeout=0)
+    run(session, "python", "-m", "tools.up", *options, interrupt_timeout=0)

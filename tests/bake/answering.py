@@ -65,6 +65,7 @@ def assert_says(project: Project, answers: Mapping[str, str]) -> None:
     environments = parse_toml(project.read("deployments/environments.toml"))
     assert environments.pop("project") == answers["project_slug"]
     assert environments.pop("local")["work_pool"] == "local"
+    assert environments.pop("local-docker")["work_pool"] == "local-docker"
     assert set(environments) == {"preview", "staging", "production"}
     for environment in environments.values():
         assert environment["work_pool"] == answers["work_pool_name"]

@@ -71,7 +71,7 @@ def test_cookiecutter_makes_a_project_offline_and_says_what_to_do_next(
     assert [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")] == [
         "cd 'some projects/my-prefect-flows'",
         'git init -b main && git add . && git commit -m "First commit"',
-        "uvx nox -s up",
+        "uvx nox -s dev && uvx nox -s up",
     ]
 
 

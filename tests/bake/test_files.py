@@ -17,7 +17,7 @@ from tests.baking import TEMPLATE_FOLDER, Project, bake_into, copy_template
 
 # Every file of a new project, whatever the answers are.
 FILES = [
-    ".activate-hooks/install.py",
+    ".activate-hooks/.activate-hooks.py",
     ".dockerignore",
     ".gitattributes",
     ".github/CODEOWNERS",
@@ -91,8 +91,18 @@ FILES = [
     "deployer/writers.py",
     "deployments/__init__.py",
     "deployments/catalog.py",
+    "deployments/deploy_flow.py",
     "deployments/environments.toml",
+    "deployments/flow_deploy.py",
+    "docs/coming-from-prefect.md",
+    "docs/deploying.md",
+    "docs/flows.md",
+    "docs/github.md",
     "docs/security.md",
+    "docs/self-hosting.md",
+    "docs/updating.md",
+    "docs/uv.md",
+    "docs/why.md",
     "flows/__init__.py",
     "flows/advanced_flow.py",
     "flows/basic_flow.py",
@@ -129,6 +139,7 @@ FILES = [
     "tools/up/local.py",
     "tools/up/processes.py",
     "tools/up/report.py",
+    "tools/up/server.py",
     "tools/up/terminal.py",
     "tools/vulnerabilities.py",
 ]
@@ -136,7 +147,11 @@ FILES = [
 # The files that depend on an answer.
 FILES_OF: dict[str, list[str]] = {
     "docker": [],
-    "kubernetes": ["deployments/kubernetes-job-template.json", "kubernetes-worker.yaml"],
+    "kubernetes": [
+        "deployments/kubernetes-job-template.json",
+        "docs/kubernetes.md",
+        "kubernetes-worker.yaml",
+    ],
 }
 
 # What the files that carry an answer would show of a template.

@@ -175,7 +175,7 @@ def test_the_next_commands_fit_the_shell_and_the_folder(tmp_path: Path) -> None:
     )
     assert Path(done.stdout.strip()) == project
     assert post_gen_project.next_commands(project, tmp_path / "elsewhere")[0].startswith("cd '/")
-    assert up == "uvx nox -s up"
+    assert up == "uvx nox -s dev && uvx nox -s up"
 
 
 def test_caches_of_tools_do_not_stay_in_a_new_project(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def image_python(project: Project) -> str:
 def test_every_place_that_names_the_images_python_names_the_same(default_project: Project) -> None:
     python = image_python(default_project)
     form = rf"(?:python|python-version: \"|/lib/python):?({PYTHON})"
-    for path, number in (("Dockerfile", 5), ("README.md", 1)):
+    for path, number in (("Dockerfile", 5), ("docs/github.md", 1)):
         assert re.findall(form, default_project.read(path)) == [python] * number, path
     canary = (ROOT / ".github/workflows/canary.yml").read_text(encoding="utf-8")
     assert re.findall(form, canary) == [python]

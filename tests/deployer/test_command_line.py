@@ -184,7 +184,7 @@ def test_check_reports_on_stdout_and_nothing_else(deployer: Deployer) -> None:
     done = deployer("check")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "3 deployments and 4 environments are fine.\n"
+    assert done.stdout == "3 deployments and 5 environments are fine.\n"
 
 
 def test_a_fine_catalog_is_checked_without_sqlalchemy(deployer: Deployer) -> None:
@@ -197,7 +197,7 @@ def test_a_fine_catalog_is_checked_without_sqlalchemy(deployer: Deployer) -> Non
 
 
 def test_the_environments_are_listed_in_their_order(deployer: Deployer) -> None:
-    names = ["local", "preview", "staging", "production"]
+    names = ["local", "local-docker", "preview", "staging", "production"]
 
     assert deployer("environments").stdout.splitlines() == names
     assert json.loads(deployer("environments", "--json").stdout) == names

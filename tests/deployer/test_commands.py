@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -248,51 +249,40 @@ def test_only_leaves_everything_else_alone(project: DeployerProject) -> None:
     assert "matches no deployment" in wrong.stderr
 
 
-def test_serve_refuses_what_was_deployed(project: DeployerProject) -> None:
-    ok(project, "deploy", "local", "--no-verify")
-
-    refused = project.deployer("serve", "local")
-
-    assert refused.returncode == 1
-    assert "was deployed to, and serving would take its work pool away" in refused.stderr
-
-
-def test_serve_leaves_the_same_deployments_but_for_pool_queue_and_job_variables(
+def test_serve_has_its_schedules_on_and_leaves_what_is_deployed_alone(
     project: DeployerProject,
 ) -> None:
+    ok(project, "deploy", "local", "--no-verify")
+    deployed = states(project)
+
+    def served() -> list[dict[str, Any]]:
+        return [row for row in states(project) if row["name"].endswith("-serve")]
+
     process = subprocess.Popen(
-        [sys.executable, "-m", "deployer", "serve", "local"],
+        [sys.executable, "-m", "deployer", "serve"],
         cwd=project.path,
         env=project.server.env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        eventually(lambda: len(states(project)) == 2)
-        served = states(project)
+        eventually(lambda: len(served()) == 2)
+        rows = served()
     finally:
-        process.terminate()
-        process.wait(30)
-    ok(project, "destroy", "local", "--yes")
-    ok(project, "deploy", "local", "--no-verify")
+        process.send_signal(signal.SIGINT)
+        code = process.wait(30)
 
-    pools = ("work_pool_name", "work_queue_name", "work_queue_id", "job_variables", "pull_steps")
-    ids = ("id", "created", "path", "labels")
-
-    def bare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [
-            {key: schedules(value) for key, value in row.items() if key not in pools + ids}
-            for row in rows
-        ]
-
-    def schedules(value: object) -> object:
-        if not isinstance(value, list) or not value or not isinstance(value[0], dict):
-            return value
-        new = ("id", "created", "updated", "deployment_id")
-        return [{k: v for k, v in each.items() if k not in new} for each in value]
-
-    assert served
-    assert bare(served) == bare(states(project))
+    assert code == 0
+    assert [row["work_pool_name"] for row in rows] == [None, None]
+    assert [row["paused"] for row in rows] == [False, False]
+    assert [each["active"] for row in rows for each in row["schedules"]] == [True]
+    # Everything else is what a deploy makes of the catalog.
+    fields = ("parameters", "description", "entrypoint", "version", "enforce_parameter_schema")
+    assert [[row[key] for key in fields] for row in rows] == [
+        [row[key] for key in fields] for row in deployed
+    ]
+    assert [row["paused"] for row in served()] == [True, True]
+    assert [row for row in states(project) if row not in served()] == deployed
 
 
 def test_setup_fills_secret_blocks_and_never_prints_them(project: DeployerProject) -> None:

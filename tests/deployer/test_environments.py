@@ -113,7 +113,7 @@ def test_the_project_is_found_from_its_folders(project: Project, folder: str) ->
     done = ask(project.path / folder, project.path)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["local", "preview", "staging", "production"]
+    assert done.stdout.split() == ["local", "local-docker", "preview", "staging", "production"]
 
 
 def test_from_elsewhere_it_is_the_one_that_the_deployer_is_in(
@@ -123,7 +123,7 @@ def test_from_elsewhere_it_is_the_one_that_the_deployer_is_in(
     done = ask(tmp_path, project.path)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["local", "preview", "staging", "production"]
+    assert done.stdout.split() == ["local", "local-docker", "preview", "staging", "production"]
 
 
 def test_of_two_projects_it_is_the_nearest_with_its_own_catalog(

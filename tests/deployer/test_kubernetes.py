@@ -183,7 +183,7 @@ def test_every_deployment_of_the_catalog_becomes_a_job(cluster: Cluster) -> None
 def test_the_version_that_the_readmes_name_is_the_newest_that_there_is_a_schema_of(
     project: DeployerProject,
 ) -> None:
-    for text in (project.project.read("README.md"), (ROOT / "README.md").read_text()):
+    for text in (project.project.read("docs/kubernetes.md"), (ROOT / "README.md").read_text()):
         named = re.findall(r"Kubernetes\s(\d\.\d+)", text)
         assert named == [KUBERNETES]
     assert kubernetes_validate.latest_version() == f"{KUBERNETES}.0"
@@ -347,13 +347,13 @@ def test_a_change_of_prefects_template_would_be_seen() -> None:
 def test_the_workers_values_fit_the_template_and_the_project(project: DeployerProject) -> None:
     worker = yaml.safe_load(project.project.read("kubernetes-worker.yaml"))["worker"]
     template = json.loads(project.project.read(TEMPLATE))
-    readme = project.project.read("README.md")
+    page = project.project.read("docs/kubernetes.md")
 
     assert worker["config"]["workPool"] == POOL
     # The chart lets the worker create jobs in the namespace that it runs in.
     namespace = template["variables"]["properties"]["namespace"]["default"]
-    assert set(re.findall(r"--namespace (\S+)", readme)) == {namespace}
-    assert "--values kubernetes-worker.yaml" in readme
+    assert set(re.findall(r"--namespace (\S+)", page)) == {namespace}
+    assert "--values kubernetes-worker.yaml" in page
 
 
 def test_the_worker_itself_runs_restricted(project: DeployerProject) -> None:

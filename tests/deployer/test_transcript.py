@@ -1,4 +1,4 @@
-"""The transcript in the generated README is what really happens."""
+"""The transcript in a project's page about deploying is what really happens."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def started(
             worker.wait(30)
 
 
-def test_the_transcript_in_the_readme_is_what_happens(
+def test_the_transcript_in_the_docs_is_what_happens(
     started: tuple[Project, dict[str, str]],
 ) -> None:
     project, env = started
-    steps = transcript(project.read("README.md"))
+    steps = transcript(project.read("docs/deploying.md"))
     assert len(steps) >= 6
 
     for command, expected in steps:

@@ -41,7 +41,7 @@ def test_a_pull_request_is_tested_and_its_image_checked_without_any_secret(
     run = fork.pull_request(fork=kind == "User", kind=kind)
     assert run.jobs == RAN, run.output[-6000:]
     assert fork.records_of("nox") == ["-s lint tests"]
-    assert "3 deployments and 4 environments are fine." in run.summaries["image"]
+    assert "3 deployments and 5 environments are fine." in run.summaries["image"]
     assert fork.records_of("login-action") == []
     assert fork.records_of("gh") == []
 

@@ -323,7 +323,7 @@ def test_the_image_runs_locked_down_under_any_user(images: Images, user: str | N
     options = [*LOCKED_DOWN, *([f"--user={user}"] if user else [])]
     check = ["python", "-m", "deployer", "check"]
     answer = docker("run", "--rm", *options, "--tmpfs=/work", images.flows, *check)
-    assert "2 deployments and 4 environments are fine" in answer
+    assert "2 deployments and 5 environments are fine" in answer
 
     write = "touch $HOME/file && mkdir -p $PREFECT_HOME && id -u"
     assert docker("run", "--rm", *options, "--tmpfs=/work", images.flows, "sh", "-c", write)
@@ -621,7 +621,7 @@ def test_a_password_for_a_package_index_gets_into_the_build_and_nowhere_else(
     host = bridge_address()
     text = project.read("requirements.txt")
     (init,) = re.findall(r"^dumb-init(?:.+\\\n)+.+\n", text, re.MULTILINE)
-    (command,) = re.findall(r"^sed -i .+ Dockerfile$", project.read("README.md"), re.MULTILINE)
+    (command,) = re.findall(r"^sed -i .+ Dockerfile$", project.read("docs/flows.md"), re.MULTILINE)
     with PrivateIndex(host, wheel, "someone", "canary-password") as index:
         # As `poetry export` writes it for a source of pyproject.toml.
         options = f"--extra-index-url {index.url}\n--trusted-host {host}\n\n"

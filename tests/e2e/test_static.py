@@ -498,16 +498,16 @@ def test_every_third_party_action_has_a_stand_in_that_records_all_it_is_given(
         assert set(step.get("with", {})) <= set(stand_in.get("inputs", {})), where
 
 
-def test_the_readme_names_every_workflow_and_every_variable(default_project: Project) -> None:
-    readme = default_project.read("README.md")
-    named = re.findall(r"^\| `(\w+\.yml)` \|", readme, flags=re.MULTILINE)
+def test_the_docs_name_every_workflow_and_every_variable(default_project: Project) -> None:
+    page = default_project.read("docs/github.md")
+    named = re.findall(r"^\| `(\w+\.yml)` \|", page, flags=re.MULTILINE)
     assert sorted(named) == [name for name, _ in workflows(default_project.path)]
     paths = [path for path in default_project.files() if path.startswith((".github/", "tools/"))]
     text = "".join(default_project.read(path) for path in paths)
     used = set(re.findall(r"(?:vars|secrets|fromJSON\(inputs\.settings\))\.([A-Z_]+)", text))
     used |= set(re.findall(r'variables(?:\.get\(|\[)"([A-Z_]+)"', text))
-    assert {name for name in used if f"{name}" not in readme} == set()
-    assert 0 < len(re.findall(r"^gh ", readme, flags=re.MULTILINE)) <= 5
+    assert {name for name in used if f"{name}" not in page} == set()
+    assert 0 < len(re.findall(r"^gh ", page, flags=re.MULTILINE)) <= 5
 
 
 @pytest.mark.parametrize(

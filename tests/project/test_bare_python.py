@@ -49,7 +49,13 @@ def test_a_tool_starts_without_a_package(project: Project, tool: str) -> None:
 def test_the_environments_are_listed_in_the_order_of_promotion(project: Project) -> None:
     listed = project.run(*BARE, "-m", "tools.environments", "--json")
 
-    assert json.loads(listed.stdout) == ["local", "preview", "staging", "production"]
+    assert json.loads(listed.stdout) == [
+        "local",
+        "local-docker",
+        "preview",
+        "staging",
+        "production",
+    ]
     assert project.run(*BARE, "-m", "tools.environments").stdout.split() == json.loads(
         listed.stdout
     )

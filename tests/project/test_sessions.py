@@ -39,7 +39,7 @@ def test_options_reach_the_program(nox: Nox) -> None:
 def test_check_needs_no_server(nox: Nox) -> None:
     answer = nox("check", PREFECT_API_URL="http://127.0.0.1:9/api").stdout
 
-    assert "3 deployments and 4 environments are fine" in answer
+    assert "3 deployments and 5 environments are fine" in answer
 
 
 def test_plan_without_a_server_is_a_sentence(nox: Nox) -> None:

@@ -26,22 +26,21 @@ UP = ("uvx", "nox", "-s", "up", "--")
 def table(output: str) -> dict[str, list[str]]:
     """Return the states of the runs by deployment, read from the table at the end."""
     rows: dict[str, list[str]] = {}
-    for name, state in re.findall(r"^([a-z-]+/[a-z]+) +\S+ +(\S+) +[\d.-]+$", output, re.MULTILINE):
+    for name, state in re.findall(
+        r"^([a-z-]+/[a-z-]+) +\S+ +(\S+) +[\d.-]+$", output, re.MULTILINE
+    ):
         rows.setdefault(name, []).append(state)
     return rows
 
 
-def assert_everything_ran(command: Command) -> None:
+def assert_everything_ran(command: Command, suffix: str = "") -> None:
     code = command.wait()
     assert code == 0, command.output
     rows = table(command.output)
-    assert rows.keys() == {
-        "basic-data-flow/hourly",
-        "advanced-flow/nightly",
-        "advanced-flow/manual",
-    }
-    assert "Completed" in rows["basic-data-flow/hourly"]
-    assert "Completed" in rows["advanced-flow/nightly"]
+    names = ["basic-data-flow/hourly", "advanced-flow/nightly", "advanced-flow/manual"]
+    assert rows.keys() == {f"{name}{suffix}" for name in names}
+    assert "Completed" in rows[f"basic-data-flow/hourly{suffix}"]
+    assert "Completed" in rows[f"advanced-flow/nightly{suffix}"]
     assert re.search(r"^smoke runs +[\d.]+$", command.output, re.MULTILINE)
     assert re.search(r"^3 deployments, [2-9] completed runs$", command.output, re.MULTILINE)
 
@@ -75,7 +74,7 @@ def test_the_demo_in_containers_leaves_no_container(
 
     demo = start(clone, "uvx", "nox", "-s", "demo", "--", "--docker", TMPDIR=str(tmp_path))
 
-    assert_everything_ran(demo)
+    assert_everything_ran(demo, "-docker")
     demo.leaves_nothing()
     images = docker("ps", "--all", "--format", "{{.ID}} {{.Image}}").splitlines()
     ours = [line for line in images if "my-prefect-flows" in line]
@@ -124,6 +123,42 @@ def test_a_second_up_in_the_same_project_says_where_the_first_is_and_leaves_it_a
     up.process.send_signal(signal.SIGTERM)
     up.wait(60)
     up.leaves_nothing(within=0)
+
+
+def test_serve_starts_a_server_and_ctrl_c_ends_both(committed: Project, start: Start) -> None:
+    serve = start(committed.path, "uvx", "nox", "-s", "serve")
+    serve.wait_for("Your deployments are being served")
+    assert "basic-data-flow/hourly-serve" in serve.output
+    os.killpg(serve.process.pid, signal.SIGINT)
+
+    assert serve.wait(60) == 0, serve.output
+    assert "Traceback" not in serve.output
+    serve.leaves_nothing(within=0)
+
+
+def test_beside_a_server_of_the_project_serve_uses_it_and_up_is_refused(
+    committed: Project, start: Start
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    options = ("--", "--port", str(port))
+    server = start(
+        committed.path, "uvx", "nox", "-s", "server", *options, PREFECT_API_URL=f"{url}/api"
+    )
+    server.wait_for("Check out the dashboard")
+
+    up = start(committed.path, *UP, "--once")
+    assert up.wait() == 1
+    assert f"A server is running in this project already, with its UI at {url}." in up.output
+
+    serve = start(committed.path, "uvx", "nox", "-s", "serve")
+    serve.wait_for("Your deployments are being served")
+    assert f"The UI is at {url}." in serve.output
+    os.killpg(serve.process.pid, signal.SIGINT)
+    assert serve.wait(60) == 0, serve.output
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.wait(60) in (0, 130), server.output
+    server.leaves_nothing(within=5)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ async def connect() -> AsyncIterator[Server]:
     if not get_current_settings().api.url:
         raise DeployerError(
             "PREFECT_API_URL is not set, and Prefect would start a server that is gone afterwards: "
-            "export PREFECT_API_URL=http://127.0.0.1:4200/api, or the address of your server."
+            "export the address of yours, such as PREFECT_API_URL=http://127.0.0.1:4200/api, or "
+            "run `uvx nox -s up`, which starts one here."
         )
     try:
         async with AsyncClientContext.get_or_create() as context:

@@ -302,16 +302,18 @@ def export(where: Where, *, image: Image = Wanted.image) -> None:
     show(export.to_yaml(*checked(where), image).removesuffix("\n"))
 
 
-def serve(where: Where = Where("local")) -> None:
-    """Serve the catalog from this process, for development; ENVIRONMENT is local by default.
+def serve() -> None:
+    """Serve the catalog from this process until Ctrl-C, for development, with its schedules on.
+
+    The names end in -serve, so that nothing that is deployed changes.
 
     Example: python -m deployer serve
     """
-    from deployer import serve
+    from deployer import environment, load, serve
 
-    chosen, catalog = checked(where)
-    act(lambda server: serve.refuse_deployed(server, chosen))
-    serve.serve(chosen, catalog)
+    catalog = load.load()
+    act(lambda server: server.now())  # Prefect's own error would be a traceback
+    serve.serve(environment.serving(), catalog)
 
 
 app = App(

@@ -73,6 +73,16 @@ def load() -> dict[str, Environment]:
     return {name: Environment(file.project, name, **vars(table)) for name, table in tables}
 
 
+def serving() -> Environment:
+    """Return the environment of `serve`, which has no table: its deployments have no work pool.
+
+    Raises:
+        DeployerError: with everything that is wrong with the file.
+    """
+    project = validated(read(root())).project
+    return Environment(project, "serve", work_pool="", name_suffix="-serve")
+
+
 def select(environments: dict[str, Environment], name: str, label: str | None) -> Environment:
     """Pick one environment and fill `{label}` in.
 

@@ -19,7 +19,7 @@ from tools.build import build
 from tools.environments import project
 from tools.up import processes
 from tools.up.docker import push, remove_containers
-from tools.up.local import HOME, HOST, answers, check_port, claimed, free_port, isolate
+from tools.up.local import HOME, HOST, Taken, answers, check_port, claimed, free_port, isolate
 from tools.up.report import ask, report
 from tools.up.terminal import say, waiting
 
@@ -29,6 +29,7 @@ class Up:
 
     Attributes:
         docker: the flows run in containers instead of processes.
+        environment: where the catalog is deployed to.
         pool: the work pool's name.
         kind: the work pool's type.
         url: the server's address.
@@ -47,7 +48,8 @@ class Up:
         """
         self.stack = stack
         self.docker = docker
-        self.pool, self.kind = ("local-docker", "docker") if docker else ("local", "process")
+        self.environment = "local-docker" if docker else "local"
+        self.pool, self.kind = self.environment, "docker" if docker else "process"
         self.url = f"http://{HOST}:{port}"
         self.began = datetime.now(UTC)
         self.steps: list[tuple[str, float]] = []
@@ -63,7 +65,8 @@ class Up:
             self.server()
         options = ["--work-pool", self.pool]
         with self.step("work pool"):
-            self.deployer("setup", *options, "--work-pool-type", self.kind)
+            setup = [*options, "--work-pool-type", self.kind]
+            self.deployer("setup", self.environment, *setup)
         if self.docker:
             with self.step("registry and push"), waiting():
                 name = push(name, self.run, self.stack)
@@ -74,11 +77,18 @@ class Up:
                 options += ["--job-variable", "network_mode=host"]
         with self.step("worker and deploy"):
             worker = self.worker()
-            self.deployer("deploy", *options, "--no-verify")
+            self.deployer("deploy", self.environment, *options, "--no-verify")
             with waiting():
                 worker.wait_until(self.is_polled)
         with self.step("smoke runs"):
-            self.deployer("verify", *options)
+            self.deployer("verify", self.environment, *options)
+
+    def serving(self) -> None:
+        """Start a server and serve the flows from this process, until Ctrl-C."""
+        with self.step("server"), waiting():
+            self.server()
+        say(f"The UI is at {self.url}.")
+        self.deployer("serve")
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -117,7 +127,7 @@ class Up:
         polled = ask(self.url, f"/work_pools/{self.pool}/queues/default")["last_polled"]
         return polled is not None and datetime.fromisoformat(polled) > self.began
 
-    def deployer(self, command: str, *options: str) -> None:
+    def deployer(self, *words: str) -> None:
         """Run a command of the deployer here, where the import of Prefect is paid once.
 
         Raises:
@@ -125,12 +135,12 @@ class Up:
         """
         from deployer.cli import INTERRUPTED, main
 
-        code = main([command, "local", *options])
+        code = main([*words])
         processes.catch_signals()  # asyncio leaves SIGTERM to the system
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         if code:
-            raise DeployerError(f"`deployer {command}` failed; logs are in {HOME}.")
+            raise DeployerError(f"`deployer {words[0]}` failed; logs are in {HOME}.")
 
     def check(self) -> None:
         """See to it that all programs run.
@@ -149,6 +159,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--once", action="store_true", help="stop after the smoke runs")
     parser.add_argument("--docker", action="store_true", help="run the flows in containers")
+    parser.add_argument(
+        "--serve", action="store_true", help="serve the flows from this process, schedules on"
+    )
     parser.add_argument("--port", type=int, help="of the server; a free one when not given")
     options = parser.parse_args(argv)
     processes.catch_signals()
@@ -159,10 +172,21 @@ def main(argv: list[str] | None = None) -> int:
             port = options.port or free_port()
             up = Up(stack, options.docker, port)
             isolate(up.url)
-            stack.enter_context(claimed(up.url))
+            try:
+                stack.enter_context(claimed(up.url))
+            except Taken as taken:
+                if not options.serve:
+                    raise
+                isolate(taken.url)
+                say(f"The UI is at {taken.url}.")
+                up.deployer("serve")
+                return 0
             check_port(port)
             # Registered last, so called first: once it is ending, it ends.
             try:
+                if options.serve:
+                    up.serving()
+                    return 0
                 up.everything()
                 is_up = True
                 say("")

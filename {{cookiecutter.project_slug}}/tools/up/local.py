@@ -62,7 +62,21 @@ def isolate(url: str) -> None:
         DO_NOT_TRACK="1",
     )
     os.chdir(ROOT)
-    HOME.mkdir(exist_ok=True)
+
+
+class Taken(DeployerError):
+    """The project's database has a server already.
+
+    Attributes:
+        url: that server's address.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"A server is running in this project already, with its UI at {url}. "
+            "Two would share one database: end that one with Ctrl-C first."
+        )
+        self.url = url
 
 
 @contextmanager
@@ -71,17 +85,18 @@ def claimed(url: str) -> Iterator[None]:
 
     However this process ends, the system takes the lock back.
 
+    Args:
+        url: the address that the server is going to have.
+
     Raises:
-        DeployerError: somebody else has it.
+        Taken: there is a server.
     """
+    HOME.mkdir(exist_ok=True)
     address = HOME / "up.url"  # on Windows a locked file cannot be read
     try:
         lock = FileLock(HOME / "up.lock").acquire(timeout=0)
     except Timeout:
-        raise DeployerError(
-            f"`up` is running in this project already, with its UI at {address.read_text()}. "
-            "Two would share one database: end that one with Ctrl-C first."
-        ) from None
+        raise Taken(address.read_text()) from None
     with lock:
         address.write_text(url)
         yield

@@ -1,0 +1,31 @@
+"""Build the image and deploy the catalog to a Docker work pool of this machine, without a push.
+
+    python -m deployments.flow_deploy
+    prefect worker start --pool local-docker --type docker
+"""
+
+from __future__ import annotations
+
+import sys
+
+from deployer.cli import main
+from deployer.errors import DeployerError
+from tools import image
+from tools.build import build
+from tools.environments import project
+
+
+def deploy() -> int:
+    """Return 0 if it is deployed; otherwise what failed has said why."""
+    try:
+        name = f"{project()}:{image.tag()}"
+        build(name)
+    except DeployerError as error:
+        sys.exit(f"error: {error}")
+    return main(["setup", "local-docker"]) or main(
+        ["deploy", "local-docker", "--image", name, "--no-verify"]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(deploy())

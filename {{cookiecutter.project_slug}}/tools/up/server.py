@@ -1,0 +1,30 @@
+"""`nox -s server`: Prefect's server alone, on the database that `up` has too."""
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+
+from tools.up.local import HOST, Taken, claimed
+
+
+def main() -> int:
+    """Run `prefect server start` with the given options; return its exit code, or 1."""
+    url = os.environ.get("PREFECT_API_URL") or f"http://{HOST}:4200/api"
+    command = [sys.executable, "-m", "prefect", "server", "start", *sys.argv[1:]]
+    try:
+        with claimed(url.removesuffix("/api")), subprocess.Popen(command) as server:  # noqa: S603
+            while server.poll() is None:
+                with suppress(KeyboardInterrupt):  # the server has it too, and ends by itself
+                    server.wait()
+            return server.returncode
+    except Taken as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
