@@ -208,7 +208,7 @@ def test_a_port_that_nobody_listens_on_is_refused() -> None:
 def test_an_unknown_host_is_named() -> None:
     found = connection("http://nosuchhost.invalid:4200/api")
 
-    assert "nobody knows a host 'nosuchhost.invalid'" in found.what
+    assert "no DNS server knows the host 'nosuchhost.invalid'" in found.what
 
 
 def test_an_address_without_a_scheme_is_mended() -> None:

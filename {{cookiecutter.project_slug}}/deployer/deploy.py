@@ -189,7 +189,7 @@ class Deploy:
                 if work.kept:
                     what += f"; edits that somebody made meanwhile stay: {', '.join(work.kept)}"
                 return f"The server holds what it held before: {what}."
-        return f"Putting back failed: {problem} Deploy again when the server is well."
+        return f"Putting back failed: {problem} Deploy again when the server answers again."
 
     async def _refresh(self, adopted: refresh.Rows | None = None) -> Snapshot:
         only = self.options.only

@@ -80,7 +80,7 @@ def digest(name: str) -> str | None:
         return None
     raise DeployerError(
         f"The registry cannot be asked for {name}: {lines[-1]}. "
-        "Nothing was built; run it again when the registry is well."
+        "Nothing was built; run it again when the registry answers."
     )
 
 

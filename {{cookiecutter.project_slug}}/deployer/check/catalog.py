@@ -120,11 +120,11 @@ def _value_problems(options: dict[str, Any]) -> Iterator[str]:
         if not tag.strip():
             yield f"the tag {tag!r} is blank: leave it out."
         elif tag.startswith(RESERVED):
-            yield f"the tag {tag!r} marks what is ours: choose one without that prefix."
+            yield f"the tag {tag!r} is reserved: the deployer marks deployments with it, so choose another prefix."
     limit = options.get("concurrency_limit")
     number = limit.limit if isinstance(limit, ConcurrencyLimitConfig) else limit
     if number is not None and (not isinstance(number, int) or number < 1):
-        yield f"concurrency_limit is {limit!r}, but it has to be a number from 1."
+        yield f"concurrency_limit is {limit!r}, but it has to be a whole number, 1 or more."
     names = [getattr(trigger, "name", None) for trigger in options.get("triggers") or ()]
     if not all(names):
         yield "a trigger has no name: give it one, so that it is known again."
@@ -151,7 +151,7 @@ def _timing_problem(schedule: Schedule) -> str | None:
     if (schedule.interval, schedule.cron, schedule.rrule) == (None, None, None):
         return "it has neither an interval, a cron nor an rrule"
     if schedule.interval is not None and schedule.interval <= timedelta(0):
-        return f"its interval is {schedule.interval}, but it has to be longer than nothing"
+        return f"its interval is {schedule.interval}, but it has to be longer than 0 seconds"
     if schedule.timezone is not None and schedule.timezone not in available_timezones():
         return f"there is no time zone {schedule.timezone!r}: write one like Europe/Berlin"
     if schedule.rrule is not None:

@@ -73,7 +73,7 @@ def _network(url: str, error: Exception) -> tuple[str, str]:
         what = f"PREFECT_API_URL is {url}, which does not begin with http:// or https://."
         fix = f"export PREFECT_API_URL=http://{url.split('://')[-1]}"
     elif any(isinstance(each, socket.gaierror) for each in causes):
-        what = f"PREFECT_API_URL is {url}, and nobody knows a host {parts.hostname!r}."
+        what = f"PREFECT_API_URL is {url}, and no DNS server knows the host {parts.hostname!r}."
         fix = "correct the name, or connect to the network (VPN) that knows it"
     elif any(isinstance(each, ConnectionRefusedError) for each in causes):
         what = f"PREFECT_API_URL is {url}, and nobody listens there: the connection is refused."

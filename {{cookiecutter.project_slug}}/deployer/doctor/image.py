@@ -107,7 +107,7 @@ def _policy(image: str, policy: str | None, where: str) -> Iterator[Finding]:
     _, _, tag = name.rsplit("/", 1)[-1].partition(":")
     if digest and policy == "Always":
         what = f"image_pull_policy is Always, and {image} can never change."
-        why = "Every run asks the registry for nothing, and none starts while it is down."
+        why = "Every run asks the registry in vain, and none starts while it is down."
         yield Finding(what, why, f'image_pull_policy = "IfNotPresent" in {where}')
     if digest or FIXED.fullmatch(tag):
         return
