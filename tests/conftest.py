@@ -36,6 +36,11 @@ def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("COOKIECUTTER_CONFIG", str(cookiecutter))
         patch.setenv("GIT_CONFIG_GLOBAL", str(git))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        if "PRE_COMMIT_HOME" not in os.environ:
+            # All processes of one run share it: installing the hooks takes a minute.
+            base = tmp_path_factory.getbasetemp()
+            shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+            patch.setenv("PRE_COMMIT_HOME", str(shared / "pre-commit"))
         # Git sets these when it runs the tests from a hook, and then every repository is that one.
         for name in [
             name for name in os.environ if name in {"GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"}

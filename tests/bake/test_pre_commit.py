@@ -3,10 +3,9 @@
 Its hooks come from PyPI; nothing else is needed but git.
 """
 
-import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,16 +13,11 @@ import pytest
 from tests.baking import Project
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Install the hooks once for all tests, and not into the person's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        if "PRE_COMMIT_HOME" not in os.environ:
-            patch.setenv("PRE_COMMIT_HOME", str(tmp_path_factory.mktemp("pre-commit")))
-        # Set in the environment of a person or a build machine, these change what hooks do.
-        for name in ("SKIP", "PRE_COMMIT_ALLOW_NO_CONFIG"):
-            patch.delenv(name, raising=False)
-        yield
+@pytest.fixture(autouse=True)
+def _no_switches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unset what a person or a build machine may have set, and what changes what hooks do."""
+    for name in ("SKIP", "PRE_COMMIT_ALLOW_NO_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

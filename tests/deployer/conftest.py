@@ -62,7 +62,7 @@ def project_python() -> Path:
     return Path(sys.executable)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # an idle server takes a tenth of a processor
 def server(
     project_python: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrefectServer]:

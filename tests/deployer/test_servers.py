@@ -59,7 +59,7 @@ OLDEST = ["3.8.0", "3.8.8"]
 few = settings(properties.slow, max_examples=max(3, properties.EXAMPLES // 4))
 
 
-@pytest.fixture(scope="session", params=OLDEST)
+@pytest.fixture(scope="module", params=OLDEST)
 def older(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrefectServer]:
@@ -86,7 +86,7 @@ def older(
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def postgresql(
     project_python: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrefectServer]:

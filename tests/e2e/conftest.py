@@ -48,14 +48,14 @@ def server(
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def registry(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A registry that asks for nothing; it takes its images and their containers with it."""
     with Registry(tmp_path_factory.mktemp("registry")) as registry:
         yield registry
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def private_registry(
     docker_engine: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Registry]:
@@ -98,7 +98,7 @@ def repository(
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(
     template: Path,
     project_python: Path,

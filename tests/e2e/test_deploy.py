@@ -32,6 +32,7 @@ def flow_runs(server: PrefectServer, deployment: dict[str, Any]) -> list[dict[st
 def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_changes_nothing(
     repository: Act, server: PrefectServer, private_registry: Registry, worker: Worker
 ) -> None:
+    repository.skip_tests()  # they run in tests/project/test_sessions.py
     first = repository.push()
 
     assert sorted(first.jobs) == sorted(JOBS), explain(first)
@@ -80,7 +81,6 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
 
     (repository.project / "README.md").write_text("# Another text\n")
     repository.commit("README only")
-    repository.skip_tests()
     second = repository.push()
 
     assert sorted(second.jobs) == sorted({*JOBS} - BUILDING), explain(second)

@@ -30,14 +30,23 @@ LINGER = """\
 trap 'code=$?; [ $code = 0 ] || sleep 0.5; exit $code' EXIT
 exec() { "$@"; exit $?; }
 """
-# What installs the tests' packages installs a nox that only records.
+# What installs the tests' packages installs a nox that only records; what installs the deployer's
+# packages makes an environment of this very interpreter, which has them.
 PYTHON = """\
 #!/bin/sh
-case "$*" in *"-m tools.install "*" .nox/project "*) ;; *) exec "{python}" "$@" ;; esac
+case "$*" in
+  *"-m tools.install "*" .nox/project "*) program=.nox/project/bin/nox ;;
+  *"-m tools.install "*" .venv "*) program=.venv/bin/python ;;
+  *) exec "{python}" "$@" ;;
+esac
 if [ {install} = 1 ]; then "{python}" "$@" || exit; fi
-mkdir -p .nox/project/bin
-printf '#!/bin/sh\\necho "\\"$*\\"" >>"$STAND_INS/nox.jsonl"\\n' >.nox/project/bin/nox
-chmod +x .nox/project/bin/nox
+if [ -e "$program" ] && [ "$program" = .venv/bin/python ]; then exit; fi
+mkdir -p "${{program%/*}}"
+case "$program" in
+  *nox) printf '#!/bin/sh\\necho "\\"$*\\"" >>"$STAND_INS/nox.jsonl"\\n' >"$program" ;;
+  *) printf '#!/bin/sh\\nexec "{python}" "$@"\\n' >"$program" ;;
+esac
+chmod +x "$program"
 """
 ATTESTED = "attested.jsonl"  # what the stand-in of GitHub's attestations holds
 # What a CI system that runs these tests would otherwise whisper to the workflows under test.
@@ -172,10 +181,10 @@ class Act:
         return made
 
     def skip_tests(self, *, but_install: bool = False) -> None:
-        """Let the workflows only record that they test, where their tests are not the point.
+        """Let the workflows only record that they test, and install nothing.
 
         Args:
-            but_install: what the tests need is installed all the same.
+            but_install: what they need is installed all the same.
         """
         real = shutil.which("python3", path=path_with_tools())
         python = self.records / "python3"

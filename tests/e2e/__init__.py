@@ -1,0 +1,1 @@
+"""Tests of the workflows as GitHub would run them, and of the image."""
