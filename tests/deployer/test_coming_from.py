@@ -95,7 +95,7 @@ def newcomer(
         told = {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING"}
         env = {key: value for key, value in server.env.items() if key not in told}
         env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-        env |= {"API_TOKEN": "what setup puts into the block"}
+        env |= {"API_TOKEN": "what setup puts into the block", "COLUMNS": "200"}
         yield Newcomer(project, server, env)
 
 
@@ -129,12 +129,13 @@ def test_every_command_of_the_page_works_or_its_successor_does(newcomer: Newcome
     assert "PREFECT_HOME is" in newcomer.type(hook)
 
     typed("`prefect profile create remote`")
-    typed("`prefect profile use remote`")
+    assert "URL not configured" in newcomer.type("prefect profile use remote; [ $? = 1 ]")
     for name, value in (("URL", newcomer.server.api_url), ("AUTH_STRING", AUTH)):
         row = f"`prefect config set PREFECT_API_{name}=…`"
         tried.add(row)
         newcomer.type(row.strip("`").replace("…", value))
     assert newcomer.server.api_url in typed("`prefect config view`")
+    assert "Connected to Prefect server" in typed("`prefect profile use remote`")
 
     assert "Saved 500 rows" in typed("`python flows/basic_flow.py`")
     typed("`prefect work-pool create my-pool --type docker`")
