@@ -119,7 +119,8 @@ def deploy(session: nox.Session) -> None:
 @nox.session
 def serve(session: nox.Session) -> None:
     """Serve the flows from this process with their schedules on, until Ctrl-C; starts a server."""
-    run_up(session, "--serve", *session.posargs)
+    # Ctrl-C reaches it as well, and pausing the schedules takes it a moment.
+    run_up(session, "--serve", *session.posargs, interrupt_timeout=10)
 
 
 @nox.session
@@ -147,7 +148,7 @@ def up(session: nox.Session) -> None:
     run_up(session, *session.posargs)
 
 
-def run_up(session: nox.Session, *options: str) -> None:
+def run_up(session: nox.Session, *options: str, interrupt_timeout: float = 0) -> None:
     """Run `tools.up`; whoever ends nox ends everything that it started."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -158,4 +159,4 @@ def run_up(session: nox.Session, *options: str) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    run(session, "python", "-m", "tools.up", *options, interrupt_timeout=0)
+    run(session, "python", "-m", "tools.up", *options, interrupt_timeout=interrupt_timeout)

@@ -83,11 +83,20 @@ class Up:
         with self.step("smoke runs"):
             self.deployer("verify", self.environment, *options)
 
-    def serving(self) -> None:
-        """Start a server and serve the flows from this process, until Ctrl-C."""
+    def serving(self, there: str | None = None) -> None:
+        """Serve the flows from this process, until Ctrl-C.
+
+        Args:
+            there: address of the server that runs already, or just starts; None starts one.
+        """
         with self.step("server"), waiting():
-            self.server()
-        say(f"The UI is at {self.url}.")
+            if there is None:
+                self.server()
+            else:
+                end = time.monotonic() + processes.READY_WITHIN
+                while not answers(f"{there}/api/ready") and time.monotonic() < end:
+                    time.sleep(0.1)
+        say(f"The UI is at {there or self.url}.")
         self.deployer("serve")
 
     @contextmanager
@@ -178,8 +187,7 @@ def main(argv: list[str] | None = None) -> int:
                 if not options.serve:
                     raise
                 isolate(taken.url)
-                say(f"The UI is at {taken.url}.")
-                up.deployer("serve")
+                up.serving(taken.url)
                 return 0
             check_port(port)
             # Registered last, so called first: once it is ending, it ends.
