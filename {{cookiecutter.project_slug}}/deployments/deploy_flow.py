@@ -1,7 +1,6 @@
 """Deploy the catalog to a process work pool of this machine, which runs the working tree.
 
-python -m deployments.deploy_flow
-prefect worker start --pool local --type process
+`python -m deployments.deploy_flow`; then `prefect worker start --pool local --type process`.
 """
 
 from __future__ import annotations

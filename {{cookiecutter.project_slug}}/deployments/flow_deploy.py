@@ -1,7 +1,6 @@
 """Build the image and deploy the catalog to a Docker work pool of this machine, without a push.
 
-python -m deployments.flow_deploy
-prefect worker start --pool local-docker --type docker
+`python -m deployments.flow_deploy`; then `prefect worker start --pool local-docker --type docker`.
 """
 
 from __future__ import annotations

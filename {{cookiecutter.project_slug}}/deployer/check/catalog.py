@@ -120,7 +120,7 @@ def _value_problems(options: dict[str, Any]) -> Iterator[str]:
         if not tag.strip():
             yield f"the tag {tag!r} is blank: leave it out."
         elif tag.startswith(RESERVED):
-            yield f"the tag {tag!r} is reserved: the deployer marks deployments with it, so choose another prefix."
+            yield f"the tag {tag!r} is reserved, because it marks deployments: choose another."
     limit = options.get("concurrency_limit")
     number = limit.limit if isinstance(limit, ConcurrencyLimitConfig) else limit
     if number is not None and (not isinstance(number, int) or number < 1):
