@@ -130,7 +130,7 @@ def bench(session: nox.Session) -> None:
 def everything(session: nox.Session) -> None:
     """Run every test there is, in one run."""
     # Much of a test is waiting; files stay whole, because their tests share servers and workers.
-    run(session, "pytest", "--numprocesses=2", "--dist=loadfile", *session.posargs)
+    run(session, "pytest", "--numprocesses=3", "--dist=loadfile", *session.posargs)
 
 
 @nox.session

@@ -49,7 +49,7 @@ class DeployerProject:
         return subprocess.run(
             [sys.executable, "-m", "deployer", *args],
             cwd=self.path,
-            env={**self.server.env, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})},
+            env={**self.server.env, "PYTHONDONTWRITEBYTECODE": "", **(env or {})},
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -18,7 +18,7 @@ from tests.deployer.strategies import catalogs, edits
 from tests.deployer.world import World, requests, writes
 from tests.support.server import PrefectServer
 
-EXAMPLES = int(os.environ.get("DEPLOYER_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("DEPLOYER_EXAMPLES", "10"))
 slow = settings(
     max_examples=EXAMPLES,
     deadline=None,
