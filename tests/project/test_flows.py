@@ -32,6 +32,7 @@ def test_stock_prices_by_symbol_are_what_pandas_says(
         env={
             **os.environ,
             "PREFECT_HOME": str(tmp_path),
+            "PYTHONDONTWRITEBYTECODE": "1",  # all tests share the project
             # On a busy machine Prefect's own server needs longer than its twenty seconds.
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         },
