@@ -6,8 +6,6 @@ Each test begins with production as the first push left it.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -252,41 +250,3 @@ def test_a_job_logs_in_as_the_variable_says(
         assert clone.records_of("az")[0] == "acr login --name 127"
     if variables["REGISTRY_AUTH"] != "docker-hub":
         assert "canary-registry-password" not in str(clone.records_of("login-action"))
-
-
-def checked_out(action: str, commit: str, folder: Path) -> Path:
-    """Return a folder with an action's real code: ACTIONS/OWNER/NAME, or what GitHub has.
-
-    Skips the test where it can be had from neither.
-    """
-    if copies := os.environ.get("ACTIONS"):
-        return Path(copies) / action
-    call("git", "init", "--quiet", str(folder), folder=folder.parent)
-    command = ["git", "fetch", "--quiet", "--depth=1", f"https://github.com/{action}", commit]
-    environment = os.environ | {"GIT_TERMINAL_PROMPT": "0"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"{action} cannot be had: {done.stderr.strip()[-200:]}")
-    call("git", "checkout", "--quiet", commit, folder=folder)
-    return folder
-
-
-def test_the_real_code_of_the_login_logs_in_and_out_again(
-    clone: Act, site: Site, tmp_path: Path
-) -> None:
-    (action,) = [each for each in clone.actions() if each.startswith("docker/login-action@")]
-    name, _, commit = action.partition("@")
-    folder = tmp_path / "real"
-    folder.mkdir()
-    clone.real[name] = checked_out(name, commit, folder)
-    # The engine has to ask the registry for it.
-    docker("rmi", "--force", site.image)
-    run = clone.dispatch("deploy.yml", image=site.image, dry_run="true")
-    expected = dict.fromkeys({*JOBS} - BUILDING, "success")
-    assert run.jobs == expected, explain(run)
-    assert clone.records_of("login-action") == []
-    assert run.output.count("Login Succeeded!") == 2
-    assert "Removing login credentials" in run.output
-    assert "Plan for production" in run.summaries["production"]

@@ -48,6 +48,7 @@ case "$program" in
 esac
 chmod +x "$program"
 """
+CHECKOUT = "actions/checkout"  # act copies the working tree instead
 ATTESTED = "attested.jsonl"  # what the stand-in of GitHub's attestations holds
 # What a CI system that runs these tests would otherwise whisper to the workflows under test.
 NOT_PASSED_ON = re.compile(r"(PREFECT|GITHUB|ACTIONS|RUNNER|INPUT|NOX|VIRTUAL_ENV|PYTHON|PYTEST)")
@@ -284,9 +285,11 @@ class Act:
         command += [f"--env=GITHUB_RUN_ID={run_id}", f"--env=STAND_INS={self.records}"]
         for runner in self.runners:
             command += ["--platform", f"{runner}=-self-hosted"]
+        if CHECKOUT in self.real:
+            command += ["--no-skip-checkout"]
         for action in self.actions():
-            if not action.startswith(("actions/checkout@", "./")):
-                owner, name = action.partition("@")[0].split("/")[:2]
+            owner, name = action.partition("@")[0].split("/")[:2]
+            if owner != "." and (f"{owner}/{name}" != CHECKOUT or CHECKOUT in self.real):
                 commit = action.partition("@")[2]
                 place = self.real.get(f"{owner}/{name}", STAND_INS / name)
                 command += ["--local-repository", f"{owner}/{name}@{commit}={place}"]
@@ -303,13 +306,29 @@ class Act:
             popen = subprocess.Popen(
                 command,
                 cwd=self.project,
-                env=kept | {"PATH": path, "BASH_ENV": str(folder / "linger.sh")},
+                env={
+                    **kept,
+                    **self.github_is_here(),
+                    "PATH": path,
+                    "BASH_ENV": str(folder / "linger.sh"),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         return Running(popen, log, {step["name"] for step in self.steps() if "name" in step})
+
+    def github_is_here(self) -> dict[str, str]:
+        """Return what lets git fetch from this repository instead of the one on GitHub."""
+        settings = {
+            f"url.{self.project.as_uri()}.insteadOf": f"https://github.com/{self.repository}",
+            "safe.directory": "*",
+        }
+        made = {"GIT_CONFIG_COUNT": str(len(settings))}
+        for number, (key, value) in enumerate(settings.items()):
+            made |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return made
 
     def known(self, workflow: str, folder: Path) -> Path:
         """Return a copy of a workflow without `deployment: false`, which act does not know yet."""
