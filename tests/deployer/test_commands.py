@@ -250,29 +250,32 @@ def test_only_leaves_everything_else_alone(project: DeployerProject) -> None:
 
 
 def test_serve_has_its_schedules_on_and_leaves_what_is_deployed_alone(
-    project: DeployerProject,
+    project: DeployerProject, tmp_path: Path
 ) -> None:
     ok(project, "deploy", "local", "--no-verify")
     deployed = states(project)
+    log = tmp_path / "serve.log"
 
     def served() -> list[dict[str, Any]]:
         return [row for row in states(project) if row["name"].endswith("-serve")]
 
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deployer", "serve"],
-        cwd=project.path,
-        env=project.server.env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deployer", "serve"],
+            cwd=project.path,
+            env={**project.server.env, "PREFECT_RUNNER_POLL_FREQUENCY": "1"},
+            stdout=output,
+            stderr=output,
+        )
     try:
-        eventually(lambda: len(served()) == 2)
+        eventually(lambda: "Your deployments are being served" in log.read_text())
+        time.sleep(2)  # it says so before it begins
         rows = served()
     finally:
         process.send_signal(signal.SIGINT)
         code = process.wait(30)
 
-    assert code == 0
+    assert code == 0, log.read_text()
     assert [row["work_pool_name"] for row in rows] == [None, None]
     assert [row["paused"] for row in rows] == [False, False]
     assert [each["active"] for row in rows for each in row["schedules"]] == [True]
