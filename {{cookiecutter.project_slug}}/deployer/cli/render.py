@@ -15,7 +15,8 @@ from prefect.utilities.urls import url_for
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from deployer.cli.mask import mask
+from deployer import credentials
+from deployer.credentials import masked
 from deployer.plan import SYMBOLS, Plan
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def as_json(plan: Plan, hold: Hold | None = None) -> str:
             "key": change.key,
             "action": change.action,
             "fields": {
-                path: {"old": mask(path, old), "new": mask(path, new)}
+                path: {"old": masked(old, path), "new": masked(new, path)}
                 for path, (old, new) in change.fields.items()
             },
         }
@@ -122,7 +123,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, list[str]]]:
 
 def _field(path: str, pair: tuple[Any, Any]) -> str:
     """Return `path: old → new`."""
-    shown = [json.dumps(mask(path, value), ensure_ascii=False) for value in pair]
+    shown = [json.dumps(masked(value, path), ensure_ascii=False) for value in pair]
     old, new = (each if len(each) <= WIDTH else each[: WIDTH - 1] + "…" for each in shown)
     return f"{path}: {old} → {new}"
 
