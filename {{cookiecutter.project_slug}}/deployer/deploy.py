@@ -90,8 +90,9 @@ class Deploy:
                 before = await self._refresh()
                 self._refuse(before)
             guards.refuse_mass_deletion(before.plan, self.options.prune_limit)
-            if foreign := await guards.foreign(self.server, before.plan, self.options.adopt):
-                before = await self._refresh(foreign)
+            guards.refuse_foreign(before, self.environment, self.options.adopt)
+            if before.foreign:
+                before = await self._refresh(before.foreign)
             if before.plan.empty:
                 return self._nothing_to_do(before, await self._remember(before))
             if self.desired.entries is None:

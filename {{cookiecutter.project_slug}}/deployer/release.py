@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from deployer import __version__
+from deployer.api_errors import if_found
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.plan import Plan
@@ -97,7 +98,7 @@ async def find(server: Server, environment: Environment, number: int | None) -> 
 async def record(server: Server, environment: Environment, release: Release) -> None:
     """Write a release to the server, once: the answer to a first try may have been lost."""
     body = {
-        "key": _key(environment),
+        "key": _keys(environment)[0],
         "type": "markdown",
         "description": _title(environment, release.number),
         "data": _markdown(environment, release),
@@ -125,15 +126,28 @@ async def delete_all(server: Server, environment: Environment) -> int:
     return len(found)
 
 
-def _records(server: Server, environment: Environment, page: int) -> AsyncIterator[dict[str, Any]]:
+async def _records(
+    server: Server, environment: Environment, page: int
+) -> AsyncIterator[dict[str, Any]]:
     """Yield the records, newest first, a few at once: each holds all of its release."""
-    where = {"artifacts": {"key": {"any_": [_key(environment)]}}}
-    return server.rows("/artifacts/filter", {**where, "sort": "CREATED_DESC"}, page)
+    for key in _keys(environment):
+        where = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
+        async for row in server.rows("/artifacts/filter", where, page):
+            yield row
+
+
+async def _of(
+    server: Server, environment: Environment, number: int
+) -> AsyncIterator[dict[str, Any]]:
+    """Yield the records of one release: one, unless somebody made more by hand."""
+    async for row in _records(server, environment, PAGE):
+        if row["description"] == _title(environment, number):
+            yield row
 
 
 async def _delete(server: Server, ids: list[str]) -> None:
     for each in ids:
-        await server.request("DELETE", f"/artifacts/{each}")
+        await if_found(server.request("DELETE", f"/artifacts/{each}"))
 
 
 def summarise(plan: Plan) -> str:
@@ -142,8 +156,8 @@ def summarise(plan: Plan) -> str:
     return f"{counts['create']} added, {counts['update']} changed, {counts['delete']} deleted"
 
 
-def _key(environment: Environment) -> str:
-    return f"release-{environment.key}"
+def _keys(environment: Environment) -> list[str]:
+    return [f"release-{key}" for key in environment.keys]
 
 
 def _title(environment: Environment, number: int) -> str:

@@ -42,7 +42,7 @@ ELSEWHERE = {
     "ignore_warnings": "the deployer prints its own report",
     "_sla": "service level agreements are set in Prefect Cloud",
 }
-RESERVED = ("project:", "environment:")
+RESERVED = ("project:", "environment:", "origin:")
 
 
 def check(catalog: list[Deployment]) -> list[str]:

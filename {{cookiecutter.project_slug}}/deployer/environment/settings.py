@@ -134,6 +134,8 @@ class File(BaseModel):
     """Marks what is this project's on the server: nothing else is ever changed or deleted."""
 
 
+    origin: Label | None = None
+    """Tells this project from others of its name; made once. Left out: there is no other."""
 def validated(content: dict[str, Any]) -> File:
     """Return what environments.toml holds as the model.
 
@@ -144,7 +146,7 @@ def validated(content: dict[str, Any]) -> File:
         DeployerError: with everything that is wrong with it.
     """
     problems = []
-    if not content.keys() - {"project"}:
+    if not content.keys() - File.model_fields.keys():
         problems.append(" has no environment: add a table such as [production].")
     try:
         file = File.model_validate(content)
@@ -167,7 +169,7 @@ def _sentences(error: ErrorDetails) -> list[str]:
     """Say what pydantic found, to be read after the file's name."""
     table, *path = map(str, error["loc"])
     where = f" [{table if LABEL.fullmatch(table) else shown(table)}]"
-    if table == "project":
+    if table in File.model_fields:
         where, path = "", [table]
     value = shown(error["input"])
     match [error["type"], *path]:
@@ -177,6 +179,8 @@ def _sentences(error: ErrorDetails) -> list[str]:
             found = [f"{key} {error['ctx']['error']}."]
         case ["missing", key]:
             example = "my-flows" if key == "project" else "my-pool"
+        case [_, "origin"]:
+            found = [f"origin is {value}: use up to 60 of a-z, 0-9 and -, as in 3f9ac2d41b7e."]
             found = [f'{key} is missing: put {key} = "{example}" first.']
         case ["unexpected_keyword_argument", key]:
             known = sorted(each.name for each in fields(Settings))
