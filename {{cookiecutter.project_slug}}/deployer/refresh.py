@@ -53,6 +53,12 @@ class Snapshot:
         """The number of the release that comes next."""
         return self.latest.number + 1 if self.latest else 1
 
+    @property
+    def deployed(self) -> list[Live]:
+        """What the plan leaves there, as far as it is there."""
+        kept = [each.key for each in self.plan.changes if each.after]
+        return [self.live[key] for key in kept if key in self.live]
+
     def smoke(self, desired: Desired) -> dict[str, tuple[Live, dict[str, Any]]]:
         """Return what has to run once, with its parameters, of the deployments in the plan."""
         seen = {change.key for change in self.plan.changes} & self.live.keys()
@@ -88,6 +94,9 @@ async def refresh(
         wanted = {key: each for key, each in wanted.items() if fnmatchcase(key, only)}
         found = {key: each for key, each in found.items() if fnmatchcase(key, only)}
     made = plan.make(wanted, found, recorded)
+    foreign = await server.named([each.key for each in made.of("create")])
+    notes = [not_ours(*each, environment) for each in foreign.items()]
+    made = replace(made, notes=(*made.notes, *notes))
     if only and not made.changes:
         raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
     state = await environment_state.read(server, environment)
@@ -103,6 +112,3 @@ def not_ours(key: str, found: Live, environment: Environment) -> str:
         f"{key} exists already and is not ours{both}: rename the entry, or take it over with "
         "--adopt."
     )
-    foreign = await server.named([each.key for each in made.of("create")])
-    notes = [not_ours(*each, environment) for each in foreign.items()]
-    made = replace(made, notes=(*made.notes, *notes))

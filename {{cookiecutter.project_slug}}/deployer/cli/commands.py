@@ -187,7 +187,9 @@ def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Option
     async def work(server: Server) -> list[SmokeRun]:
         settled, specs = await declared(server, chosen, catalog, wanted.image)
         snapshot = await refresh.refresh(server, settled, specs, wanted.only)
-        return await verify.check(server, snapshot.smoke(specs), timeout, say)
+        what = snapshot.deployed, snapshot.smoke(specs)
+        runs, _ = await verify.check(server, *what, timeout, say)
+        return runs
 
     show(render.runs(act(work)))
 
@@ -196,6 +198,10 @@ def releases(
     where: Where,
     *,
     limit: Annotated[FromOne, about("how many to list")] = 20,
+    forget: Annotated[
+        tuple[FromOne, ...],
+        about("number of a release to delete the record of, first; may be repeated"),
+    ] = (),
     format: TextOrJson = "text",
 ) -> None:
     """List what was deployed, newest first.
@@ -208,6 +214,8 @@ def releases(
     chosen = chosen_environment(where)
 
     async def work(server: Server) -> tuple[list[Release], EnvironmentState]:
+        if forget:
+            await release.forget(server, chosen, forget)
         state = await environment_state.read(server, chosen)
         return await release.recent(server, chosen, limit), state
 

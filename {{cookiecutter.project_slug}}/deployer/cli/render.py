@@ -140,7 +140,7 @@ def result(result: Result, form: str, environment: str) -> Text | str:
     if result.plan.empty:
         done = f"{environment} is up to date: no deployment was written."
         return _lines(done, *held)
-    parts: list[Text | str] = [*result.edited]
+    parts: list[Text | str] = [*result.edited, *result.warnings]
     if result.runs:
         parts.append(runs(result.runs))
     if result.release:
@@ -153,7 +153,10 @@ def _result_markdown(result: Result, environment: str) -> str:
     links = [f"[{_cell(key)}]({url_for('deployment', obj_id=each)})" for key, each in ids]
     folded = f"<details><summary>In the UI</summary>\n\n{', '.join(links)}\n\n</details>\n"
     ui = [folded] if links else []
-    held = [f"{each}\n" for each in map(_cell, [*result.edited, *_held(environment, result.hold)])]
+    held = [
+        f"{each}\n"
+        for each in map(_cell, [*result.edited, *result.warnings, *_held(environment, result.hold)])
+    ]
     if result.plan.empty:
         counted = counts(result.plan).capitalize()
         head = f"### {environment} is up to date\n\n{counted}; no deployment was written.\n"
@@ -185,14 +188,27 @@ def releases(
         return json.dumps(rows, indent=2, ensure_ascii=False)
     if not found:
         return Text("Nothing was released here yet.")
-    return _lines(_aligned([_release(each) for each in found]), *_held(environment, hold))
+    lines = _aligned([_release(each) for each in found])
+    return _lines(lines, *_held(environment, hold), *_leaking(found))
+
+
+def _leaking(found: list[Release]) -> list[str]:
+    """Name the releases whose records hold what looks like a credential, with one place in them."""
+    places = {each.number: next(credentials.find(each.specs), None) for each in found}
+    numbers = [str(number) for number, place in places.items() if place]
+    if not numbers:
+        return []
+    where = next(filter(None, places.values()))
+    return [
+        f"Release {', '.join(numbers)} holds what looks like a credential, such as {where}: "
+        "change it, deploy without it, then delete the record with --forget NUMBER."
+    ]
 
 
 def _release(each: Release) -> list[str]:
-    verified = "verified" if each.verified else "not verified"
     summary = f"{each.summary}, release {each.again} again" if each.again else each.summary
     commit = (each.commit or "-")[:8]
-    return [f"{each.number:>4}", each.at[:19], each.who, commit, verified, summary]
+    return [f"{each.number:>4}", each.at[:19], each.who, commit, each.verified, summary]
 
 
 def _lines(*parts: Text | str) -> Text:
