@@ -90,7 +90,7 @@ class Deploy:
                 before = await self._refresh()
                 self._refuse(before)
             guards.refuse_mass_deletion(before.plan, self.options.prune_limit)
-            guards.refuse_foreign(before, self.environment, self.options.adopt)
+            guards.refuse_foreign(before.not_ours, self.options.adopt)
             if before.foreign:
                 before = await self._refresh(before.foreign)
             if before.plan.empty:

@@ -9,21 +9,24 @@ from deployer.environment import Environment, origins
 from deployer.environment_state import Hold
 from deployer.errors import DeployerError
 from deployer.plan import Plan
-from deployer.refresh import Snapshot, not_ours
 from deployer.server import Live, Server
 from deployer.spec import Spec
 
 BRAKE_FROM = 5  # owned deployments below which deleting many of them is nothing unusual
 
 
-def refuse_foreign(found: Snapshot, environment: Environment, adopt: bool) -> None:
+def refuse_foreign(found: tuple[str, ...], adopt: bool) -> None:
     """Refuse to take over deployments that are not ours.
 
+    Args:
+        found: a sentence about each that has the name of a new one.
+        adopt: whether somebody said `--adopt`.
+
     Raises:
-        DeployerError: there are some under the names of new ones, and nobody said `--adopt`.
+        DeployerError: there are some, and nobody said so.
     """
-    if found.foreign and not adopt:
-        raise DeployerError(*(not_ours(*each, environment) for each in found.foreign.items()))
+    if found and not adopt:
+        raise DeployerError(*found)
 
 
 async def require_pools(server: Server, wanted: Plan) -> None:

@@ -29,6 +29,7 @@ class Snapshot:
         state: what the server remembers beside the releases.
         foreign: deployments that are not ours, under the names of new ones: Prefect would take
             them over silently.
+        not_ours: a sentence about each of those.
     """
 
     plan: Plan
@@ -36,6 +37,7 @@ class Snapshot:
     latest: Release | None
     state: EnvironmentState
     foreign: Rows
+    not_ours: tuple[str, ...]
 
     @property
     def highest_order(self) -> int | None:
@@ -95,15 +97,15 @@ async def refresh(
         found = {key: each for key, each in found.items() if fnmatchcase(key, only)}
     made = plan.make(wanted, found, recorded)
     foreign = await server.named([each.key for each in made.of("create")])
-    notes = [not_ours(*each, environment) for each in foreign.items()]
-    made = replace(made, notes=(*made.notes, *notes))
+    not_ours = tuple(_not_ours(*each, environment) for each in foreign.items())
+    made = replace(made, notes=(*made.notes, *not_ours))
     if only and not made.changes:
         raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
     state = await environment_state.read(server, environment)
-    return Snapshot(made, live, latest, state, foreign)
+    return Snapshot(made, live, latest, state, foreign, not_ours)
 
 
-def not_ours(key: str, found: Live, environment: Environment) -> str:
+def _not_ours(key: str, found: Live, environment: Environment) -> str:
     """Say that there is a deployment of this key which does not belong to us."""
     theirs = ", ".join(sorted(origins(found.spec["tags"])))
     here = f"here it is {environment.origin}" if environment.origin else "here there is none"
