@@ -53,6 +53,7 @@ SECRET = [
     ("command", f"run.py --password={CANARY} --rows 5"),
     ("anything", f"ghp_{CANARY}{CANARY}"),
     ("anything", f"pnu_{CANARY}{CANARY}"),
+    ("anything", f"sk-ant-{CANARY}"),
     ("anything", f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----"),
 ]
 HARMLESS = [
@@ -88,7 +89,10 @@ HARMLESS = [
     ("secret_name", "db"),
     ("secretKeyRef", {"name": "db", "key": "user"}),
     ("query", "select token, password from users where id = 5"),
+    ("query", "select * from users where token = 5 and password = :pw"),
     ("url", "https://example.com:8080/a@b"),
+    ("url", "postgresql://user:{password}@db/x"),
+    ("job", "sk-learn-pipeline-nightly-training"),
     ("hook", "https://hooks.slack.com"),
     ("env.PATH", "/usr/bin:/bin"),
     ("image", "registry:5000/flows@sha256:0123456789abcdef"),

@@ -28,7 +28,7 @@ NO_NAME = re.compile(
     r"|ur[il]|user(name)?|variable|version)$"
 )
 # A reference, such as {{ prefect.blocks.secret.x }} or $PASSWORD, stands for a secret and is none.
-NO_REFERENCE = r"(?!\{\{|\$[A-Z_{(]|<|%\(|…)"
+NO_REFERENCE = r"(?!\{|\$[A-Z_{(]|<|%\(|…)"
 # In each, the group is what has to be hidden.
 TEXTS = [
     re.compile(pattern)
@@ -36,7 +36,7 @@ TEXTS = [
         rf"://[^/\s:@]*:{NO_REFERENCE}([^/\s@]+)@",
         r"(?i)(?:^|[\s;?&\"'-])(?:password|passwd|pwd|(?:shared)?access_?key|accountkey|api_?key"
         r"|secret|client_?secret|(?:access_?)?token|sig(?:nature)?|sharedaccesssignature)"
-        rf"\s*=\s*{NO_REFERENCE}([^\s;&\"']+)",
+        rf"={NO_REFERENCE}([^\s;&\"']+)",
         r"hooks\.slack(?:-gov)?\.com/(?:services|triggers|workflows)/([^\s\"']+)",
         r"discord(?:app)?\.com/api/webhooks/([^\s\"']+)",
         r"(?:webhook\.office|outlook\.office)\.com/webhook\w*/([^\s\"']+)",
@@ -44,8 +44,8 @@ TEXTS = [
         r"api\.telegram\.org/bot(\d+:[\w-]+)",
         r"(?i)^(?:basic|bearer) +(?=\S*[\d=])(\S{8,})",
         r"\b(gh[oprsu]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}"
-        r"|[rs]k_live_\w{10,}|sk-[\w-]{20,}|pn[bu]_\w{20,}|AIza[\w-]{30,}"
-        r"|eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+)",
+        r"|[rs]k_live_\w{10,}|sk-(?:ant|proj|svcacct)-[\w-]{20,}|sk-[A-Za-z0-9]{32,}"
+        r"|pn[bu]_\w{20,}|AIza[\w-]{30,}|eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+)",
         r"(?s)(-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END|\Z))",
     )
 ]

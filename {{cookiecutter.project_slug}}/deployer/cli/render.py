@@ -15,8 +15,7 @@ from prefect.utilities.urls import url_for
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from deployer import credentials
-from deployer.credentials import masked
+from deployer.credentials import find, masked
 from deployer.plan import SYMBOLS, Plan
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ WORDS = {"create": "to add", "update": "to change", "delete": "to delete", "unch
 FOLD = 30  # rows of a Markdown table before it is folded away
 WIDTH = 120  # characters of one value
 IMAGE = "job_variables.image"
+DECLARED = ("job_variables", "parameters", "schedules", "triggers")  # what a person may write
 
 
 def counts(plan: Plan) -> str:
@@ -194,13 +194,17 @@ def releases(
 
 def _leaking(found: list[Release]) -> list[str]:
     """Name the releases whose records hold what looks like a credential, with one place in them."""
-    places = {each.number: next(credentials.find(each.specs), None) for each in found}
-    numbers = [str(number) for number, place in places.items() if place]
-    if not numbers:
+    places: dict[str, str] = {}
+    for each in found:
+        for key, spec in each.specs.items():
+            declared = {name: spec[name] for name in DECLARED}
+            for where in find(declared, key):
+                places.setdefault(str(each.number), where)
+    if not places:
         return []
-    where = next(filter(None, places.values()))
+    where, *_ = places.values()
     return [
-        f"Release {', '.join(numbers)} holds what looks like a credential, such as {where}: "
+        f"Release {', '.join(places)} holds what looks like a credential, such as {where}: "
         "change it, deploy without it, then delete the record with --forget NUMBER."
     ]
 

@@ -104,8 +104,8 @@ def serving() -> Environment:
     Raises:
         DeployerError: with everything that is wrong with the file.
     """
-    project = validated(read(root())).project
-    return Environment(project, "serve", work_pool="", name_suffix="-serve")
+    file = validated(read(root()))
+    return Environment(file.project, "serve", file.origin, work_pool="", name_suffix="-serve")
 
 
 def select(environments: dict[str, Environment], name: str, label: str | None) -> Environment:
