@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from deployer.spec import Spec
 
 FENCE = "\n\n```json\n"
 PAGE = 10
+FEW = 2  # records of large projects that are read at once where one is looked for
 VERIFIED = "verified"  # smoke runs completed
 UNVERIFIED = "not verified"  # nobody waited for them
 NOTHING = "nothing to verify"  # there are none
@@ -108,18 +109,21 @@ async def find(server: Server, environment: Environment, number: int | None) -> 
     return found
 
 
-async def _earlier(server: Server, environment: Environment) -> tuple[int, Release | None]:
+async def _earlier(
+    server: Server, environment: Environment, enough: Collection[str] = (VERIFIED,)
+) -> tuple[int, Release | None]:
     """Return which release is deployed, and the last verified one before it.
 
     What is deployed after a rollback is the release that was rolled back to, so that a second
     rollback goes one further back and not to what the first one left. Where none was verified, it
-    is the last one that had nothing to verify.
+    is the last one that had nothing to verify. Nothing older is read than a release with a word
+    that is `enough`.
     """
     before, second = 0, None
-    async for row in _records(server, environment, PAGE):
+    async for row in _records(server, environment, FEW):
         each = _parse(row)
         before = before or each.content
-        if each.number < before and each.verified == VERIFIED:
+        if each.number < before and each.verified in enough:
             return before, each
         if each.number < before and each.verified == NOTHING:
             second = second or each
@@ -179,10 +183,14 @@ async def prune(server: Server, environment: Environment, held: int | None) -> N
     """
     where = {"artifacts": {"key": {"any_": _keys(environment)}}, "sort": "CREATED_DESC"}
     rows = server.rows("/artifacts/filter", where, PAGE, environment.keep_releases)
-    if old := [row async for row in rows]:
-        _, back = await _earlier(server, environment)
-        kept = {_title(environment, each) for each in (held, back and back.number) if each}
-        await _delete(server, [row["id"] for row in old if row["description"] not in kept])
+    old = {row["id"]: _parse(row) async for row in rows}
+    if old:
+        # Where none of them was verified, any newer one that had nothing to verify will do.
+        any_verified = any(each.verified == VERIFIED for each in old.values())
+        enough = (VERIFIED,) if any_verified else (VERIFIED, NOTHING)
+        _, back = await _earlier(server, environment, enough)
+        kept = {held, back.number if back else None}
+        await _delete(server, [id for id, each in old.items() if each.number not in kept])
 
 
 async def delete_all(server: Server, environment: Environment) -> int:
