@@ -1,5 +1,6 @@
 """Give answers to the template, and read them back from the project it makes."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,6 +65,7 @@ def assert_says(project: Project, answers: Mapping[str, str]) -> None:
 
     environments = parse_toml(project.read("deployments/environments.toml"))
     assert environments.pop("project") == answers["project_slug"]
+    assert re.fullmatch("[0-9a-f]{12}", environments.pop("origin"))
     assert environments.pop("local")["work_pool"] == "local"
     assert environments.pop("local-docker")["work_pool"] == "local-docker"
     assert set(environments) == {"preview", "staging", "production"}

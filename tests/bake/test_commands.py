@@ -1,5 +1,6 @@
 """The commands a person types: cookiecutter, and cruft from the first commit to an update."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 
 from tests.bake.answering import DEFAULTS, assert_says
 from tests.baking import Project, run
+
+FILE = "deployments/environments.toml"
 
 # Loaded by every Python that is started with its folder on PYTHONPATH, hooks included.
 NO_NETWORK = """
@@ -122,8 +125,11 @@ def test_cruft_makes_the_same_project_offline(
     run("cruft", "create", repository, "--no-input", folder=tmp_path, env=offline)
     made = Project(tmp_path / "my-prefect-flows")
     assert made.files() == sorted([*baked.files(), ".cruft.json"])
+    origins = {re.search("origin = .*", each.read(FILE))[0]: each for each in (made, baked)}
+    assert len(origins) == 2, "each project has one of its own"
     for path in baked.files():
-        assert made.read(path) == baked.read(path), path
+        texts = {each.read(path).replace(origin, "") for origin, each in origins.items()}
+        assert len(texts) == 1, path
 
 
 def test_an_update_brings_the_machinery_and_keeps_what_is_the_persons(
@@ -134,7 +140,7 @@ def test_an_update_brings_the_machinery_and_keeps_what_is_the_persons(
     run("cruft", "create", repository, "--no-input", "--extra-context", *context, folder=tmp_path)
     project = Project(tmp_path / "mine")
     assert_says(project, answers)
-    files = project.files()
+    files, environments = project.files(), project.read(FILE)
     run("git", "init", "--quiet", folder=project.path)
     commit(project.path, "First commit")
 
@@ -150,6 +156,7 @@ def test_an_update_brings_the_machinery_and_keeps_what_is_the_persons(
     (inside / "deployer/new.py").write_text("# A file of the template.\n")
     append(inside / "flows/basic_flow.py", "\n# A change that is not wanted.\n")
     append(inside / "flows/advanced_flow.py", "\n# Nor this one.\n")
+    append(inside / FILE, "\n# Nor another origin.\n")
     append(inside / "poetry.lock", "\n# Nor a lock that fits other dependencies.\n")
     commit(repository, "The template goes on")
 
@@ -164,6 +171,7 @@ def test_an_update_brings_the_machinery_and_keeps_what_is_the_persons(
     ]
     assert project.read("deployer/__init__.py").endswith("# A line of the template.\n")
     assert project.read("flows/basic_flow.py").endswith("# A person's line.\n")
+    assert project.read(FILE) == environments
     assert set(project.files()) == {*files, "deployer/new.py", "flows/mine.py"} - {
         "flows/advanced_flow.py"
     }

@@ -263,6 +263,7 @@ BAD_CATALOGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "a blank tag": (entry("tags=[' ']"), ("the tag ' ' is blank",)),
     "a reserved tag": (entry("tags=['project:other']"), ("'project:other' is reserved",)),
     "another reserved tag": (entry("tags=['environment:x']"), ("'environment:x' is reserved",)),
+    "a tag of an origin": (entry("tags=['origin:x']"), ("'origin:x' is reserved",)),
     "no runs at once": (entry("concurrency_limit=0"), ("concurrency_limit is 0", "from 1")),
     "less than no runs": (entry("concurrency_limit=-1"), ("concurrency_limit is -1",)),
     "a limit in text": (entry("concurrency_limit='2'"), ("concurrency_limit is '2'", "integer")),
@@ -595,6 +596,16 @@ BAD_ENVIRONMENTS: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "a project of numbers": (production("", "project = 1"), ("project is 1, but it has to be",)),
     "a blank project": (production("", 'project = " "'), ("project is ' ', but it cannot be",)),
     "a project with a line": (production("", 'project = "a\\nb"'), ("project is 'a\\nb'",)),
+    "an origin with capitals": (
+        production("", 'project = "p"\norigin = "A b"'),
+        ("environments.toml: origin is 'A b': use up to 60 of a-z, 0-9 and -",),
+    ),
+    "an origin of numbers": (production("", 'project = "p"\norigin = 1'), ("origin is 1: use up",)),
+    "an origin alone": ('project = "p"\norigin = "a"', ("environments.toml has no environment",)),
+    "no release to keep": (
+        production("keep_releases = 0"),
+        ("keep_releases is 0, but it has to be",),
+    ),
     "a number as an environment": ('project = "p"\nproduction = 1', (f"{PRODUCTION}it is 1, but",)),
     "a list of tables": (
         'project = "p"\n[[production]]\nwork_pool = "pool"',
@@ -751,6 +762,7 @@ def test_a_missing_environments_file_is_named(
         production('name_suffix = " 数-{label}"\nwork_queue = "q {label}"'),
         production('secrets = {api-token = "API_TOKEN"}\nbase_job_template = "good.json"'),
         production("", 'project = "数据 项目"'),
+        production("keep_releases = 5", 'project = "p"\norigin = "3f9ac2d41b7e"'),
         production("").replace("\n", "\r\n"),
     ],
 )
@@ -835,12 +847,17 @@ def test_no_two_environments_share_what_is_recorded(bench: Bench) -> None:
     environment = bench.module("environment").Environment
     pairs = [("a-b", "c"), ("a", "b-c"), ("a_b", "c"), ("A-B", "c"), ("数据", "c"), ("流程", "c")]
     pairs += [("x" * 255, "y" * 100), ("x" * 254, "y" * 100)]
+    origins = (None, "a", "b", "z" * 60)
 
-    keys = [environment(project, name, work_pool="pool").key for project, name in pairs]
+    keys = [
+        environment(project, name, origin, work_pool="pool").key
+        for project, name in pairs
+        for origin in origins
+    ]
 
-    assert len(set(keys)) == len(pairs)
-    # The lock is a variable, whose name Prefect limits.
-    assert all(len(f"deployer-lock-{key}") <= 255 for key in keys)
+    assert len(set(keys)) == len(pairs) * len(origins)
+    # What is remembered is in variables, whose names Prefect limits.
+    assert all(len(f"deployer-state-{key}") <= 255 for key in keys)
     assert all(key.replace("-", "").isalnum() and key.isascii() for key in keys)
 
 
@@ -881,6 +898,8 @@ quick = settings(
 )
 KEYS = [
     "project",
+    "origin",
+    "keep_releases",
     "production",
     "work_pool",
     "work_pool_type",

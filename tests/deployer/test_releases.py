@@ -11,10 +11,12 @@ import pytest
 from deployer import release
 from deployer.api_errors import server_time
 from deployer.catalog import Deployment
+from deployer.cli import render
 from deployer.errors import DeployerError
 
 from tests.deployer.sample_flows import anywhere, own, plain
 from tests.deployer.world import POOL, World, requests
+from tests.support.proxy import Proxy
 from tests.support.server import PrefectServer
 
 
@@ -187,3 +189,105 @@ def test_a_record_that_was_changed_by_hand_is_named(
 
     with pytest.raises(DeployerError, match=rf"{record['id']}.*delete it in the UI"):
         world.deploy(rows(2))
+
+
+def edit(world: World, number: int, old: str, new: str) -> None:
+    """Change the text of a record."""
+    where = {"artifacts": {"key": {"any_": [f"release-{world.environment.key}"]}}, "limit": 200}
+    for row in world.call("POST", "/artifacts/filter", where):
+        if row["description"].startswith(f"Release {number} of"):
+            assert old in row["data"]
+            changed = row["data"].replace(old, new)
+            world.call("PATCH", f"/artifacts/{row['id']}", {"data": changed})
+
+
+def test_a_rollback_prefers_what_was_seen_to_run(server: PrefectServer) -> None:
+    world = World(server)
+    for number in range(1, 6):
+        world.deploy(rows(number))
+
+    def goes_to() -> int:
+        return world.run(lambda to: release.find(to, world.environment, None)).number
+
+    with pytest.raises(DeployerError, match="There is no verified release before 5"):
+        goes_to()
+    for number in (2, 4):
+        edit(world, number, '"not verified"', '"nothing to verify"')
+    assert goes_to() == 4
+    edit(world, 3, '"not verified"', '"verified"')
+    assert goes_to() == 3
+
+
+def test_records_of_older_deployers_are_read_as_what_they_meant(server: PrefectServer) -> None:
+    world = World(server)
+    for number in (1, 2, 3):
+        entry = Deployment(anywhere, "main", parameters={"rows": number}, smoke={})
+        world.deploy([entry] if number == 2 else rows(number))
+    for number, old in ((1, "true"), (2, "true"), (3, "false")):
+        edit(world, number, '"verified": "not verified"', f'"verified": {old}')
+
+    found = world.run(lambda to: release.recent(to, world.environment, 3))
+
+    assert [each.verified for each in found] == ["not verified", "verified", "nothing to verify"]
+
+
+def test_old_records_go_but_those_that_somebody_may_go_back_to(server: PrefectServer) -> None:
+    world = World(server, keep_releases=3)
+    world.deploy(rows(1), verify=True)
+    for number in (2, 3, 4, 5):
+        world.deploy(rows(number))
+    assert world.releases() == [5, 4, 3, 1], "1 is the only one that was not left unverified"
+
+    world.environment = replace(world.environment, keep_releases=1)
+    world.roll_back(3)
+    assert world.releases() == [6, 3, 1], "3 is held"
+    world.deploy(rows(7), verify=True, resume=True)
+    assert world.releases() == [7, 1]
+    world.deploy(rows(8))
+    assert world.releases() == [8, 7]
+    world.roll_back()
+    assert world.releases() == [9, 7]
+
+
+def test_a_record_that_cannot_be_deleted_fails_no_deploy(server: PrefectServer) -> None:
+    world = World(server, keep_releases=1)
+    world.deploy(rows(1))
+    with Proxy(server.api_url, "500", 2, path="/artifacts/") as proxy:
+        world.api_url = proxy.api_url
+        done = world.deploy(rows(2))
+        assert proxy.writes[-1].startswith("DELETE /api/artifacts/")
+    world.api_url = server.api_url
+
+    (warning,) = done.warnings
+    assert warning.startswith("Old release records stay: The Prefect server answers 500")
+    assert world.releases() == [2, 1]
+    assert world.plan(rows(2)).empty
+    world.deploy(rows(3))
+    assert world.releases() == [3]
+
+
+def test_a_release_that_holds_a_secret_can_be_forgotten(server: PrefectServer) -> None:
+    world = World(server)
+    for number in (1, 2, 3):
+        world.deploy(rows(number))
+    edit(world, 2, '"parameters": {"rows": 2}', '"parameters": {"password": "hunter2"}')
+
+    def forget(*numbers: int) -> None:
+        world.run(lambda to: release.forget(to, world.environment, numbers))
+
+    found = world.run(lambda to: release.recent(to, world.environment, 3))
+    told = str(render.releases(found, "text", "production"))
+    assert f"Release 2 holds what looks like a credential, such as {world.key(rows(2)[0])}" in told
+    assert "hunter2" not in told
+
+    with pytest.raises(DeployerError, match="Release 3 is what production is compared with"):
+        forget(3)
+    with pytest.raises(DeployerError, match="There is no release 9 in production"):
+        forget(9)
+    forget(2)
+
+    assert world.releases() == [3, 1]
+    key = {"artifacts": {"key": {"any_": [f"release-{world.environment.key}"]}}}
+    assert "hunter2" not in str(world.call("POST", "/artifacts/filter", key))
+    world.deploy(rows(4))
+    assert world.releases() == [4, 3, 1]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from deployer import verify
+from deployer import release, verify
 from deployer.catalog import Deployment
+from deployer.cli import render
 from deployer.errors import DeployerError
 from deployer.server import Server
 from deployer.verify import SmokeRun, smoke_runs, worker
 
-from tests.deployer.sample_flows import plain
+from tests.deployer.sample_flows import anywhere, plain
 from tests.deployer.world import POOL, World, quiet
 from tests.support.server import PrefectServer
 
@@ -36,6 +38,12 @@ def smoke_run(world: World, act: Act) -> SmokeRun:
     acted: list[str] = []
     (run,) = world.run(lambda server: smoke_runs(server, {key: (live, {})}, 30, say))
     return run
+
+
+def poll(world: World, queue: str = "default") -> None:
+    """Ask for work, as a worker does."""
+    body = {"work_queue_names": [queue]}
+    world.call("POST", f"/work_pools/{quote(POOL)}/get_scheduled_flow_runs", body)
 
 
 def becomes(kind: str, name: str, message: str | None = None) -> Act:
@@ -111,15 +119,11 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
     queue = f"queue {world.number}"
     entry = Deployment(plain, "main", smoke={}, work_queue_name=queue)
 
-    def poll(name: str) -> None:
-        body = {"work_queue_names": [name]}
-        world.call("POST", f"/work_pools/{quote(POOL)}/get_scheduled_flow_runs", body)
-
-    poll("default")
+    poll(world)
     with pytest.raises(DeployerError, match=f"No worker polls the work queue '{queue}' of the"):
         world.deploy([entry], verify=True)
 
-    poll(queue)
+    poll(world, queue)
     world.run(lambda connection: worker(connection, POOL, queue))
 
     # Nothing but a poll comes by itself: the rest is said at once.
@@ -134,3 +138,50 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
         world.run(lambda connection: worker(connection, POOL, queue))
     with pytest.raises(DeployerError, match="There is no work pool 'nowhere' on the server"):
         world.run(lambda connection: worker(connection, "nowhere", queue))
+
+
+def test_where_nothing_is_run_a_queue_that_nobody_polls_is_a_warning(
+    server: PrefectServer,
+) -> None:
+    world = World(server)
+    queue = f"queue {world.number}"
+    entry = Deployment(plain, "main", work_queue_name=queue)
+    said: list[str] = []
+
+    done = world.deploy([entry], verify=True, say=said.append)
+
+    (warning,) = done.warnings
+    assert warning.startswith(f"No worker polls the work queue '{queue}' of the work pool")
+    assert f"warning: {warning}" in said
+    assert warning in str(render.result(done, "text", "production"))
+    assert "No worker polls" in render.result(done, "markdown", "production")
+    poll(world, queue)
+    changed = Deployment(plain, "main", work_queue_name=queue, description="new")
+    assert world.deploy([changed], verify=True).warnings == []
+
+
+def test_a_record_says_verified_only_where_something_ran(server: PrefectServer) -> None:
+    world = World(server)
+    poll(world)
+
+    def complete(message: str) -> None:
+        if message.startswith("smoke run of") and message.endswith("Scheduled"):
+            where = {"flow_runs": {"tags": {"all_": ["smoke"]}}, "sort": "EXPECTED_START_TIME_DESC"}
+            run, *_ = world.call("POST", "/flow_runs/filter", where)
+            becomes("COMPLETED", "Completed")(world, run["id"])
+
+    def word(**options: Any) -> str:
+        number = next(numbers)
+        entry = Deployment(anywhere, "main", parameters={"rows": number}, **options)
+        done = world.deploy([entry], verify=True, say=complete)
+        assert done.release
+        return done.release.verified
+
+    numbers = itertools.count(1)
+    assert word() == "nothing to verify"
+    assert word(smoke={}) == "verified"
+    done = world.deploy([Deployment(anywhere, "main", smoke={})], verify=False)
+    assert done.release
+    assert done.release.verified == "not verified"
+    found = world.run(lambda to: release.recent(to, world.environment, 3))
+    assert [each.verified for each in found] == ["not verified", "verified", "nothing to verify"]

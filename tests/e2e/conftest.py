@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -85,8 +86,13 @@ def repository(
 
     It has a name of its own, and with it an empty package in the registry.
     """
+    project = bake()
+    environments = project.path / "deployments" / "environments.toml"
+    # On the module's server it is the same project each time.
+    text = re.sub('origin = ".*"', 'origin = "weather-flows"', environments.read_text())
+    environments.write_text(text)
     return Act(
-        bake().path,
+        project.path,
         tmp_path,
         name=f"Acme/Weather-Flows-{next(_numbers)}",
         variables={

@@ -90,14 +90,17 @@ class Deploy:
                 before = await self._refresh()
                 self._refuse(before)
             guards.refuse_mass_deletion(before.plan, self.options.prune_limit)
-            if foreign := await guards.foreign(self.server, before.plan, self.options.adopt):
-                before = await self._refresh(foreign)
+            guards.refuse_foreign(before.not_ours, self.options.adopt)
+            if before.foreign:
+                before = await self._refresh(before.foreign)
             if before.plan.empty:
                 return self._nothing_to_do(before, await self._remember(before))
             if self.desired.entries is None:
                 await guards.require_pools(self.server, before.plan)
             self.clock("read")
-            return await self._all_or_nothing(before, mine)
+            done = await self._all_or_nothing(before, mine)
+        await self._prune(done)
+        return done
 
     async def _newer_release(self, before: Snapshot) -> bool:
         """Tell whether another deployer came to its end between our read and our lock."""
@@ -133,9 +136,10 @@ class Deploy:
         after = replace(before, live={**before.live, **arrived})
         self.clock("read")
         runs: list[SmokeRun] = []
+        warnings: list[str] = []
         if self.options.verify:
-            smoke = after.smoke(self.desired)
-            runs = await verify.check(self.server, smoke, self.options.timeout, self.say)
+            what = after.deployed, after.smoke(self.desired)
+            runs, warnings = await verify.check(self.server, *what, self.options.timeout, self.say)
             self.clock("verify")
         now = await self.server.read_these(ids, triggers) if runs else arrived
         edited = self._edited(arrived, now)
@@ -143,14 +147,25 @@ class Deploy:
         self.clock("delete")
         gone = {change.key for change in before.plan.of("delete")}
         live = {key: each for key, each in after.live.items() if key not in gone}
-        record = self._record(before, live, str(await self.server.now()))
+        verdict = release.verdict(self.options.verify, bool(runs))
+        record = self._record(before, live, verdict, str(await self.server.now()))
         await work.step(f"recording release {record.number}")
         await uninterrupted(release.record(self.server, self.environment, record))
         state = await self._remember(before)
         self.clock("record")
         ids_now = {key: each.id for key, each in live.items()}
         seconds = self.clock.seconds
-        return Result(before.plan, record, runs, seconds, ids_now, state.hold, edited)
+        return Result(before.plan, record, runs, seconds, ids_now, state.hold, edited, warnings)
+
+    async def _prune(self, done: Result) -> None:
+        """Delete old records; whatever goes wrong with that, the deploy is done."""
+        held = done.hold.release if done.hold else None
+        try:
+            await release.prune(self.server, self.environment, held)
+        except Exception as error:
+            problem = str(error) if isinstance(error, DeployerError) else explain(error)
+            done.warnings.append(f"Old release records stay: {problem}")
+            self.say(done.warnings[-1])
 
     def _edited(self, arrived: dict[str, Live], now: dict[str, Live]) -> list[str]:
         """Say what somebody changed while the deploy was verified; it stays as they made it."""
@@ -237,7 +252,7 @@ class Deploy:
     def _nothing_to_do(self, now: Snapshot, state: EnvironmentState) -> Result:
         return Result(now.plan, seconds=self.clock.seconds, ids=now.ids, hold=state.hold)
 
-    def _record(self, before: Snapshot, live: dict[str, Live], at: str) -> Release:
+    def _record(self, before: Snapshot, live: dict[str, Live], verdict: str, at: str) -> Release:
         desired, options, latest = self.desired, self.options, before.latest
         planned = {each.key: desired.specs[each.key] for each in before.plan.changes if each.after}
         # What --only left alone is as it was declared before.
@@ -250,7 +265,7 @@ class Deploy:
             image=desired.image,
             order=options.order,
             run_url=options.run_url,
-            verified=options.verify,
+            verified=verdict,
             summary=release.summarise(before.plan),
             specs={key: known[key] for key in sorted(live) if key in known},
             smoke=desired.smoke,

@@ -18,10 +18,12 @@ async def labels(server: Server, environment: Environment) -> list[str]:
         server: where they are.
         environment: one of them, with any label.
     """
-    prefix = environment.tags[0].removesuffix(str(environment.label))
-    where = {"deployments": {"tags": {"all_": environment.tags[1:]}}}
-    tags = {tag for row in await server.pages("/deployments/filter", where) for tag in row["tags"]}
-    return sorted(tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix))
+    one, project = environment.marks
+    prefix = one.removesuffix(str(environment.label))
+    rows = await server.pages("/deployments/filter", {"deployments": {"tags": {"all_": [project]}}})
+    ours = [row["tags"] for row in rows if environment.owns(row["tags"])]
+    found = {tag for tags in ours for tag in tags if tag.startswith(prefix)}
+    return sorted(tag.removeprefix(prefix) for tag in found)
 
 
 async def destroy(

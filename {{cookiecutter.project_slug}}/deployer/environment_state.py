@@ -61,8 +61,9 @@ async def read(server: Server, environment: Environment) -> EnvironmentState:
     Raises:
         DeployerError: somebody changed the variable by hand.
     """
-    name = _name(environment)
-    found: Any = await server.client.read_variable_by_name(name)
+    found: Any = None
+    for name in _names(environment):
+        found = found or await server.client.read_variable_by_name(name)
     if found is None:
         return EnvironmentState()
     try:
@@ -70,15 +71,16 @@ async def read(server: Server, environment: Environment) -> EnvironmentState:
         return EnvironmentState(found.value["highest_order"], Hold(**hold) if hold else None)
     except (KeyError, TypeError):
         raise DeployerError(
-            f"The variable {name} on the server is {found.value!r}, which the deployer did not "
-            "write: delete it in the UI, under Variables."
+            f"The variable {found.name} on the server is {found.value!r}, which the deployer did "
+            "not write: delete it in the UI, under Variables."
         ) from None
 
 
 async def write(server: Server, environment: Environment, state: EnvironmentState) -> None:
     """Remember this instead of what was there."""
-    body = {"name": _name(environment), "value": asdict(state), "tags": TAGS}
-    found = await server.client.read_variable_by_name(_name(environment))
+    name, *_ = _names(environment)
+    body = {"name": name, "value": asdict(state), "tags": TAGS}
+    found = await server.client.read_variable_by_name(name)
     if found is None:
         await server.request("POST", "/variables/", json=body)
     else:
@@ -87,8 +89,9 @@ async def write(server: Server, environment: Environment, state: EnvironmentStat
 
 async def delete(server: Server, environment: Environment) -> None:
     """Forget it; nothing remembered is fine."""
-    await if_found(server.client.delete_variable_by_name(_name(environment)))
+    for name in _names(environment):
+        await if_found(server.client.delete_variable_by_name(name))
 
 
-def _name(environment: Environment) -> str:
-    return f"deployer-state-{environment.key}"
+def _names(environment: Environment) -> list[str]:
+    return [f"deployer-state-{key}" for key in environment.keys]

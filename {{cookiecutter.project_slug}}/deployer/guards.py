@@ -5,34 +5,28 @@ from __future__ import annotations
 from collections import Counter
 
 from deployer.api_errors import if_found
-from deployer.environment import Environment
+from deployer.environment import Environment, origins
 from deployer.environment_state import Hold
 from deployer.errors import DeployerError
 from deployer.plan import Plan
 from deployer.server import Live, Server
+from deployer.spec import Spec
 
 BRAKE_FROM = 5  # owned deployments below which deleting many of them is nothing unusual
 
 
-async def foreign(server: Server, wanted: Plan, adopt: bool) -> dict[str, Live]:
-    """Find deployments that are not ours under the names of new ones.
+def refuse_foreign(found: tuple[str, ...], adopt: bool) -> None:
+    """Refuse to take over deployments that are not ours.
 
-    Prefect takes them over silently; this asks first.
+    Args:
+        found: a sentence about each that has the name of a new one.
+        adopt: whether somebody said `--adopt`.
 
     Raises:
-        DeployerError: there are some, and nobody said `--adopt`.
+        DeployerError: there are some, and nobody said so.
     """
-    new = [change.key for change in wanted.of("create")]
-    found = await server.named(new) if new else {}
     if found and not adopt:
-        raise DeployerError(
-            *(
-                f"{key} exists already and is not ours: rename the entry, "
-                "or take it over with --adopt."
-                for key in found
-            )
-        )
-    return found
+        raise DeployerError(*found)
 
 
 async def require_pools(server: Server, wanted: Plan) -> None:
@@ -107,11 +101,11 @@ def refuse_mass_deletion(wanted: Plan, limit: int) -> None:
     """
     gone = wanted.of("delete")
     owned = len(wanted.of("update", "unchanged", "delete"))
-    new = [change.after["flow"] for change in wanted.of("create") if change.after]
+    new = [_identity(change.after) for change in wanted.of("create")]
     renamed = 0
     for change in gone:
-        if change.before and change.before["flow"] in new:
-            new.remove(change.before["flow"])
+        if _identity(change.before) in new:
+            new.remove(_identity(change.before))
             renamed += 1
     share = 100 * (len(gone) - renamed) / owned if owned else 0
     if owned >= BRAKE_FROM and share > limit:
@@ -119,6 +113,11 @@ def refuse_mass_deletion(wanted: Plan, limit: int) -> None:
             f"This would delete {len(gone) - renamed} of {owned} deployments, more than the "
             f"{limit} % of --prune-limit: if that is meant, deploy with --prune-limit 100."
         )
+
+
+def _identity(spec: Spec | None) -> tuple[str, set[str]] | None:
+    """Return what a rename keeps: the flow, and whose it is."""
+    return (spec["flow"], origins(spec["tags"])) if spec else None
 
 
 def require_single(before: dict[str, Live], after: dict[str, Live]) -> None:

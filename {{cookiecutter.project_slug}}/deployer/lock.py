@@ -96,7 +96,7 @@ async def held(
     Raises:
         DeployerError: another deployer held it all the time, or took it over.
     """
-    name = f"deployer-lock-{environment.key}"
+    name = f"deployer-lock-{environment.keys[-1]}"  # one for all origins
     lock = await _take(server, name, holder, patience, say)
     renewal = asyncio.create_task(_renew(lock, asyncio.current_task()))
     try:

@@ -51,10 +51,14 @@ def read(folder: Path) -> dict[str, Any]:
         raise DeployerError(f"{FILE} is not valid TOML: {error}.") from None
 
 
-def record_key(project: str, environment: str) -> str:
-    """Return the name of what is recorded on the server for a project in an environment."""
+def record_keys(project: str, environment: str, origin: str | None) -> list[str]:
+    """Return the names of what is recorded on the server for a project in an environment.
+
+    The first one is written. A project that had no origin before has records of the second one.
+    """
     # Joined by two dashes, because a-b in c is not a in b-c.
-    return f"{_plain(project)}--{_plain(environment)}"
+    shared = f"{_plain(project)}--{_plain(environment)}"
+    return [f"{shared}--{_plain(origin)}", shared] if origin else [shared]
 
 
 def _plain(name: str) -> str:

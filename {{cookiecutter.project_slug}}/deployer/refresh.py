@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from deployer import environment_state, plan, release
 from deployer.desired import Desired
-from deployer.environment import Environment
+from deployer.environment import Environment, origins
 from deployer.environment_state import EnvironmentState
 from deployer.errors import DeployerError
 from deployer.plan import Plan
@@ -27,12 +27,17 @@ class Snapshot:
         live: our deployments by `FLOW/NAME`.
         latest: the newest release; None before the first.
         state: what the server remembers beside the releases.
+        foreign: deployments that are not ours, under the names of new ones: Prefect would take
+            them over silently.
+        not_ours: a sentence about each of those.
     """
 
     plan: Plan
     live: Rows
     latest: Release | None
     state: EnvironmentState
+    foreign: Rows
+    not_ours: tuple[str, ...]
 
     @property
     def highest_order(self) -> int | None:
@@ -49,6 +54,12 @@ class Snapshot:
     def next_number(self) -> int:
         """The number of the release that comes next."""
         return self.latest.number + 1 if self.latest else 1
+
+    @property
+    def deployed(self) -> list[Live]:
+        """What the plan leaves there, as far as it is there."""
+        kept = [each.key for each in self.plan.changes if each.after]
+        return [self.live[key] for key in kept if key in self.live]
 
     def smoke(self, desired: Desired) -> dict[str, tuple[Live, dict[str, Any]]]:
         """Return what has to run once, with its parameters, of the deployments in the plan."""
@@ -85,6 +96,21 @@ async def refresh(
         wanted = {key: each for key, each in wanted.items() if fnmatchcase(key, only)}
         found = {key: each for key, each in found.items() if fnmatchcase(key, only)}
     made = plan.make(wanted, found, recorded)
+    foreign = await server.named([each.key for each in made.of("create")])
+    not_ours = tuple(_not_ours(*each, environment) for each in foreign.items())
+    made = replace(made, notes=(*made.notes, *not_ours))
     if only and not made.changes:
         raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
-    return Snapshot(made, live, latest, await environment_state.read(server, environment))
+    state = await environment_state.read(server, environment)
+    return Snapshot(made, live, latest, state, foreign, not_ours)
+
+
+def _not_ours(key: str, found: Live, environment: Environment) -> str:
+    """Say that there is a deployment of this key which does not belong to us."""
+    theirs = ", ".join(sorted(origins(found.spec["tags"])))
+    here = f"here it is {environment.origin}" if environment.origin else "here there is none"
+    both = f" (its origin is {theirs}, and {here})" if theirs else ""
+    return (
+        f"{key} exists already and is not ours{both}: rename the entry, or take it over with "
+        "--adopt."
+    )

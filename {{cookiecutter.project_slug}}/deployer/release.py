@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from deployer import __version__
+from deployer.api_errors import if_found
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.plan import Plan
@@ -16,6 +17,10 @@ from deployer.spec import Spec
 
 FENCE = "\n\n```json\n"
 PAGE = 10
+FEW = 2  # records of large projects that are read at once where one is looked for
+VERIFIED = "verified"  # smoke runs completed
+UNVERIFIED = "not verified"  # nobody waited for them
+NOTHING = "nothing to verify"  # there are none
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Release:
         image: reference with digest; None for a working tree.
         order: the pipeline's run id; None for a deploy by hand.
         run_url: of the pipeline's run.
-        verified: whether worker and smoke runs were waited for.
+        verified: whether it was seen to run: one of the words VERIFIED, UNVERIFIED, NOTHING.
         summary: what changed.
         specs: what was declared, by `FLOW/NAME`; operators' switches are not in it.
         smoke: the parameters of the smoke runs, by `FLOW/NAME`.
@@ -45,7 +50,7 @@ class Release:
     image: str | None
     order: int | None
     run_url: str | None
-    verified: bool
+    verified: str
     summary: str
     specs: dict[str, Spec]
     smoke: dict[str, dict[str, Any]]
@@ -72,32 +77,63 @@ async def recent(server: Server, environment: Environment, limit: int = 1) -> li
     return found
 
 
-async def find(server: Server, environment: Environment, number: int | None) -> Release:
-    """Return one release, or the last verified one before what is deployed.
+def verdict(waited: bool, ran: bool) -> str:
+    """Return the word for a release.
 
-    What is deployed after a rollback is the release that was rolled back to, so that a second
-    rollback goes one further back and not to what the first one left.
+    Args:
+        waited: whether the smoke runs were waited for.
+        ran: whether there were any.
+    """
+    return (VERIFIED if ran else NOTHING) if waited else UNVERIFIED
+
+
+async def find(server: Server, environment: Environment, number: int | None) -> Release:
+    """Return one release, or the one to go back to from what is deployed.
 
     Raises:
         DeployerError: there is none.
     """
-    before = 0
-    async for row in _records(server, environment, PAGE):
+    if number is None:
+        before, found = await _earlier(server, environment)
+        missing = f"verified release before {before or 'the first'}"
+    else:
+        found, missing = None, f"release {number}"
+        async for row in _of(server, environment, number):
+            found = _parse(row)
+            break
+    if found is None:
+        raise DeployerError(
+            f"There is no {missing} in {environment.name}: `python -m deployer releases "
+            f"{environment.table}` lists all."
+        )
+    return found
+
+
+async def _earlier(
+    server: Server, environment: Environment, enough: Collection[str] = (VERIFIED,)
+) -> tuple[int, Release | None]:
+    """Return which release is deployed, and the last verified one before it.
+
+    What is deployed after a rollback is the release that was rolled back to, so that a second
+    rollback goes one further back and not to what the first one left. Where none was verified, it
+    is the last one that had nothing to verify. Nothing older is read than a release with a word
+    that is `enough`.
+    """
+    before, second = 0, None
+    async for row in _records(server, environment, FEW):
         each = _parse(row)
         before = before or each.content
-        if each.number == number if number else each.verified and each.number < before:
-            return each
-    missing = f"release {number}" if number else f"verified release before {before or 'the first'}"
-    raise DeployerError(
-        f"There is no {missing} in {environment.name}: `python -m deployer releases "
-        f"{environment.table}` lists all."
-    )
+        if each.number < before and each.verified in enough:
+            return before, each
+        if each.number < before and each.verified == NOTHING:
+            second = second or each
+    return before, second
 
 
 async def record(server: Server, environment: Environment, release: Release) -> None:
     """Write a release to the server, once: the answer to a first try may have been lost."""
     body = {
-        "key": _key(environment),
+        "key": _keys(environment)[0],
         "type": "markdown",
         "description": _title(environment, release.number),
         "data": _markdown(environment, release),
@@ -118,6 +154,45 @@ async def withdraw(
     await _delete(server, [each for each in found if each != kept])
 
 
+async def forget(server: Server, environment: Environment, numbers: Iterable[int]) -> None:
+    """Delete the records of some releases, such as those that hold a secret.
+
+    Raises:
+        DeployerError: there is no such release, or it is the newest one.
+    """
+    newest = next(iter(await recent(server, environment)), None)
+    for number in numbers:
+        if newest and newest.number == number:
+            raise DeployerError(
+                f"Release {number} is what {environment.name} is compared with, so it cannot be "
+                "forgotten: deploy what shall be there instead, then forget it."
+            )
+        found = [each["id"] async for each in _of(server, environment, number)]
+        if not found:
+            raise DeployerError(f"There is no release {number} in {environment.name}.")
+        await _delete(server, found)
+
+
+async def prune(server: Server, environment: Environment, held: int | None) -> None:
+    """Delete the oldest records but those that somebody may go back to.
+
+    Args:
+        server: where they are.
+        environment: whose, and how many are kept; the newest one is what is deployed.
+        held: number of the release that holds the environment.
+    """
+    where = {"artifacts": {"key": {"any_": _keys(environment)}}, "sort": "CREATED_DESC"}
+    rows = server.rows("/artifacts/filter", where, PAGE, environment.keep_releases)
+    old = {row["id"]: _parse(row) async for row in rows}
+    if old:
+        # Where none of them was verified, any newer one that had nothing to verify will do.
+        any_verified = any(each.verified == VERIFIED for each in old.values())
+        enough = (VERIFIED,) if any_verified else (VERIFIED, NOTHING)
+        _, back = await _earlier(server, environment, enough)
+        kept = {held, back.number if back else None}
+        await _delete(server, [id for id, each in old.items() if each.number not in kept])
+
+
 async def delete_all(server: Server, environment: Environment) -> int:
     """Delete all records of an environment; return how many there were."""
     found = [row["id"] async for row in _records(server, environment, PAGE)]
@@ -125,15 +200,28 @@ async def delete_all(server: Server, environment: Environment) -> int:
     return len(found)
 
 
-def _records(server: Server, environment: Environment, page: int) -> AsyncIterator[dict[str, Any]]:
+async def _records(
+    server: Server, environment: Environment, page: int
+) -> AsyncIterator[dict[str, Any]]:
     """Yield the records, newest first, a few at once: each holds all of its release."""
-    where = {"artifacts": {"key": {"any_": [_key(environment)]}}}
-    return server.rows("/artifacts/filter", {**where, "sort": "CREATED_DESC"}, page)
+    for key in _keys(environment):
+        where = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
+        async for row in server.rows("/artifacts/filter", where, page):
+            yield row
+
+
+async def _of(
+    server: Server, environment: Environment, number: int
+) -> AsyncIterator[dict[str, Any]]:
+    """Yield the records of one release: one, unless somebody made more by hand."""
+    async for row in _records(server, environment, PAGE):
+        if row["description"] == _title(environment, number):
+            yield row
 
 
 async def _delete(server: Server, ids: list[str]) -> None:
     for each in ids:
-        await server.request("DELETE", f"/artifacts/{each}")
+        await if_found(server.request("DELETE", f"/artifacts/{each}"))
 
 
 def summarise(plan: Plan) -> str:
@@ -142,8 +230,8 @@ def summarise(plan: Plan) -> str:
     return f"{counts['create']} added, {counts['update']} changed, {counts['delete']} deleted"
 
 
-def _key(environment: Environment) -> str:
-    return f"release-{environment.key}"
+def _keys(environment: Environment) -> list[str]:
+    return [f"release-{key}" for key in environment.keys]
 
 
 def _title(environment: Environment, number: int) -> str:
@@ -155,8 +243,10 @@ def _parse(row: dict[str, Any]) -> Release:
     try:
         record = json.loads(row["data"].split(FENCE, 1)[1].split("\n", 1)[0])
         writer = record.get("deployer", writer)
+        if isinstance(record["verified"], bool):  # as older deployers wrote it
+            record["verified"] = verdict(record["verified"], bool(record["smoke"]))
         return Release(**record)
-    except (AttributeError, IndexError, TypeError, ValueError):
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         raise DeployerError(
             f"The release record {row['key']} ({row['id']}) cannot be read: somebody changed it, "
             f"or another deployer wrote it ({writer}, and this is {__version__}): update this one, "
@@ -171,7 +261,7 @@ def _markdown(environment: Environment, release: Release) -> str:
         "commit": release.commit,
         "image": release.image,
         "run": release.run_url,
-        "verified": "yes" if release.verified else "no",
+        "verified": release.verified,
         "changes": release.summary,
     }
     lines = [f"# {environment.project} in {environment.name}: release {release.number}", ""]

@@ -23,6 +23,7 @@ class Result:
         ids: of what is deployed now, by `FLOW/NAME`.
         hold: why nothing is deployed here from now on; None where nothing holds.
         edited: what somebody else changed while the deploy was verified, in sentences.
+        warnings: what a person has to look at though the deploy is done, in sentences.
     """
 
     plan: Plan
@@ -32,6 +33,7 @@ class Result:
     ids: dict[str, str] = field(default_factory=dict)
     hold: Hold | None = None
     edited: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 class Clock:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
+from deployer import credentials
 from deployer.errors import reason
 
 # Prefect refuses / % & < > in a name (prefect.types.names). A name with ? or # can be created and
@@ -15,13 +16,6 @@ from deployer.errors import reason
 # is no text.
 BANNED = re.compile(r"[/%&<>?#\x00-\x1f\x7f\ud800-\udfff]")
 LONGEST_NAME = 255  # PostgreSQL cannot index much longer ones
-
-# Names in job variables whose values must not be readable.
-CREDENTIAL = re.compile(
-    r"(?i)passw|pwd|secret|credential|auth_string|(api|access|private)_?key|token(?!iz|s)"
-)
-NO_CREDENTIAL = re.compile(r"(?i)_(arn|dir|file|id|name|path|ur[il])$|^GOOGLE_APPLICATION_CRED")
-PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 
 def name_problem(name: Any) -> str | None:
@@ -66,19 +60,23 @@ def job_variable_problems(variables: Any) -> Iterator[str]:
     if not isinstance(variables, dict):
         yield f"job_variables is {shown(variables)}, but it has to be a table."
         return
-    yield from json_problems("job_variables", variables)
+    if problems := [*json_problems("job_variables", variables)]:
+        yield from problems
+        return
     env = variables.get("env")
-    for name, value in env.items() if isinstance(env, dict) else ():
+    for name in env if isinstance(env, dict) else ():
         if not isinstance(name, str):
             yield f"job_variables.env has {shown(name)}, but names in it have to be text."
-            continue
-        named = CREDENTIAL.search(name) and not NO_CREDENTIAL.search(name)
-        if value and "{{" not in str(value) and (named or PASSWORD_IN_URL.search(str(value))):
-            block = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
-            yield (
-                f"job_variables.env.{name} would be readable in the UI: put it into a Secret block "
-                f'and write "{{{{ prefect.blocks.secret.{block} }}}}".'
-            )
+    for path in credentials.find(variables, "job_variables"):
+        yield readable(path, f'write "{{{{ prefect.blocks.secret.{credentials.block(path)} }}}}"')
+
+
+def readable(path: str, instead: str) -> str:
+    """Say that what looks like a credential cannot be deployed, and what to do instead."""
+    return (
+        f"{path} would be readable in the UI and in every release: "
+        f"put it into a Secret block and {instead}."
+    )
 
 
 def shown(value: Any) -> str:

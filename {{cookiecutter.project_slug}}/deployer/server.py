@@ -74,7 +74,7 @@ class Server:
         return response.json() if response.content else None
 
     async def rows(
-        self, path: str, body: dict[str, Any], page: int = PAGE
+        self, path: str, body: dict[str, Any], page: int = PAGE, offset: int = 0
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield the rows of a filter endpoint, and ask for the next ones only when needed.
 
@@ -82,8 +82,8 @@ class Server:
             path: of the endpoint.
             body: its filter and order.
             page: how many rows one request asks for.
+            offset: how many rows come before the first one.
         """
-        offset = 0
         while True:
             rows = await self.request("POST", path, json={**body, "limit": page, "offset": offset})
             for row in rows:
@@ -110,7 +110,8 @@ class Server:
         Returns:
             The deployments by `FLOW/NAME`.
         """
-        return await self._find({"tags": {"all_": environment.tags}}, triggers)
+        found = await self._find({"tags": {"all_": environment.marks}}, triggers)
+        return {key: each for key, each in found.items() if environment.owns(each.spec["tags"])}
 
     async def named(self, keys: list[str]) -> dict[str, Live]:
         """Read the deployments of these keys, whoever owns them."""

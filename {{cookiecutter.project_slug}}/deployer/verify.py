@@ -17,7 +17,7 @@ from prefect.utilities.urls import url_for
 
 from deployer import work_pool as work_pools
 from deployer.api_errors import if_found
-from deployer.errors import DeployerError
+from deployer.errors import DeployerError, Finding
 from deployer.server import Live, Server
 from deployer.uninterrupted import uninterrupted
 
@@ -50,17 +50,47 @@ class SmokeRun:
 
 async def check(
     server: Server,
+    deployed: list[Live],
     smoke: dict[str, tuple[Live, dict[str, Any]]],
     timeout: float,
     say: Callable[[str], None],
-) -> list[SmokeRun]:
-    """Wait for a worker of each queue, then for the smoke runs."""
-    if not smoke:
-        return []
-    places = [(live.spec["work_pool"], live.spec["work_queue"]) for live, _ in smoke.values()]
-    for pool, queue in dict.fromkeys(places):
-        await worker(server, pool, queue)
-    return await smoke_runs(server, smoke, timeout, say)
+) -> tuple[list[SmokeRun], list[str]]:
+    """Look for a worker of each queue, and wait for it and the runs where there are smoke runs.
+
+    Args:
+        server: where they are.
+        deployed: all deployments.
+        smoke: those that are run once, with the parameters, by `FLOW/NAME`.
+        timeout: seconds after which runs that have not ended are cancelled.
+        say: told about progress.
+
+    Returns:
+        The finished runs, and why no run of the other deployments would start, in sentences.
+
+    Raises:
+        DeployerError: a smoke run could not start, or did not complete.
+    """
+    needed = dict.fromkeys(_place(live) for live, _ in smoke.values())
+    for place in needed:
+        await worker(server, *place)
+    others = [each for each in dict.fromkeys(map(_place, deployed)) if each not in needed]
+    warnings = [str(each) for place in others for each in await _standstill(server, *place)]
+    for warning in warnings:
+        say(f"warning: {warning}")
+    return await smoke_runs(server, smoke, timeout, say) if smoke else [], warnings
+
+
+def _place(live: Live) -> tuple[str, str]:
+    return live.spec["work_pool"], live.spec["work_queue"]
+
+
+async def _standstill(server: Server, pool: str, queue: str) -> list[Finding]:
+    """Return why no run from a work queue would start now."""
+    found = await if_found(server.client.read_work_pool(pool))
+    if found is None:
+        return [work_pools.missing(pool, SETUP)]
+    look = work_pools.standstill(server.client, found, queue, await server.now(), SETUP)
+    return [each async for each in look]
 
 
 async def worker(server: Server, pool: str, queue: str) -> None:
@@ -71,11 +101,7 @@ async def worker(server: Server, pool: str, queue: str) -> None:
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        found = await if_found(server.client.read_work_pool(pool))
-        if found is None:
-            raise DeployerError(str(work_pools.missing(pool, SETUP)))
-        look = work_pools.standstill(server.client, found, queue, await server.now(), SETUP)
-        problems = [each async for each in look]
+        problems = await _standstill(server, pool, queue)
         if not problems:
             return
         only_a_poll = all(each.what.startswith(work_pools.NOBODY) for each in problems)

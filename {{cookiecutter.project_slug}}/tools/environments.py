@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="as a JSON list")
     options = parser.parse_args(argv)
     try:
-        names = [name for name in read(ROOT) if name != "project"]
+        names = [name for name in read(ROOT) if name not in ("project", "origin")]
     except DeployerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -16,7 +16,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from deployer.errors import DeployerError
-from deployer.project import FILE, read, record_key
+from deployer.project import FILE, read, record_keys
 from tools import ROOT
 from tools.environments import project
 
@@ -66,7 +66,12 @@ def everywhere(environ: Mapping[str, str] = os.environ) -> Iterator[Record]:
 
 
 def _recorded(environment: str, environ: Mapping[str, str]) -> Iterator[Record]:
-    where = {"artifacts": {"key": {"any_": [f"release-{record_key(project(), environment)}"]}}}
+    for key in record_keys(project(), environment, read(ROOT).get("origin")):
+        yield from _of_key(f"release-{key}", environment, environ)
+
+
+def _of_key(key: str, environment: str, environ: Mapping[str, str]) -> Iterator[Record]:
+    where = {"artifacts": {"key": {"any_": [key]}}}
     seen, last = 0, PAGE
     while last == PAGE:
         page = {"sort": "CREATED_DESC", "limit": PAGE, "offset": seen}

@@ -16,11 +16,19 @@ from prefect.deployments.schedules import create_deployment_schedule_create
 from prefect.schedules import Schedule
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from deployer import credentials
 from deployer import spec as specs
 from deployer.catalog import SCHEDULES, Deployment
 from deployer.check.parameters import parameter_problems
 from deployer.errors import on_one_line
-from deployer.rules import hint, job_variable_problems, json_problems, name_problem, shown
+from deployer.rules import (
+    hint,
+    job_variable_problems,
+    json_problems,
+    name_problem,
+    readable,
+    shown,
+)
 
 FILE = "deployments/catalog.py"
 ELSEWHERE = {
@@ -34,7 +42,7 @@ ELSEWHERE = {
     "ignore_warnings": "the deployer prints its own report",
     "_sla": "service level agreements are set in Prefect Cloud",
 }
-RESERVED = ("project:", "environment:")
+RESERVED = ("project:", "environment:", "origin:")
 
 
 def check(catalog: list[Deployment]) -> list[str]:
@@ -130,6 +138,10 @@ def _value_problems(options: dict[str, Any]) -> Iterator[str]:
         yield "a trigger has no name: give it one, so that it is known again."
     elif len(set(names)) < len(names):
         yield "two triggers have the same name: give each its own."
+    for trigger in options.get("triggers") or ():
+        given = trigger.model_dump(include={"job_variables", "parameters"})
+        for path in credentials.find(given, f"trigger {trigger.name}"):
+            yield readable(path, "load that in the flow")
     for option in ("description", "tags", "version"):
         yield from json_problems(option, options.get(option))
 

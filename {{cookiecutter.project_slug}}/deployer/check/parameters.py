@@ -11,7 +11,8 @@ from prefect import Flow
 from prefect.utilities.collections import remove_nested_keys
 from pydantic_core import to_jsonable_python
 
-from deployer.rules import hint, json_problems
+from deployer import credentials
+from deployer.rules import hint, json_problems, readable
 from deployer.spec import schema_of
 
 
@@ -37,6 +38,11 @@ def parameter_problems(
         if found := [*json_problems(where, values, plain)]:
             problems |= dict.fromkeys(found, "")
             continue
+        if secret := [*credentials.find(to_jsonable_python(values))]:
+            for path in secret:
+                load = f'load that in the flow: Secret.load("{credentials.block(path)}").get()'
+                problems.setdefault(f".{readable(path, load)}", where)
+            continue  # what else is wrong would be said with the value
         for name in [each for each in values if each not in known and not any_name]:
             helps = hint(name, known, f"it takes {', '.join(known) or 'none'}.")
             problems.setdefault(f": the flow has no parameter {name!r}; {helps}", where)

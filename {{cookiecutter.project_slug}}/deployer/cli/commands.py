@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from deployer import __version__
-from deployer.cli.context import act, checked, chosen_environment, declared, hidden, who
+from deployer.cli.context import act, checked, chosen_environment, declared, who
 from deployer.cli.terminal import say, show
 from deployer.errors import DeployerError
 from deployer.options import (
@@ -116,7 +116,7 @@ def plan(
         return await refresh.refresh(server, settled, specs, wanted.only)
 
     found = act(work)
-    made = hidden(found.plan if found else plans.Plan(()), chosen)
+    made = found.plan if found else plans.Plan(())
     if found is None and format != "json":
         show(f"Nothing was released in {chosen.name} yet, so nothing differs from it.")
     else:
@@ -142,13 +142,12 @@ def deploy(
     async def want(server: Server) -> tuple[Environment, Desired]:
         return await declared(server, chosen, catalog, wanted.image, how.commit)
 
-    _deploy(want, how, chosen, where.environment, format)
+    _deploy(want, how, where.environment, format)
 
 
 def _deploy(
     want: Callable[[Server], Awaitable[tuple[Environment, Desired]]],
     options: Options,
-    chosen: Environment,
     name: str,
     format: str,
 ) -> None:
@@ -159,7 +158,7 @@ def _deploy(
     plans: list[Plan] = []
 
     def present(plan: Plan) -> None:
-        plans.append(hidden(plan, chosen))
+        plans.append(plan)
         if format == "text":
             show(render.text(plans[-1]))
 
@@ -172,7 +171,6 @@ def _deploy(
         if plans:
             error.details = render.markdown(plans[-1], f"Plan for {name}")
         raise
-    result.plan = hidden(result.plan, chosen)
     show(render.result(result, format, name))
 
 
@@ -189,7 +187,9 @@ def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Option
     async def work(server: Server) -> list[SmokeRun]:
         settled, specs = await declared(server, chosen, catalog, wanted.image)
         snapshot = await refresh.refresh(server, settled, specs, wanted.only)
-        return await verify.check(server, snapshot.smoke(specs), timeout, say)
+        what = snapshot.deployed, snapshot.smoke(specs)
+        runs, _ = await verify.check(server, *what, timeout, say)
+        return runs
 
     show(render.runs(act(work)))
 
@@ -198,6 +198,10 @@ def releases(
     where: Where,
     *,
     limit: Annotated[FromOne, about("how many to list")] = 20,
+    forget: Annotated[
+        tuple[FromOne, ...],
+        about("number of a release to delete the record of, first; may be repeated"),
+    ] = (),
     format: TextOrJson = "text",
 ) -> None:
     """List what was deployed, newest first.
@@ -210,6 +214,8 @@ def releases(
     chosen = chosen_environment(where)
 
     async def work(server: Server) -> tuple[list[Release], EnvironmentState]:
+        if forget:
+            await release.forget(server, chosen, forget)
         state = await environment_state.read(server, chosen)
         return await release.recent(server, chosen, limit), state
 
@@ -241,7 +247,7 @@ def rollback(
     async def want(server: Server) -> tuple[Environment, Desired]:
         return chosen, desired.from_release(await release.find(server, chosen, to))
 
-    _deploy(want, how, chosen, where.environment, format)
+    _deploy(want, how, where.environment, format)
 
 
 def destroy(

@@ -10,17 +10,18 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from deployer import credentials
 from deployer.cli.terminal import spinner
 from deployer.errors import DeployerError
 from deployer.options import Wanted, Where
+from deployer.rules import job_variable_problems
 
 if TYPE_CHECKING:
     from deployer.catalog import Deployment
     from deployer.desired import Desired
     from deployer.environment import Environment
-    from deployer.plan import Plan
     from deployer.server import Server
 
 T = TypeVar("T")
@@ -46,7 +47,8 @@ def chosen_environment(where: Where, wanted: Wanted = Wanted()) -> Environment:
     from deployer import environment
 
     chosen = environment.select(environment.load(), where.environment, where.label)
-    variables = dict(chosen.job_variables)
+    credentials.know(os.environ.get(name, "") for name in chosen.secrets.values())
+    variables: dict[str, Any] = {}
     for pair in wanted.job_variable:
         name, _, value = pair.partition("=")
         if not name or "=" not in pair:
@@ -57,10 +59,12 @@ def chosen_environment(where: Where, wanted: Wanted = Wanted()) -> Environment:
             variables[name] = json.loads(value)
         except ValueError:
             variables[name] = value
+    if problems := [*job_variable_problems(variables)]:
+        raise DeployerError(*(f"--job-variable: {problem}" for problem in problems))
     pool, kind = where.work_pool or chosen.work_pool, where.work_pool_type
     if where.work_pool or kind:
         chosen = replace(chosen, work_pool=pool, work_pool_type=kind)
-    return replace(chosen, job_variables=variables)
+    return replace(chosen, job_variables={**chosen.job_variables, **variables})
 
 
 def checked(where: Where, wanted: Wanted = Wanted()) -> tuple[Environment, list[Deployment]]:
@@ -96,13 +100,6 @@ async def declared(
         raise DeployerError(*map(str, problems))
     chosen = replace(chosen, work_pool_type=kind)
     return chosen, desired.from_catalog(catalog, chosen, image, commit)
-
-
-def hidden(plan: Plan, chosen: Environment) -> Plan:
-    """Return a plan without the values that `setup` gives the Secret blocks, where they are set."""
-    from deployer.cli.mask import hide
-
-    return hide(plan, [os.environ.get(name, "") for name in chosen.secrets.values()])
 
 
 def who() -> str:

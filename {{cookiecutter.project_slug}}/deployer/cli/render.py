@@ -15,7 +15,7 @@ from prefect.utilities.urls import url_for
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from deployer.cli.mask import mask
+from deployer.credentials import find, masked
 from deployer.plan import SYMBOLS, Plan
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ WORDS = {"create": "to add", "update": "to change", "delete": "to delete", "unch
 FOLD = 30  # rows of a Markdown table before it is folded away
 WIDTH = 120  # characters of one value
 IMAGE = "job_variables.image"
+DECLARED = ("job_variables", "parameters", "schedules", "triggers")  # what a person may write
 
 
 def counts(plan: Plan) -> str:
@@ -93,7 +94,7 @@ def as_json(plan: Plan, hold: Hold | None = None) -> str:
             "key": change.key,
             "action": change.action,
             "fields": {
-                path: {"old": mask(path, old), "new": mask(path, new)}
+                path: {"old": masked(old, path), "new": masked(new, path)}
                 for path, (old, new) in change.fields.items()
             },
         }
@@ -122,7 +123,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, list[str]]]:
 
 def _field(path: str, pair: tuple[Any, Any]) -> str:
     """Return `path: old → new`."""
-    shown = [json.dumps(mask(path, value), ensure_ascii=False) for value in pair]
+    shown = [json.dumps(masked(value, path), ensure_ascii=False) for value in pair]
     old, new = (each if len(each) <= WIDTH else each[: WIDTH - 1] + "…" for each in shown)
     return f"{path}: {old} → {new}"
 
@@ -139,7 +140,7 @@ def result(result: Result, form: str, environment: str) -> Text | str:
     if result.plan.empty:
         done = f"{environment} is up to date: no deployment was written."
         return _lines(done, *held)
-    parts: list[Text | str] = [*result.edited]
+    parts: list[Text | str] = [*result.edited, *result.warnings]
     if result.runs:
         parts.append(runs(result.runs))
     if result.release:
@@ -152,7 +153,10 @@ def _result_markdown(result: Result, environment: str) -> str:
     links = [f"[{_cell(key)}]({url_for('deployment', obj_id=each)})" for key, each in ids]
     folded = f"<details><summary>In the UI</summary>\n\n{', '.join(links)}\n\n</details>\n"
     ui = [folded] if links else []
-    held = [f"{each}\n" for each in map(_cell, [*result.edited, *_held(environment, result.hold)])]
+    held = [
+        f"{each}\n"
+        for each in map(_cell, [*result.edited, *result.warnings, *_held(environment, result.hold)])
+    ]
     if result.plan.empty:
         counted = counts(result.plan).capitalize()
         head = f"### {environment} is up to date\n\n{counted}; no deployment was written.\n"
@@ -184,14 +188,31 @@ def releases(
         return json.dumps(rows, indent=2, ensure_ascii=False)
     if not found:
         return Text("Nothing was released here yet.")
-    return _lines(_aligned([_release(each) for each in found]), *_held(environment, hold))
+    lines = _aligned([_release(each) for each in found])
+    return _lines(lines, *_held(environment, hold), *_leaking(found))
+
+
+def _leaking(found: list[Release]) -> list[str]:
+    """Name the releases whose records hold what looks like a credential, with one place in them."""
+    places: dict[str, str] = {}
+    for each in found:
+        for key, spec in each.specs.items():
+            declared = {name: spec[name] for name in DECLARED}
+            for where in find(declared, key):
+                places.setdefault(str(each.number), where)
+    if not places:
+        return []
+    where, *_ = places.values()
+    return [
+        f"Release {', '.join(places)} holds what looks like a credential, such as {where}: "
+        "change it, deploy without it, then delete the record with --forget NUMBER."
+    ]
 
 
 def _release(each: Release) -> list[str]:
-    verified = "verified" if each.verified else "not verified"
     summary = f"{each.summary}, release {each.again} again" if each.again else each.summary
     commit = (each.commit or "-")[:8]
-    return [f"{each.number:>4}", each.at[:19], each.who, commit, verified, summary]
+    return [f"{each.number:>4}", each.at[:19], each.who, commit, each.verified, summary]
 
 
 def _lines(*parts: Text | str) -> Text:

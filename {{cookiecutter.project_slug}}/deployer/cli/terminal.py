@@ -15,6 +15,8 @@ from functools import cache
 from rich.console import Console
 from rich.text import Text
 
+from deployer.credentials import cover
+
 PATIENCE = 2  # seconds before the spinner shows
 
 
@@ -29,20 +31,26 @@ def console(stderr: bool = False) -> Console:
 def show(report: Text | str) -> None:
     """Print a report; Markdown and JSON are `str` and stay as they are."""
     if isinstance(report, Text):
-        console().print(report, soft_wrap=True)
+        console().print(_covered(report), soft_wrap=True)
     else:
-        print(report, flush=True)
+        print(cover(report), flush=True)
 
 
 def say(message: str) -> None:
     """Tell about progress."""
-    console(stderr=True).print(Text(message), soft_wrap=True)
+    console(stderr=True).print(_covered(Text(message)), soft_wrap=True)
 
 
 def fail(problem: str) -> None:
     """Print an error."""
     message = Text.assemble(("error:", "bold red"), f" {problem}")
-    console(stderr=True).print(message, soft_wrap=True)
+    console(stderr=True).print(_covered(message), soft_wrap=True)
+
+
+def _covered(report: Text) -> Text:
+    """Return a report as it is, or without its colours where something in it is masked."""
+    text = cover(report.plain)
+    return report if text == report.plain else Text(text)
 
 
 @contextmanager

@@ -7,8 +7,10 @@ from typing import Any
 
 from deployer.environment.settings import FILLED, LABEL, Settings, validated
 from deployer.errors import DeployerError
-from deployer.project import FILE, read, record_key, root
+from deployer.project import FILE, read, record_keys, root
 from deployer.rules import shown
+
+ORIGIN = "origin:"
 
 
 @dataclass(frozen=True)
@@ -18,24 +20,41 @@ class Environment(Settings):
     Attributes:
         project: the name that marks this project's deployments on the server.
         name: the table's name, for a preview with its label: `preview-pr-7`.
+        origin: the id that tells this project from others of its name; None where it has none.
         label: what stands for `{label}`; None in an environment that there is one of.
         own_queue: whether `{label}` is in the queue's name, so that no other preview uses it.
     """
 
     project: str
     name: str
+    origin: str | None = None
     label: str | None = None
     own_queue: bool = False
 
     @property
-    def tags(self) -> list[str]:
-        """The tags that say whose a deployment is; nothing without both is ever touched."""
+    def marks(self) -> list[str]:
+        """The tags of project and environment; nothing without both is ever touched."""
         return [f"environment:{self.name}", f"project:{self.project}"]
 
     @property
+    def tags(self) -> list[str]:
+        """The tags that are given to each deployment, to say whose it is."""
+        return [*self.marks, *([ORIGIN + self.origin] if self.origin else [])]
+
+    def owns(self, tags: list[str]) -> bool:
+        """Whether what has our marks and these tags is ours: so it is if it has no origin yet."""
+        found = origins(tags)
+        return not found or self.origin in found
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of what is recorded on the server: the one to write, and an older one."""
+        return record_keys(self.project, self.name, self.origin)
+
+    @property
     def key(self) -> str:
-        """The name of what is recorded on the server for project and environment."""
-        return record_key(self.project, self.name)
+        """The name of what is recorded on the server from now on."""
+        return self.keys[0]
 
     @property
     def queue(self) -> str:
@@ -59,6 +78,11 @@ class Environment(Settings):
         return any("{label}" in (getattr(self, key) or "") for key in FILLED)
 
 
+def origins(tags: list[str]) -> set[str]:
+    """Return the ids of the projects that these tags name; there is none in older ones."""
+    return {tag.removeprefix(ORIGIN) for tag in tags if tag.startswith(ORIGIN)}
+
+
 def load() -> dict[str, Environment]:
     """Read the project's environments.toml.
 
@@ -70,7 +94,8 @@ def load() -> dict[str, Environment]:
     """
     file = validated(read(root()))
     tables = file.__pydantic_extra__.items()
-    return {name: Environment(file.project, name, **vars(table)) for name, table in tables}
+    origin = file.origin
+    return {name: Environment(file.project, name, origin, **vars(table)) for name, table in tables}
 
 
 def serving() -> Environment:
@@ -79,8 +104,8 @@ def serving() -> Environment:
     Raises:
         DeployerError: with everything that is wrong with the file.
     """
-    project = validated(read(root())).project
-    return Environment(project, "serve", work_pool="", name_suffix="-serve")
+    file = validated(read(root()))
+    return Environment(file.project, "serve", file.origin, work_pool="", name_suffix="-serve")
 
 
 def select(environments: dict[str, Environment], name: str, label: str | None) -> Environment:

@@ -115,6 +115,8 @@ class Settings:
         default_factory=dict
     )
     """Given to every deployment; an entry's own in the catalog win."""
+    keep_releases: Number = 30
+    """How many releases the server remembers. What a rollback goes to stays, however old it is."""
     secrets: Secrets = field(default_factory=dict)
     """Secret block = the environment variable that `setup` fills it from."""
 
@@ -132,6 +134,8 @@ class File(BaseModel):
 
     project: Annotated[str, _refuse(lambda name, _: name_problem(name))]
     """Marks what is this project's on the server: nothing else is ever changed or deleted."""
+    origin: Label | None = None
+    """Tells this project from others of its name; made once. Left out: there is no other."""
 
 
 def validated(content: dict[str, Any]) -> File:
@@ -144,7 +148,7 @@ def validated(content: dict[str, Any]) -> File:
         DeployerError: with everything that is wrong with it.
     """
     problems = []
-    if not content.keys() - {"project"}:
+    if not content.keys() - File.model_fields.keys():
         problems.append(" has no environment: add a table such as [production].")
     try:
         file = File.model_validate(content)
@@ -167,7 +171,7 @@ def _sentences(error: ErrorDetails) -> list[str]:
     """Say what pydantic found, to be read after the file's name."""
     table, *path = map(str, error["loc"])
     where = f" [{table if LABEL.fullmatch(table) else shown(table)}]"
-    if table == "project":
+    if table in File.model_fields:
         where, path = "", [table]
     value = shown(error["input"])
     match [error["type"], *path]:
@@ -175,6 +179,8 @@ def _sentences(error: ErrorDetails) -> list[str]:
             found = error["ctx"]["error"].args
         case ["value_error", key]:
             found = [f"{key} {error['ctx']['error']}."]
+        case [_, "origin"]:
+            found = [f"origin is {value}: use up to 60 of a-z, 0-9 and -, as in 3f9ac2d41b7e."]
         case ["missing", key]:
             example = "my-flows" if key == "project" else "my-pool"
             found = [f'{key} is missing: put {key} = "{example}" first.']
