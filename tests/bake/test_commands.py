@@ -125,7 +125,7 @@ def test_cruft_makes_the_same_project_offline(
     run("cruft", "create", repository, "--no-input", folder=tmp_path, env=offline)
     made = Project(tmp_path / "my-prefect-flows")
     assert made.files() == sorted([*baked.files(), ".cruft.json"])
-    origins = {re.search("origin = .*", each.read(FILE))[0]: each for each in (made, baked)}
+    origins = {re.findall("origin = .*", each.read(FILE))[0]: each for each in (made, baked)}
     assert len(origins) == 2, "each project has one of its own"
     for path in baked.files():
         texts = {each.read(path).replace(origin, "") for origin, each in origins.items()}

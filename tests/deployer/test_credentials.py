@@ -138,7 +138,7 @@ def test_what_is_found_is_what_would_be_masked(content: Any) -> None:
 
 
 BLOCK = "put it into a Secret block and "
-ENTRIES = {
+ENTRIES: dict[str, dict[str, Any]] = {
     "job_variables.labels.api_key": {"job_variables": {"labels": {"api_key": CANARY}}},
     "job_variables.env.DSN": {"job_variables": {"env": {"DSN": f"Server=db;Pwd={CANARY}"}}},
     "parameters.x.password": {"parameters": {"x": {"password": CANARY}}},

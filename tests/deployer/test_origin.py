@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deployer import destroy, guards, plan
@@ -23,7 +24,7 @@ OURS, THEIRS = "aaaa11112222", "bbbb33334444"
 THREE = [Deployment(plain, name) for name in ("a", "b", "c")]
 
 
-def of_origin(world: World, origin: str | None, **settings: str) -> World:
+def of_origin(world: World, origin: str | None, **settings: Any) -> World:
     """Return the world of another repository that has the same project and environment."""
     other = World.of(world.server, world.number)
     other.environment = replace(world.environment, origin=origin, **settings)
