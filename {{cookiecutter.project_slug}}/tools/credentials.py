@@ -102,7 +102,7 @@ def _values(source: Mapping[str, str], prefix: str) -> dict[str, str]:
 
 
 def _profiles(environ: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """Yield the active profiles: of PREFECT_HOME, which is the project's in nox, and the person's."""
+    """Yield the active profiles: of PREFECT_HOME, in nox the project's, and the person's own."""
     home = Path(environ.get("HOME") or Path.home())
     for folder in dict.fromkeys([Path(environ.get("PREFECT_HOME") or home), home / ".prefect"]):
         file = folder / "profiles.toml"
