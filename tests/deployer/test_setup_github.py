@@ -178,7 +178,11 @@ def test_main_gets_a_ruleset_with_the_job_that_ci_calls_pass() -> None:
         r"^  pass:\n    name: (\w+)", (ROOT / ".github/workflows/ci.yml").read_text(), re.M
     )
     assert name
-    assert check["context"] == name[1]
+    assert check == {"context": name[1]}
+    # Where it is known, nothing but the workflows can say that it passed.
+    (body,) = bodies(find(steps(replace(STATE, actions=15368), {}), "main takes only"))
+    (check,) = body["rules"][-1]["parameters"]["required_status_checks"]
+    assert check == {"context": name[1], "integration_id": 15368}
     # Or nobody could push main for the first time.
     assert by_type["required_status_checks"]["do_not_enforce_on_create"] is True
     assert by_type["pull_request"]["require_code_owner_review"] is True
@@ -388,17 +392,18 @@ def test_the_second_time_it_changes_nothing(
     assert "preview gets no server" in first.out
     assert made["places"].keys() == {"staging", "production"}
     assert [each["name"] for each in made["rulesets"]] == ["main"]
+    assert '"integration_id": 15368' in json.dumps(made["rulesets"])
     # An organization owns nothing that GitHub could ask for a review.
     owners = (tmp_path / ".github/CODEOWNERS").read_text()
     assert "@jo" in owners
-    assert {line.split()[0] for line in first.out.splitlines()[1:]} == {NEW, CHANGED, NOTE}
+    assert {line.split()[0] for line in first.out.splitlines()} == {NEW, CHANGED, NOTE}
 
     before = len(hub.writes())
     assert setup_github.main([]) == 0
     second = capfd.readouterr()
     assert (hub.held, len(hub.writes())) == (made, before)
     assert (tmp_path / ".github/CODEOWNERS").read_text() == owners
-    lines = second.out.splitlines()[1:]
+    lines = second.out.splitlines()
     assert [line for line in lines if not line.startswith((DONE, NOTE))] == []
     assert sum(line.startswith(DONE) for line in lines) == 9
     assert hub.doctored[-1]["PREFECT_API_AUTH_STRING"] == AUTH
@@ -432,13 +437,12 @@ def test_the_commands_that_a_dry_run_prints_do_what_the_command_does(
 ) -> None:
     hub = Hub(monkeypatch, tmp_path)
     setup_github.main(["--dry-run", "--share-server"])
-    said = capfd.readouterr().out.partition("\n")[2]
-    script = re.sub(r"< the value of (\w+)", r'<<< "$\1"', said)
+    script = re.sub(r"< the value of (\w+)", r'<<< "$\1"', capfd.readouterr().out)
     subprocess.run(["bash", "-euc", script], cwd=tmp_path, check=True)
     made = hub.held
     assert setup_github.main(["--share-server"]) == 0
     assert hub.held == made
-    assert {line.split()[0] for line in capfd.readouterr().out.splitlines()[1:]} == {"is"}
+    assert {line.split()[0] for line in capfd.readouterr().out.splitlines()} == {"is"}
     assert made["places"]["preview"] == made["places"]["production"]
 
 

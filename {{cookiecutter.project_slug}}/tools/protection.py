@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ OWNED = (
     "/deployments/environments.toml",
 )
 RULESET = "main"
-CHECK = {"context": "Pass"}  # the job of ci.yml that stands for all
+CHECK = "Pass"  # the job of ci.yml that stands for all
 RULES: tuple[dict[str, Any], ...] = (
     {"type": "deletion"},
     {"type": "non_fast_forward"},
@@ -44,7 +44,7 @@ RULES: tuple[dict[str, Any], ...] = (
     {
         "type": "required_status_checks",
         "parameters": {
-            "required_status_checks": [CHECK],
+            "required_status_checks": [{"context": CHECK}],
             "strict_required_status_checks_policy": False,
             "do_not_enforce_on_create": True,  # or main could not be pushed for the first time
         },
@@ -86,6 +86,8 @@ class State:
         environments: those of ENVIRONMENTS that there are.
         rules: what holds for main, whichever ruleset says so.
         ruleset: the one called RULESET, with its rules; None where there is none.
+        actions: the number of the app that runs workflows, so that no other can say that a check
+            passed; None where it is not known.
         code_owners: the text of CODEOWNERS, empty where there is no file.
     """
 
@@ -96,6 +98,7 @@ class State:
     environments: Mapping[str, Place] = field(default_factory=dict)
     rules: tuple[Mapping[str, Any], ...] = ()
     ruleset: Mapping[str, Any] | None = None
+    actions: int | None = None
     code_owners: str = ""
 
 
@@ -260,45 +263,47 @@ def _ruleset(state: State) -> Step:
     if not [*_lacking(state.rules)]:
         return Step(DONE, what)
     path = f"repos/{state.repository}/rulesets"
+    old = state.ruleset or {"rules": [], "bypass_actors": [BYPASS]}
+    # What somebody has added or made stricter stays.
+    rules = {each["type"]: each for each in old["rules"]}
+    for each in _lacking(old["rules"]):
+        rules[each["type"]] = _with(rules.get(each["type"], {}), each, state.actions)
     body = {
         "name": RULESET,
         "target": "branch",
         "enforcement": "active",
-        "bypass_actors": [BYPASS],
+        "bypass_actors": old["bypass_actors"],
         "conditions": {"ref_name": {"include": ["refs/heads/main"], "exclude": []}},
-        "rules": list(RULES),
+        "rules": list(rules.values()),
     }
     if state.ruleset is None:
         return Step(NEW, what, (_request("POST", path, body),))
-    # What somebody has added or made stricter stays.
-    kept = [dict(each) for each in state.ruleset["rules"]]
-    for rule in _lacking(kept):
-        for each in [each for each in kept if each["type"] == rule["type"]]:
-            kept.remove(each)
-            rule = {**rule, "parameters": _stricter(each.get("parameters", {}), rule)}
-        kept.append(rule)
-    body |= {"bypass_actors": state.ruleset.get("bypass_actors", [BYPASS]), "rules": kept}
     return Step(CHANGED, what, (_request("PUT", f"{path}/{state.ruleset['id']}", body),))
 
 
-def _lacking(rules: Any) -> Iterator[dict[str, Any]]:
-    """Yield each of RULES that no active rule covers."""
+def _lacking(rules: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield each of RULES that these do not cover."""
     for wanted in RULES:
         there = [each.get("parameters") or {} for each in rules if each["type"] == wanted["type"]]
         if wanted["type"] == "required_status_checks":
             checks = [check for each in there for check in each["required_status_checks"]]
-            there = [check for check in checks if check["context"] == CHECK["context"]]
+            there = [check for check in checks if check["context"] == CHECK]
         elif wanted["type"] == "pull_request":
             there = [each for each in there if each.get("require_code_owner_review")]
         if not there:
             yield wanted
 
 
-def _stricter(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a rule's parameters with what is wanted on top."""
+def _with(old: Mapping[str, Any], wanted: Mapping[str, Any], actions: int | None) -> dict[str, Any]:
+    """Return a rule with the parameters that it has, and with what is wanted."""
+    given = {**wanted.get("parameters", {}), **old.get("parameters", {})}
     if wanted["type"] == "pull_request":
-        return {**given, "require_code_owner_review": True}
-    return {**given, "required_status_checks": [*given["required_status_checks"], CHECK]}
+        given["require_code_owner_review"] = True
+    elif wanted["type"] == "required_status_checks":
+        own = {"context": CHECK} | ({"integration_id": actions} if actions else {})
+        others = [each for each in given["required_status_checks"] if each["context"] != CHECK]
+        given["required_status_checks"] = [*others, own]
+    return {"type": wanted["type"], **({"parameters": given} if given else {})}
 
 
 def _code_owners(state: State) -> Step:

@@ -28,7 +28,6 @@ from tools.protection import (
     DONE,
     ENVIRONMENTS,
     MISSING,
-    NOTE,
     OPEN,
     RULESET,
     Place,
@@ -81,13 +80,14 @@ def state(root: Path = ROOT) -> State:
     return State(
         repository,
         protects,
+        place=place(f"{path}/actions"),
+        environments=environments(path) if protects else {},
+        rules=tuple(get(f"{path}/rules/branches/main")) if protects else (),
+        ruleset=get(f"{path}/rulesets/{number}") if number else None,
+        actions=15368 if host == "github.com" else None,
+        code_owners=file.read_text(encoding="utf-8") if file.exists() else "",
         # An organization reviews nothing: one of its people or teams does.
-        get("user")["login"] if found["isInOrganization"] else found["owner"]["login"],
-        place(f"{path}/actions"),
-        environments(path) if protects else {},
-        tuple(get(f"{path}/rules/branches/main")) if protects else (),
-        get(f"{path}/rulesets/{number}") if number else None,
-        file.read_text(encoding="utf-8") if file.exists() else "",
+        owner=get("user")["login"] if found["isInOrganization"] else found["owner"]["login"],
     )
 
 
@@ -135,8 +135,8 @@ def known(found: State, environ: Mapping[str, str], share: bool, may_ask: bool) 
     }
 
 
-def carry_out(step: Step, root: Path = ROOT) -> str:
-    """Do what a step says; return its line of the list."""
+def carry_out(step: Step, root: Path = ROOT) -> tuple[str, str]:
+    """Do what a step says; return its outcome, and what that is of."""
     try:
         for command in step.commands:
             gh(*command.arguments, stdin=command.stdin)
@@ -144,20 +144,13 @@ def carry_out(step: Step, root: Path = ROOT) -> str:
             (root / CODE_OWNERS).parent.mkdir(parents=True, exist_ok=True)
             (root / CODE_OWNERS).write_text(step.text, encoding="utf-8")
     except (DeployerError, OSError) as error:
-        return line(FAILED, f"{step.what}: {error}")
-    return line(step.outcome, step.what)
+        return FAILED, f"{step.what}: {error}"
+    return step.outcome, step.what
 
 
-def line(outcome: str, what: str) -> str:
-    """Return one line of the list."""
-    return f"{outcome:<{len(DONE)}}  {what}"
-
-
-def preview(step: Step) -> str:
-    """Return what a step would do, as commands."""
-    if step.outcome in (DONE, NOTE, MISSING):
-        return line(step.outcome, step.what)
-    lines = [f"# {step.what}", *map(str, step.commands)]
+def script(step: Step) -> str:
+    """Return what a step would do, as commands and comments for a shell."""
+    lines = [f"# {step.what} ({step.outcome})", *map(str, step.commands)]
     if step.text:
         lines.append(f"cat >{CODE_OWNERS} <<'END'\n{step.text}END")
     return "\n".join(lines)
@@ -190,12 +183,11 @@ def main(argv: list[str] | None = None) -> int:
     except DeployerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{found.repository}:", flush=True)
     bad = False
     for step in steps(found, wanted):
-        said = preview(step) if options.dry_run else carry_out(step)
-        bad |= said.startswith((FAILED, MISSING))
-        print(said, flush=True)
+        outcome, what = (step.outcome, "") if options.dry_run else carry_out(step)
+        print(f"{outcome:<{len(DONE)}}  {what}" if what else script(step), flush=True)
+        bad |= outcome in (FAILED, MISSING)
     production = found.environments.get("production", found.place)
     values = {URL: production.variables.get(URL, "")} | wanted.get("production", {})
     if values[URL] and not options.dry_run:
