@@ -500,6 +500,17 @@ def test_what_doctor_finds_and_what_is_missing_end_with_1(
     assert f"{MISSING:<13}  variable PREFECT_API_URL of production" in capfd.readouterr().out
 
 
+def test_doctor_looks_at_the_server_that_production_gets(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:8/api")  # as nox sets the laptop's own
+    assert setup_github.doctor({"PREFECT_API_URL": "http://127.0.0.1:9/api"}) is False
+    assert (
+        "PREFECT_API_URL is http://127.0.0.1:9/api, and nobody listens there"
+        in capfd.readouterr().out
+    )
+
+
 @pytest.mark.parametrize(
     ("settings", "fragment"),
     [
