@@ -111,7 +111,7 @@ def site(
         yield site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def preview_worker(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """A worker for the small project's previews, which wait for none of production's."""
     folder = tmp_path_factory.mktemp("preview-worker")
