@@ -130,6 +130,12 @@ def image(session: nox.Session) -> None:
 
 
 @nox.session
+def github(session: nox.Session) -> None:
+    """Set the repository up on GitHub: `-- --dry-run` only prints the commands."""
+    run(session, "python", "-m", "tools.setup_github", *session.posargs)
+
+
+@nox.session
 def server(session: nox.Session) -> None:
     """Run a Prefect server on this machine, until Ctrl-C."""
     run(session, "python", "-m", "tools.up.server", *session.posargs)

@@ -69,8 +69,9 @@ def assert_says(project: Project, answers: Mapping[str, str]) -> None:
     assert environments.pop("local")["work_pool"] == "local"
     assert environments.pop("local-docker")["work_pool"] == "local-docker"
     assert set(environments) == {"preview", "staging", "production"}
-    for environment in environments.values():
-        assert environment["work_pool"] == answers["work_pool_name"]
+    for name, environment in environments.items():
+        own = "-preview" if name == "preview" else ""
+        assert environment["work_pool"] == answers["work_pool_name"] + own
         assert environment["work_pool_type"] == answers["work_pool_type"]
 
     title, paragraph = [

@@ -117,6 +117,15 @@ def site(
         yield site
 
 
+@pytest.fixture(scope="package")
+def preview_worker(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """A worker for the small project's previews, which wait for none of production's."""
+    folder = tmp_path_factory.mktemp("preview-worker")
+    with Worker(site.server, small.PREVIEW_POOL, folder) as worker:
+        site.logs.append(worker.log)
+        yield worker
+
+
 @pytest.fixture
 def clone(site: Site, tmp_path: Path) -> Iterator[Act]:
     """The small project's repository, and production as its first push left it.

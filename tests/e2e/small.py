@@ -17,6 +17,7 @@ from tests.support.proxy import Proxy
 from tests.support.server import PrefectServer
 
 POOL = "docker-pool"  # the default answer
+PREVIEW_POOL = f"{POOL}-preview"
 AUTH = "canary-user:canary-auth-string"
 HEADER = ("X-Gateway", "canary-gateway-header")
 SECRETS = {
@@ -92,6 +93,7 @@ class Site:
         first: that push.
         image: what it deployed.
         settled: what matters of production after it.
+        logs: what may hold no secret, besides the workflows' own.
     """
 
     server: PrefectServer
@@ -103,6 +105,7 @@ class Site:
     first: WorkflowRun
     image: str
     settled: dict[str, Any]
+    logs: list[Path]
 
     def deployed(self) -> dict[str, dict[str, Any]]:
         """Return what is deployed, by name."""
@@ -135,7 +138,7 @@ class Site:
 
     def assert_no_secret_was_told(self, repository: Act) -> None:
         """Search every log, every record of the server and what GitHub was told."""
-        logs = [*repository.folder.glob("run-*/log.jsonl"), self.server.log, self.worker.log]
+        logs = [*repository.folder.glob("run-*/log.jsonl"), *self.logs]
         texts = {str(path): path.read_text(errors="replace") for path in logs}
         texts["github"] = json.dumps([repository.github, repository.records_of("gh")])
         texts |= {what: json.dumps(rows_of(self.server, what)) for what in READ}
@@ -172,4 +175,5 @@ def site(python: Path, template: Path, registry: Registry, folder: Path) -> Iter
         assert first.jobs == dict.fromkeys(JOBS, "success"), explain(first)
         after = deployments(server)
         image = after["hourly"]["job_variables"]["image"]
-        yield Site(server, gateway, worker, registry, origin, before, first, image, essence(after))
+        settled, logs = essence(after), [server.log, worker.log]
+        yield Site(server, gateway, worker, registry, origin, before, first, image, settled, logs)

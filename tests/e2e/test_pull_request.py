@@ -6,17 +6,17 @@ import re
 
 import pytest
 
-from tests.e2e.small import Site, explain
+from tests.e2e.small import PREVIEW_POOL, Site, explain
 from tests.support.act import Act
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("preview_worker")]
 
 RAN = dict.fromkeys(["tests", "image", "preview", "pass"], "success")
 
 
 def queues(site: Site) -> set[str]:
     """Return the names of the pool's work queues."""
-    rows = site.server.request("POST", "/work_pools/docker-pool/queues/filter", {})
+    rows = site.server.request("POST", f"/work_pools/{PREVIEW_POOL}/queues/filter", {})
     return {row["name"] for row in rows}
 
 
@@ -31,6 +31,7 @@ def test_a_pull_request_has_a_preview_as_long_as_it_is_open(clone: Act, site: Si
     names = {"hourly-pr-7", "manual-pr-7", "nightly-pr-7"}
     assert found.keys() - production.keys() == names
     assert not any(each["active"] for each in found["hourly-pr-7"]["schedules"])
+    assert {found[name]["work_pool_name"] for name in names} == {PREVIEW_POOL}
     assert "queue-pr-7" in queues(site)
     (tag,) = [each for each in site.registry.tags(package) if each.startswith("pr-7-")]
     image = f"{site.registry.address}/{package}@{site.registry.digest(package, tag)}"

@@ -41,7 +41,9 @@ def test_these_are_what_the_workflows_run() -> None:
     ]
 
 
-@pytest.mark.parametrize("tool", [*TOOLS, "tools.environments", "tools.image"])
+@pytest.mark.parametrize(
+    "tool", [*TOOLS, "tools.environments", "tools.image", "tools.setup_github"]
+)
 def test_a_tool_starts_without_a_package(project: Project, tool: str) -> None:
     assert f"usage: python -m {tool}" in project.run(*BARE, "-m", tool, "--help").stdout
 

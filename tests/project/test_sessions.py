@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.baking import ROOT, TEMPLATE_FOLDER, Project, run
+from tests.baking import ROOT, TEMPLATE_FOLDER, Project, path_with_tools, run
 from tests.support.docker import docker, need_docker
 
 Nox = Callable[..., subprocess.CompletedProcess[str]]
@@ -108,6 +110,21 @@ def test_every_session_has_a_description_and_the_readme_names_only_what_exists(
     assert named <= sessions(folder)
     listing = run(sys.executable, "-m", "nox", "--list", folder=folder).stdout
     assert re.findall(r"^[*-] \w+$", listing, re.MULTILINE) == []
+
+
+def test_the_session_that_sets_github_up_passes_over_the_laptops_own_server(
+    nox: Nox, tmp_path: Path
+) -> None:
+    owner = {"owner": {"login": "jo"}, "isInOrganization": False, "viewerCanAdminister": True}
+    view = {"nameWithOwner": "jo/flows", "visibility": "PUBLIC", "url": "https://github.com/x"}
+    (tmp_path / "hub.json").write_text(json.dumps({"login": "jo", "view": {**view, **owner}}))
+    path = os.pathsep.join([str(ROOT / "tests/support/hub"), path_with_tools()])
+    settings = {"HUB": str(tmp_path), "HOME": str(tmp_path), "PATH": path}
+
+    said = nox("github", "--dry-run", exit_code=1, **settings).stdout
+
+    assert "gh api --method PUT repos/jo/flows/environments/production --input -" in said
+    assert "# variable PREFECT_API_URL of production: set it here" in said
 
 
 def test_every_session_of_a_project_is_in_its_readme() -> None:

@@ -81,7 +81,7 @@ def setup(where: Where) -> None:
     """
     from deployer import setup
 
-    chosen = chosen_environment(where)
+    chosen = chosen_environment(where, shared=True)
     show("\n".join(act(lambda server: setup.setup(server, chosen, os.environ))))
 
 

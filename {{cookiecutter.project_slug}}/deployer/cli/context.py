@@ -42,11 +42,19 @@ def act(work: Callable[[Server], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def chosen_environment(where: Where, wanted: Wanted = Wanted()) -> Environment:
-    """Return the environment that the options name, with what they override."""
+def chosen_environment(
+    where: Where, wanted: Wanted = Wanted(), *, shared: bool = False
+) -> Environment:
+    """Return the environment that the options name, with what they override.
+
+    Args:
+        where: the options that name it.
+        wanted: the options that override.
+        shared: without a label what all previews share will do.
+    """
     from deployer import environment
 
-    chosen = environment.select(environment.load(), where.environment, where.label)
+    chosen = environment.select(environment.load(), where.environment, where.label, shared=shared)
     credentials.know(os.environ.get(name, "") for name in chosen.secrets.values())
     variables: dict[str, Any] = {}
     for pair in wanted.job_variable:

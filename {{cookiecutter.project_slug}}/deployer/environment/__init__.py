@@ -108,13 +108,16 @@ def serving() -> Environment:
     return Environment(file.project, "serve", file.origin, work_pool="", name_suffix="-serve")
 
 
-def select(environments: dict[str, Environment], name: str, label: str | None) -> Environment:
+def select(
+    environments: dict[str, Environment], name: str, label: str | None, *, shared: bool = False
+) -> Environment:
     """Pick one environment and fill `{label}` in.
 
     Args:
         environments: what `load` returned.
         name: the environment.
         label: what `{label}` stands for, such as `pr-7`; None where nothing asks for it.
+        shared: without a label it is what all labels share: the work pool, and not a queue each.
 
     Raises:
         DeployerError: there is no such environment, or the label is missing or not needed.
@@ -124,6 +127,9 @@ def select(environments: dict[str, Environment], name: str, label: str | None) -
         raise DeployerError(f"There is no environment {name!r} in {FILE}: choose one of {known}.")
     chosen = environments[name]
     if chosen.wants_label and label is None:
+        if shared:
+            own_queue = "{label}" in (chosen.work_queue or "")
+            return replace(chosen, work_queue=None) if own_queue else chosen
         raise DeployerError(f"The environment {name!r} needs --label: add --label pr-7 to {name}.")
     if label is None:
         return chosen

@@ -1,0 +1,317 @@
+"""What to set on GitHub so that only what main built reaches production: a state in, steps out.
+
+Pure: `tools/setup_github.py` reads the state and carries the steps out. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tools.credentials import KEY, SECRETS, URL, wants_key
+
+ENVIRONMENTS = ("preview", "staging", "production")  # that the workflows deploy to
+OPEN = "preview"  # the one that every branch reaches
+CODE_OWNERS = ".github/CODEOWNERS"
+OWNED = (
+    "/.github/",
+    "/Dockerfile",
+    "/deployer/",
+    "/tools/",
+    "/poetry.lock",
+    "/requirements*.txt",
+    "/deployments/environments.toml",
+)
+RULESET = "main"
+CHECK = "Pass"  # the job of ci.yml that stands for all
+RULES: tuple[dict[str, Any], ...] = (
+    {"type": "deletion"},
+    {"type": "non_fast_forward"},
+    {
+        "type": "pull_request",
+        "parameters": {
+            "required_approving_review_count": 0,
+            "require_code_owner_review": True,
+            "dismiss_stale_reviews_on_push": True,
+            "require_last_push_approval": False,
+            "required_review_thread_resolution": False,
+        },
+    },
+    {
+        "type": "required_status_checks",
+        "parameters": {
+            "required_status_checks": [{"context": CHECK}],
+            "strict_required_status_checks_policy": False,
+            "do_not_enforce_on_create": True,  # or main could not be pushed for the first time
+        },
+    },
+)
+# Nobody approves what is their own: an administrator may merge it all the same, but not push.
+BYPASS = {"actor_id": 5, "actor_type": "RepositoryRole", "bypass_mode": "pull_request"}
+
+DONE, NEW, CHANGED = "is so already", "created", "changed"
+NOTE, MISSING = "note", "missing"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What GitHub holds for one environment, or for the repository as a whole.
+
+    Attributes:
+        variables: by name.
+        secrets: their names.
+        settings: the environment as GitHub's API shows it.
+        branches: the patterns of the branches that may use it, where it has some.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    branches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class State:
+    """What GitHub and the working tree hold.
+
+    Attributes:
+        repository: `OWNER/NAME`.
+        protects: whether GitHub has environments and rules for this repository.
+        owner: who reviews, without the `@`.
+        place: the repository.
+        environments: those of ENVIRONMENTS that there are.
+        rules: what holds for main, whichever ruleset says so.
+        ruleset: the one called RULESET, with its rules; None where there is none.
+        actions: the number of the app that runs workflows, so that no other can say that a check
+            passed; None where it is not known.
+        code_owners: the text of CODEOWNERS, empty where there is no file.
+    """
+
+    repository: str
+    protects: bool
+    owner: str
+    place: Place = Place()
+    environments: Mapping[str, Place] = field(default_factory=dict)
+    rules: tuple[Mapping[str, Any], ...] = ()
+    ruleset: Mapping[str, Any] | None = None
+    actions: int | None = None
+    code_owners: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One call of `gh`.
+
+    Attributes:
+        arguments: without a secret, as every process can read them.
+        stdin: what it reads; may be a secret.
+        secret: the name of the secret that stdin is.
+    """
+
+    arguments: tuple[str, ...]
+    stdin: str | None = None
+    secret: str = ""
+
+    def __str__(self) -> str:
+        """Return it as for a shell; a secret by its name."""
+        text = shlex.join(["gh", *self.arguments])
+        if self.secret:
+            return f"{text} < the value of {self.secret}"
+        return text if self.stdin is None else f"{text} <<< {shlex.quote(self.stdin)}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that has to be so.
+
+    Attributes:
+        outcome: DONE, NEW, CHANGED, NOTE or MISSING.
+        what: that is, in words.
+        commands: which make it so.
+        text: which CODEOWNERS gets.
+    """
+
+    outcome: str
+    what: str
+    commands: tuple[Command, ...] = ()
+    text: str = ""
+
+
+def steps(state: State, wanted: Mapping[str, Mapping[str, str]]) -> list[Step]:
+    """Return all that has to be so, in the order in which it is made so.
+
+    Args:
+        state: what there is.
+        wanted: for each environment the values of URL and SECRETS that are known here.
+    """
+    made = []
+    if state.protects:
+        for name in wanted:
+            made += [*_environment(state, name), *_values(state, name, wanted[name])]
+        made += [*_everybodys(state), _ruleset(state)]
+    else:
+        made.append(Step(NOTE, FREE))
+        made += _values(state, "", wanted.get("production", {}))
+    return [*made, _code_owners(state)]
+
+
+FREE = (
+    "GitHub has no environments and no rules for a private repository on a free plan. So the "
+    "secrets are the repository's, and whoever may push a branch can change production. Make it "
+    "public or upgrade to GitHub Pro or Team, and run this again."
+)
+APART = (
+    "preview gets no server: what a pull request runs could change production with these "
+    "credentials. For a second server, or workspace, set PREVIEW_PREFECT_API_URL with "
+    "PREVIEW_PREFECT_API_KEY or PREVIEW_PREFECT_API_AUTH_STRING; or give previews the same one "
+    "with --share-server."
+)
+
+
+def _request(method: str, path: str, body: Mapping[str, Any] | None = None) -> Command:
+    given = () if body is None else ("--input", "-")
+    stdin = None if body is None else json.dumps(body)
+    return Command(("api", "--method", method, path, *given), stdin)
+
+
+def _environment(state: State, name: str) -> Iterator[Step]:
+    path = f"repos/{state.repository}/environments/{name}"
+    place = state.environments.get(name)
+    if name == OPEN:
+        commands = () if place else (_request("PUT", path),)
+        yield Step(NEW if commands else DONE, f"environment {name}", commands)
+        return
+    settings = place.settings if place else {}
+    policy = {"protected_branches": False, "custom_branch_policies": True}
+    made = []
+    if settings.get("deployment_branch_policy") != policy:
+        made.append(_request("PUT", path, {"deployment_branch_policy": policy, **_kept(settings)}))
+    branches = place.branches if place else ()
+    if "main" not in branches:
+        body = {"name": "main", "type": "branch"}
+        made.append(_request("POST", f"{path}/deployment-branch-policies", body))
+    outcome = DONE if not made else CHANGED if place else NEW
+    yield Step(outcome, f"environment {name}, only for main", tuple(made))
+    if others := [each for each in branches if each != "main"]:
+        yield Step(NOTE, f"environment {name} is open to {', '.join(others)} too: is that meant?")
+
+
+def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the protection that an environment has: without it a PUT would take it away."""
+    body: dict[str, Any] = {}
+    for rule in settings.get("protection_rules", ()):
+        if rule["type"] == "wait_timer":
+            body["wait_timer"] = rule["wait_timer"]
+        elif rule["type"] == "required_reviewers":
+            body["prevent_self_review"] = rule.get("prevent_self_review", False)
+            body["reviewers"] = [
+                {"type": each["type"], "id": each["reviewer"]["id"]} for each in rule["reviewers"]
+            ]
+    return body
+
+
+def _values(state: State, name: str, values: Mapping[str, str]) -> Iterator[Step]:
+    place = state.environments.get(name, Place()) if name else state.place
+    where = f"of {name}" if name else "of the repository"
+    scope = (*(("--env", name) if name else ()), "--repo", state.repository)
+    held = place.variables.get(URL)
+    url = values.get(URL) or held
+    if not url:
+        yield (
+            Step(NOTE, APART)
+            if name == OPEN
+            else Step(
+                MISSING,
+                f"variable {URL} {where}: set it here to the address of the Prefect server that "
+                "GitHub's runners and the workers reach, and run this again",
+            )
+        )
+        return
+    made = (Command(("variable", "set", URL, "--body", url, *scope)),) if url != held else ()
+    outcome = DONE if not made else CHANGED if held else NEW
+    yield Step(outcome, f"variable {URL} {where} is {url}", made)
+    for secret in SECRETS:
+        there = secret in place.secrets
+        if secret in values and (made or not there):
+            command = Command(("secret", "set", secret, *scope), values[secret], secret)
+            yield Step(CHANGED if there else NEW, f"secret {secret} {where}", (command,))
+        elif there:
+            # GitHub shows nobody what a secret is.
+            change = shlex.join(["gh", "secret", "set", secret, *scope])
+            yield Step(DONE, f"secret {secret} {where}; `{change}` changes it")
+        elif secret == KEY and wants_key(url):
+            yield Step(MISSING, f"secret {KEY} {where}: Prefect Cloud wants it, so set it here")
+
+
+def _everybodys(state: State) -> Iterator[Step]:
+    """Say what every branch still gets."""
+    held = {"variable": [URL] if URL in state.place.variables else []}
+    held["secret"] = [each for each in SECRETS if each in state.place.secrets]
+    for kind, names in held.items():
+        for name in names:
+            what = f"the {kind} {name} of the repository is every branch's, and each environment"
+            command = f"gh {kind} delete {name} --repo {state.repository}"
+            yield Step(NOTE, f"{what} has its own now: `{command}`")
+
+
+def _ruleset(state: State) -> Step:
+    what = "main takes only pull requests that pass and code owners approve, and no force push"
+    if not [*_lacking(state.rules)]:
+        return Step(DONE, what)
+    path = f"repos/{state.repository}/rulesets"
+    old = state.ruleset or {"rules": [], "bypass_actors": [BYPASS]}
+    # What somebody has added or made stricter stays.
+    rules = {each["type"]: each for each in old["rules"]}
+    for each in _lacking(old["rules"]):
+        rules[each["type"]] = _with(rules.get(each["type"], {}), each, state.actions)
+    body = {
+        "name": RULESET,
+        "target": "branch",
+        "enforcement": "active",
+        "bypass_actors": old["bypass_actors"],
+        "conditions": {"ref_name": {"include": ["refs/heads/main"], "exclude": []}},
+        "rules": list(rules.values()),
+    }
+    if state.ruleset is None:
+        return Step(NEW, what, (_request("POST", path, body),))
+    return Step(CHANGED, what, (_request("PUT", f"{path}/{state.ruleset['id']}", body),))
+
+
+def _lacking(rules: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield each of RULES that these do not cover."""
+    for wanted in RULES:
+        there = [each.get("parameters") or {} for each in rules if each["type"] == wanted["type"]]
+        if wanted["type"] == "required_status_checks":
+            checks = [check for each in there for check in each["required_status_checks"]]
+            there = [check for check in checks if check["context"] == CHECK]
+        elif wanted["type"] == "pull_request":
+            there = [each for each in there if each.get("require_code_owner_review")]
+        if not there:
+            yield wanted
+
+
+def _with(old: Mapping[str, Any], wanted: Mapping[str, Any], actions: int | None) -> dict[str, Any]:
+    """Return a rule with the parameters that it has, and with what is wanted."""
+    given = {**wanted.get("parameters", {}), **old.get("parameters", {})}
+    if wanted["type"] == "pull_request":
+        given["require_code_owner_review"] = True
+    elif wanted["type"] == "required_status_checks":
+        own = {"context": CHECK} | ({"integration_id": actions} if actions else {})
+        others = [each for each in given["required_status_checks"] if each["context"] != CHECK]
+        given["required_status_checks"] = [*others, own]
+    return {"type": wanted["type"], **({"parameters": given} if given else {})}
+
+
+def _code_owners(state: State) -> Step:
+    lines = state.code_owners.splitlines()
+    if any(line.strip() and not line.startswith("#") for line in lines):
+        return Step(DONE, f"{CODE_OWNERS} says who reviews what can deploy")
+    kept = [line for line in lines if not re.match(r"# +/", line)]
+    width = max(map(len, OWNED))
+    text = "\n".join([*kept, *(f"{path:<{width}}  @{state.owner}" for path in OWNED), ""])
+    what = f"{CODE_OWNERS}: @{state.owner} reviews what can deploy; commit it"
+    return Step(CHANGED if lines else NEW, what, text=text)
