@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -175,7 +176,12 @@ def whole_bench(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         patch.syspath_prepend(str(project.path))
         patch.setattr(sys, "dont_write_bytecode", True)  # files change within a second
         patch.setenv("PREFECT_API_URL", listener.url)
-        yield Bench(project, listener)
+        bench = Bench(project, listener)
+        # The process that imports a catalog a second time has tests of its own.
+        again = bench.module("check.again")
+        patch.setattr(again, "importing", nullcontext)
+        patch.setattr(again, "require_same", lambda *_: None)
+        yield bench
     forget(*OURS)
     sys.modules.update(others)
     listener.close()
@@ -192,6 +198,13 @@ def bench(whole_bench: Bench) -> Iterator[Bench]:
 def entry(arguments: str, flow: str = "sample") -> str:
     """Return the source of one entry."""
     return f'Deployment({flow}, "hourly", {arguments})'
+
+
+def of_the_api(arguments: str) -> str:
+    """Return the source of an entry whose schedules are classes of Prefect's API."""
+    modules = ("schedules", "actions")
+    head = "".join(f"from prefect.client.schemas.{each} import *\n" for each in modules)
+    return f"{head}CATALOG = [\n    {entry(arguments)},\n]\n"
 
 
 def named(name: object) -> str:
@@ -243,6 +256,17 @@ BAD_CATALOGS: dict[str, tuple[str, tuple[str, ...]]] = {
         "def f(): ...\nf.__module__ = '__main__'\nCATALOG = [Deployment(flow(f), 'x')]",
         ("f/x: a worker cannot import __main__.f",),
     ),
+    "options that a run would not have": (
+        "Deployment(sample.with_options(retries=3), 'x')",
+        (
+            "sample/x: a run imports flows.sample.sample and would lose what with_options changed",
+            "or write sample = sample.with_options(…) in flows.sample itself.",
+        ),
+    ),
+    "a name that a run would not have": (
+        "Deployment(sample.with_options(name='renamed'), 'x')",
+        ("renamed/x: a run imports flows.sample.sample and would lose what with_options",),
+    ),
     "a flow under another name": (
         "def f(): ...\ng = flow(f)\nCATALOG = [Deployment(g, 'x')]",
         ("f/x: a worker cannot import deployments.catalog.f", "under the name of its function"),
@@ -251,7 +275,22 @@ BAD_CATALOGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "an unknown option": (entry("tagz=['a']"), (f"{HOURLY}there is no option 'tagz", "mean tags?")),
     "an option unlike any": (entry("zzz=1"), ("no option 'zzz'; see the options of Flow.deploy",)),
     "an image": (entry("image='x'"), (f"{HOURLY}image cannot be set here", "--image")),
-    "a work pool": (entry("work_pool_name='x'"), ("work_pool_name cannot", "environments.toml")),
+    "a work pool of a bad name": (
+        entry("work_pool_name='a/b'"),
+        (f"{HOURLY}work_pool_name is 'a/b': leave '/' out",),
+    ),
+    "a work pool of numbers": (entry("work_pool_name=7"), ("work_pool_name is 7, but it has to",)),
+    **{
+        f"the step {name}": (
+            entry(f"{name}=[{{'prefect.deployments.steps.git_clone': {{}}}}]"),
+            (f"{HOURLY}{name} cannot be set here; no code is pulled when a run starts",),
+        )
+        for name in ("pull", "pull_steps")
+    },
+    "an image among the job variables": (
+        entry("job_variables={'image': 'an/image:1'}"),
+        (f"{HOURLY}job_variables.image would be overwritten", "with --image"),
+    ),
     "a build": (entry("build=False"), (f"{HOURLY}build cannot be set here",)),
     "paused is text": (entry("paused='no'"), ("paused is 'no', but it should be a valid bool",)),
     "a description of numbers": (entry("description=3"), ("description is 3", "valid string")),
@@ -389,6 +428,28 @@ BAD_CATALOGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "one schedule instead of a list": (
         entry("schedules=Cron('@daily')"),
         ("schedules is Schedule(", "valid list"),
+    ),
+    "a bad cron in a schedule of the API": (
+        of_the_api("schedules=[CronSchedule(cron='61 * * * *')]"),
+        ("catalog.py, line 17: ValidationError: cron: Value error, Invalid cron string",),
+    ),
+    "a schedule that never runs": (
+        of_the_api("schedule=NoSchedule()"),
+        ("schedule is NoSchedule()", "instance of Schedule"),
+    ),
+    "a limit of scheduled runs": (
+        of_the_api(
+            "schedules=[DeploymentScheduleCreate(schedule=CronSchedule(cron='@daily'), "
+            "max_scheduled_runs=3)]"
+        ),
+        (
+            "line 17: ValueError: max_scheduled_runs=3 would be lost: Prefect's server",
+            "leave it out",
+        ),
+    ),
+    "an unknown time zone in a schedule of the API": (
+        of_the_api("schedules=[CronSchedule(cron='@daily', timezone='Mars/Base')]"),
+        ("line 17: ValidationError: timezone: Value error, Invalid timezone",),
     ),
     "a bad cron": (
         "CATALOG = [\n    Deployment(sample, 'x', schedules=[Cron('61 * * * *')]),\n]",
@@ -542,7 +603,18 @@ GOOD_CATALOGS = {
     "a rule of one's own": entry("schedules=[RRule('DTSTART:20240101T000000\\nFREQ=MINUTELY')]"),
     "a daily rule": entry("schedules=[RRule('RRULE:FREQ=DAILY;BYHOUR=3', timezone='UTC')]"),
     "a name in any script": "Deployment(数据, '每 小时: \"+@*\\\\🚀', parameters={'数量': 2})",
-    "a flow called like a file": "Deployment(sample.with_options(name='load.py'), 'load.PY')",
+    "a flow called like a file": (
+        "@flow(name='load.py')\ndef load(): ...\nCATALOG = [Deployment(load, 'load.PY')]"
+    ),
+    "options that the module itself changes": (
+        "@flow\ndef own(): ...\nown = own.with_options(retries=3)\nCATALOG = [Deployment(own, 'x')]"
+    ),
+    "the schedules of the API": of_the_api(
+        "schedules=[CronSchedule(cron='@daily'), IntervalSchedule(interval=timedelta(hours=1)), "
+        "RRuleSchedule(rrule='FREQ=DAILY'), "
+        "DeploymentScheduleCreate(schedule=CronSchedule(cron='@daily'), active=False, slug='s')]"
+    ),
+    "a work pool and a queue of its own": entry("work_pool_name='a pool', work_queue_name='fast'"),
     "a long name": f"Deployment(sample, {'数' * 255!r})",
     # On one server production's entry is staging's; on two servers it is not: see the deploy.
     "a name that is another one with a suffix": (
@@ -676,6 +748,10 @@ BAD_ENVIRONMENTS: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "no number in job variables": (
         production("job_variables = {a = nan}"),
         ("job_variables cannot be sent as JSON",),
+    ),
+    "an image in job variables": (
+        production('job_variables = {image = "an/image:1"}'),
+        (f"{PRODUCTION}job_variables.image would be overwritten",),
     ),
     "a NUL in job variables": (
         production('job_variables = {a = "\\u0000"}'),
@@ -837,6 +913,49 @@ def test_a_bad_catalog_is_refused_before_the_server_is_asked(
 
     assert bench.listener.connections == 0
     answer.refuses(*fragments)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        *[(each, ("local",)) for each in ("setup", "releases", "rollback", "verify", "plan")],
+        ("deploy", ("local",)),
+        ("destroy", ("local", "--yes")),
+        ("serve", ()),
+    ],
+)
+def test_every_command_says_that_what_answers_is_no_prefect_api(
+    bench: Bench, capsys: pytest.CaptureFixture[str], command: str, words: tuple[str, ...]
+) -> None:
+    answer = bench.run(capsys, command, *words)
+
+    url = bench.listener.url
+    assert (answer.code, answer.out) == (1, "")
+    (line,) = answer.err.splitlines()
+    assert line.startswith(f"error: PREFECT_API_URL is {url}, and there is no Prefect API: ")
+    assert "it answers 404. To fix it: use the address that the server prints" in line
+
+
+def test_what_the_command_line_says_of_job_variables_is_checked_too(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = bench.run(capsys, "plan", "production", "--job-variable", "image=an/image:1")
+
+    assert answer.code == 1
+    assert answer.err.startswith("error: --job-variable: job_variables.image would be overwritten")
+    assert bench.listener.connections == 0
+
+
+def test_an_interval_that_is_hardly_meant_is_a_warning(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.declare(entry("schedules=[Interval(1), Interval(10), Cron('@daily')]"))
+
+    answer = bench.run(capsys, "check")
+
+    assert answer.code == 0
+    (line,) = answer.err.splitlines()
+    assert line.startswith(f"warning: {HOURLY}schedule schedule-1 starts a run every 1 s, faster")
 
 
 def test_there_are_enough_bad_examples() -> None:

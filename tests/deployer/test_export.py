@@ -317,7 +317,7 @@ def test_prefect_deploy_of_the_export_removes_the_last_schedule_only_if_prefect_
     [
         (
             "Deployment(plain.with_options(name='renamed'), name='a')",
-            "renamed/a cannot be exported: flows.many.plain is another flow than 'renamed'",
+            "renamed/a: a run imports flows.many.plain and would lose what with_options changed",
         ),
         (
             "Deployment(plain, name='a', job_variables={'x': {'$ref': 'y'}})",

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
+from types import FunctionType
 from typing import Any
 
 import httpx
@@ -79,7 +80,13 @@ CUT = ["load.py", "数据.py", "..py"]
 
 
 def with_name(name: str) -> Flow[..., Any]:
-    return scripted.with_options(name=name)
+    """Return a flow of this name that a run finds in this module, under its function's name."""
+    function = FunctionType(scripted.fn.__code__, globals(), f"flow_{len(globals())}")
+    function.__defaults__ = scripted.fn.__defaults__
+    function.__annotations__, function.__doc__ = scripted.fn.__annotations__, scripted.fn.__doc__
+    made: Flow[..., Any] = flow(name=name)(function)
+    globals()[function.__name__] = made
+    return made
 
 
 @dataclass

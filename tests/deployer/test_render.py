@@ -269,3 +269,19 @@ def test_the_value_of_a_secret_variable_is_shown_nowhere(
     for shown in (str(render.text(made)), render.markdown(made, "Plan"), render.as_json(made)):
         assert "canary" not in shown
         assert field in shown.replace("\\", "")  # which no short value may cut to pieces
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+@pytest.mark.parametrize(
+    ("again", "image", "said"), [(1, None, True), (None, None, False), (1, "an/image@1", False)]
+)
+def test_only_a_rollback_without_an_image_says_that_the_code_did_not_come_back(
+    form: str, again: int | None, image: str | None, said: bool
+) -> None:
+    made = a_plan(1, {"description": "old"}, {"description": "new"})
+    record = Release(2, "", "ada", None, image, None, None, "verified", "", {}, {}, again)
+
+    shown = str(render.result(Result(made, record), form, "local"))
+
+    sentence = "The settings of release 1 came back. The code did not: runs use what is in the"
+    assert (sentence in shown) == said

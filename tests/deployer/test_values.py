@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from deployer import spec as specs
 from deployer.catalog import Deployment
 from deployer.check.catalog import check
+from deployer.environment import Environment
 from deployer.plan import difference
-from prefect.schedules import Interval
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
+from prefect.schedules import Cron, Interval, RRule, Schedule
 
 from tests.deployer.sample_flows import Aliased, Lenient, anything, dated, modelled
 from tests.deployer.world import World
@@ -59,6 +63,53 @@ def test_an_interval_starts_where_its_anchor_is(
     (state,) = world.states().values()
     assert state["schedules"]["schedule-1"]["anchor_date"] == text
     assert world.plan(catalog).empty
+
+
+ANCHOR = datetime(2024, 2, 29, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("of_the_api", "short"),
+    [
+        (
+            CronSchedule(cron="@daily", timezone="Asia/Tokyo", day_or=False),
+            Cron("@daily", "Asia/Tokyo", False),
+        ),
+        (CronSchedule(cron="@daily"), Cron("@daily")),
+        (IntervalSchedule(interval=timedelta(hours=1)), Interval(3600)),
+        (
+            IntervalSchedule(
+                interval=timedelta(hours=1), anchor_date=ANCHOR, timezone="Asia/Tokyo"
+            ),
+            Interval(3600, anchor_date=ANCHOR, timezone="Asia/Tokyo"),
+        ),
+        (RRuleSchedule(rrule="FREQ=DAILY"), RRule("FREQ=DAILY")),
+        (
+            RRuleSchedule(rrule="FREQ=DAILY", timezone="Asia/Tokyo"),
+            RRule("FREQ=DAILY", "Asia/Tokyo"),
+        ),
+        (
+            DeploymentScheduleCreate(
+                schedule=CronSchedule(cron="@daily"), active=False, slug="s", parameters={"x": 7}
+            ),
+            Cron("@daily", active=False, slug="s", parameters={"x": 7}),
+        ),
+    ],
+)
+@pytest.mark.parametrize("option", ["schedule", "schedules"])
+def test_a_schedule_of_the_api_is_deployed_as_its_short_form(
+    option: str, of_the_api: Any, short: Schedule
+) -> None:
+    where = Environment(project="project", name="production", work_pool="pool")
+
+    def spec(schedule: Any) -> Any:
+        given = schedule if option == "schedule" else [schedule]
+        options: dict[str, Any] = {option: given}
+        entry = Deployment(anything, "main", **options)
+        assert check([entry]) == []
+        return specs.declared(entry, where)["schedules"]
+
+    assert spec(of_the_api) == spec(short)
 
 
 def test_where_only_a_none_is_new_the_whole_is_shown() -> None:

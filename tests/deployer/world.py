@@ -13,6 +13,7 @@ from urllib.error import HTTPError
 import httpx
 from deployer import release
 from deployer.catalog import Deployment
+from deployer.cli.context import declared
 from deployer.deploy import deploy
 from deployer.desired import Desired, from_catalog, from_release
 from deployer.destroy import destroy
@@ -138,6 +139,12 @@ class World:
     def key(self, entry: Deployment) -> str:
         """Return an entry's name on the server."""
         return entry.key + self.environment.name_suffix
+
+
+def planned(world: World, catalog: list[Deployment]) -> Desired:
+    """Return what the command line makes of a catalog once it has asked for the work pools."""
+    _, found = world.run(lambda server: declared(server, world.environment, catalog, None))
+    return found
 
 
 @contextmanager

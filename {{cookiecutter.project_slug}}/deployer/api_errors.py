@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from json import JSONDecodeError
 from typing import TypeVar
 
 import httpx
@@ -47,9 +48,9 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def cause(error: BaseException) -> BaseException:
-    """Return the HTTP error that Prefect wrapped, or the error itself."""
+    """Return the error of HTTP, or of an answer's JSON, that Prefect wrapped; else the error."""
     inner: BaseException | None = error
-    while inner is not None and not isinstance(inner, httpx.HTTPError):
+    while inner is not None and not isinstance(inner, httpx.HTTPError | JSONDecodeError):
         inner = inner.__cause__ or inner.__context__
     return inner or error
 
@@ -72,6 +73,11 @@ def explain(error: BaseException) -> str:
     if isinstance(error, httpx.TransportError):
         return (
             f"The Prefect server at {address()} cannot be reached ({error}): check PREFECT_API_URL."
+        )
+    if isinstance(error, JSONDecodeError | httpx.TooManyRedirects):
+        return (
+            f"What answers at {address()} is not the Prefect API any more: look at the proxy "
+            "before it, which may want a new login, then try again."
         )
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 

@@ -36,6 +36,10 @@ class Deployment:
         self.name = name
         self.smoke = smoke
         self.options = options
+        if given := options.get("schedule"):
+            options["schedule"] = _plain(given)
+        if isinstance(given := options.get("schedules"), list | tuple):
+            options["schedules"] = [_plain(each) for each in given]
 
     @property
     def key(self) -> str:
@@ -56,6 +60,31 @@ class Deployment:
             many = isinstance(given, Iterable) and not isinstance(given, str)
             found += [_schedule(option, value) for value in (given if many else [given])]
         return {each.slug or f"schedule-{n}": each for n, each in enumerate(found, 1)}
+
+
+def _plain(value: Any) -> Any:
+    """Return the `Schedule` that one of the API's own schedules means; anything else as it is.
+
+    Raises:
+        ValueError: it limits the scheduled runs.
+    """
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
+    from prefect.schedules import Schedule
+
+    own: dict[str, Any] = {}
+    if isinstance(value, DeploymentScheduleCreate):
+        if value.max_scheduled_runs is not None:
+            raise ValueError(
+                f"max_scheduled_runs={value.max_scheduled_runs} would be lost: Prefect's server "
+                "leaves it out when it deploys a schedule, and nothing there reads it; leave it out"
+            )
+        own = {name: getattr(value, name) for name in ("active", "parameters", "slug")}
+        value = value.schedule
+    if isinstance(value, CronSchedule | IntervalSchedule | RRuleSchedule):
+        # Only what was given: an anchor that was not is the moment of the import.
+        return Schedule(**value.model_dump(exclude_unset=True), **own)
+    return value
 
 
 def _schedule(option: str, value: Any) -> Schedule:

@@ -46,18 +46,21 @@ async def destroy(
         One sentence for each thing that was deleted.
     """
     done = []
+    pools = {environment.work_pool}
     async with lock.held(server, environment, who, lock_timeout, say) as mine:
         for key, live in (await server.read(environment, set())).items():
             await mine.confirm()
             await server.delete(live)
+            pools |= {live.spec["work_pool"] or environment.work_pool}
             done.append(f"deleted {key}")
         records = await release.delete_all(server, environment)
         await environment_state.delete(server, environment)
         if records:
             done.append(f"deleted {records} release records")
         queue = environment.work_queue
-        if environment.own_queue and await server.delete_queue(environment.work_pool, str(queue)):
-            done.append(f"deleted the work queue {queue}")
+        for pool in sorted(pools) if environment.own_queue else ():
+            if await server.delete_queue(pool, str(queue)):
+                done.append(f"deleted the work queue {queue}")
     return done or [f"{environment.project} owns nothing in {environment.name}."]
 
 

@@ -48,8 +48,12 @@ def on_one_line(text: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of an error's text, or what it is where it has none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    """Return the first line of an error's text that says something, or what the error is."""
+    name = type(error).__name__
+    first, *rest = str(error).splitlines() or [name]
+    if name == "ValidationError" and len(rest) > 1:  # pydantic counts, then names field and fault
+        return f"{rest[0]}: {rest[1].split(' [')[0].strip()}"
+    return first
 
 
 def failure(environment: str, problems: tuple[str, ...]) -> str:

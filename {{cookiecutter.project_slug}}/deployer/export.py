@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
-from prefect import Flow
 from prefect.utilities.templating import (
     PLACEHOLDER_CAPTURE_REGEX,
     PlaceholderType,
@@ -65,7 +63,7 @@ def to_yaml(environment: Environment, catalog: list[Deployment], image: str | No
 
 
 def _deployment(entry: Deployment, wanted: Spec) -> dict[str, Any]:
-    flow = _flow_at(entry)
+    flow = entry.flow
     limit: Any = wanted["concurrency_limit"]
     if wanted["collision_strategy"]:
         limit = {"limit": limit, "collision_strategy": wanted["collision_strategy"]}
@@ -94,18 +92,6 @@ def _deployment(entry: Deployment, wanted: Spec) -> dict[str, Any]:
     if triggers := entry.options.get("triggers"):
         made["triggers"] = [_trigger(each) for each in triggers]
     return made
-
-
-def _flow_at(entry: Deployment) -> Flow[..., Any]:
-    """Return the flow that Prefect finds at the entrypoint, which gives the deployment its flow."""
-    function = entry.flow.fn
-    found = getattr(sys.modules.get(function.__module__), function.__name__, None)
-    if not isinstance(found, Flow) or found.fn is not function or found.name != entry.flow.name:
-        raise ValueError(
-            f"{function.__module__}.{function.__name__} is another flow than {entry.flow.name!r}, "
-            "and a prefect.yaml finds flows by their place: give this one a function of its own"
-        )
-    return found
 
 
 def _schedule(slug: str, schedule: dict[str, Any]) -> dict[str, Any]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
+
+from prefect.flows import load_flow_from_entrypoint
 
 from deployer.catalog import Deployment
 from deployer.check.catalog import FILE, check
 from deployer.errors import DeployerError, on_one_line, reason
 from deployer.project import root
 from deployer.rules import shown
+from deployer.spec import Spec
 
 
 def load() -> list[Deployment]:
@@ -37,12 +41,48 @@ def load() -> list[Deployment]:
     return catalog
 
 
+def require_entrypoints(recorded: dict[str, Spec]) -> None:
+    """Find the flows of a recorded release that runs from this working tree.
+
+    Args:
+        recorded: its specs; those of another machine's folder are passed over.
+
+    Raises:
+        DeployerError: names every entrypoint that leads to no flow any more.
+    """
+    here, gone = str(root()), []
+    for entrypoint in sorted(
+        {
+            spec["entrypoint"]
+            for spec in recorded.values()
+            if spec["job_variables"].get("working_dir") == here
+        }
+    ):
+        try:
+            with _importing(root()):
+                load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
+        except (Exception, SystemExit) as error:
+            gone.append(f"{entrypoint} ({reason(error).rstrip('.')})")
+    if gone:
+        raise DeployerError(
+            f"The working tree does not have what this release runs: {'; '.join(gone)}. Nothing "
+            "was changed: bring the code back with git, or choose another release with --to."
+        )
+
+
+@contextmanager
+def _importing(folder: Path) -> Iterator[None]:
+    """Let the project's modules be imported, whatever they print."""
+    if sys.path[0] != str(folder):  # another project's modules may be importable too
+        sys.path.insert(0, str(folder))
+    with redirect_stdout(sys.stderr):  # stdout is the report's
+        yield
+
+
 def _imported(folder: Path) -> Any:
     """Return what the catalog's module calls CATALOG, None where it has nothing of that name."""
-    if sys.path[0] != str(folder):  # another project's catalog may be importable too
-        sys.path.insert(0, str(folder))
     try:
-        with redirect_stdout(sys.stderr):  # stdout is the report's
+        with _importing(folder):
             return getattr(importlib.import_module("deployments.catalog"), "CATALOG", None)
     except (Exception, SystemExit) as error:  # a person's module may raise anything
         raise DeployerError(on_one_line(_import_problem(error, folder))) from error

@@ -56,13 +56,18 @@ def json_problems(
 
 
 def job_variable_problems(variables: Any) -> Iterator[str]:
-    """Say what is wrong with job variables: a value that is no JSON, or a readable secret."""
+    """Say what is wrong with job variables: no JSON, an image, or a readable secret."""
     if not isinstance(variables, dict):
         yield f"job_variables is {shown(variables)}, but it has to be a table."
         return
     if problems := [*json_problems("job_variables", variables)]:
         yield from problems
         return
+    if "image" in variables:
+        yield (
+            "job_variables.image would be overwritten, because all deployments run the image that "
+            "was built and checked: leave it out; it is given on the command line, with --image."
+        )
     env = variables.get("env")
     for name in env if isinstance(env, dict) else ():
         if not isinstance(name, str):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from json import JSONDecodeError
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ from prefect.context import AsyncClientContext
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import get_current_settings
 
-from deployer import patches
+from deployer import connection, patches
 from deployer import spec as specs
 from deployer.api_errors import cause, explain, if_found, server_time
 from deployer.environment import Environment
@@ -51,10 +52,13 @@ async def connect() -> AsyncIterator[Server]:
         async with AsyncClientContext.get_or_create() as context:
             patches.retry_soon(context.client._client)
             yield Server(context.client)
-    except (httpx.HTTPError, OSError, PrefectException, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not isinstance(cause(error), httpx.HTTPError):
+    except (httpx.HTTPError, JSONDecodeError, OSError, PrefectException, RuntimeError) as error:
+        inner = cause(error)
+        if isinstance(inner, RuntimeError):
             raise  # Prefect wraps a server that cannot be reached in one of these
-        raise DeployerError(explain(error)) from error
+        silent = isinstance(inner, httpx.TransportError)
+        said = None if silent else await connection.instead()
+        raise DeployerError(said or explain(error)) from error
 
 
 def _live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]]) -> Live:

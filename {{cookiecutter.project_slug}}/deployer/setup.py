@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from prefect.blocks.system import Secret
@@ -27,13 +28,17 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-async def setup(server: Server, environment: Environment, values: Mapping[str, str]) -> list[str]:
+async def setup(
+    server: Server, environment: Environment, values: Mapping[str, str], others: Iterable[str] = ()
+) -> list[str]:
     """Create or update work pool, work queue and Secret blocks.
 
     Args:
         server: where to.
         environment: what is declared.
         values: the environment variables that the secrets' values come from; never shown.
+        others: names of the work pools that entries of the catalog name; one that is missing is
+            made like the environment's, and one that is there stays as it is.
 
     Returns:
         One sentence for each thing that was created or updated.
@@ -45,6 +50,12 @@ async def setup(server: Server, environment: Environment, values: Mapping[str, s
     if missing:
         raise DeployerError(*(f"The environment variable {v} is not set: set it." for v in missing))
     done = [*await _pool(server, environment), *await _queue(server, environment)]
+    for name in others:
+        there = await if_found(server.client.read_work_pool(name))
+        like = replace(environment, work_pool=name, work_pool_concurrency_limit=None)
+        if there:
+            like = replace(like, work_pool_type=there.type, base_job_template=None)
+        done += await _pool(server, like)
     for block, variable in environment.secrets.items():
         await Secret(value=values[variable]).save(block, overwrite=True)  # type: ignore[arg-type]
         done.append(f"secret block {block} holds the value of {variable}")
@@ -70,7 +81,7 @@ async def _pool(server: Server, environment: Environment) -> list[str]:
         except ObjectAlreadyExists:  # another setup was faster, or the first answer was lost
             return await _pool(server, environment)
         return [f"work pool {name} created ({kind})"]
-    if other := [*work_pools.mismatch(environment, pool)]:
+    if other := [*work_pools.mismatch(environment, name, pool)]:
         raise DeployerError(*map(str, other))
     changes: dict[str, Any] = {}
     if environment.base_job_template and template != pool.base_job_template:

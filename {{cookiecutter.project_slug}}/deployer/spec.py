@@ -47,7 +47,8 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
     flow = entry.flow
     limit = options.get("concurrency_limit")
     config = limit if isinstance(limit, ConcurrencyLimitConfig) else None
-    variables = {**environment.job_variables, **(options.get("job_variables") or {})}
+    layers = [environment.job_variables, options.get("job_variables") or {}]
+    variables = _merged(*layers, environment.given_variables)
     if image:
         variables["image"] = image
     elif environment.work_pool_type == "process":
@@ -58,7 +59,7 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
         "flow": flow.name,
         "name": entry.name + environment.name_suffix,
         "entrypoint": f"{flow.fn.__module__}.{flow.fn.__name__}",
-        "work_pool": environment.work_pool,
+        "work_pool": environment.pool(options.get("work_pool_name")),
         "work_queue": options.get("work_queue_name") or environment.queue,
         "job_variables": to_jsonable_python(variables),
         "parameters": to_jsonable_python(options.get("parameters") or {}),
@@ -112,6 +113,27 @@ def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | Non
         "triggers": {each["name"]: _trigger(each) for each in automations or ()},
         "pull_steps": row.get("pull_steps") or [],
     }
+
+
+def _merged(*layers: dict[str, Any]) -> dict[str, Any]:
+    """Return job variables in which a later layer wins, in `env` for each name by itself.
+
+    A dotted name such as `env.LEVEL` means a part of a variable, as it does to a worker.
+    """
+    found: dict[str, Any] = {}
+    for layer in layers:
+        parts = [([name], value) for name, value in layer.items() if "." not in name]
+        parts += [(name.split("."), value) for name, value in layer.items() if "." in name]
+        if isinstance(env := layer.get("env"), dict):
+            parts.remove((["env"], env))
+            parts += [(["env", name], value) for name, value in env.items()]
+        for (*outer, last), value in parts:
+            place = found
+            for name in outer:
+                inner = place.get(name)
+                place[name] = place = {**inner} if isinstance(inner, dict) else {}
+            place[last] = value
+    return found
 
 
 @cache

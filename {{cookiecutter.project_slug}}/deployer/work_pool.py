@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkPool
+from prefect.utilities.templating import find_placeholders
 
 from deployer.api_errors import if_found
+from deployer.catalog import Deployment
 from deployer.environment import Environment
 from deployer.errors import Finding
 from deployer.project import FILE
+from deployer.rules import hint
+from deployer.spec import Spec
 
 NOBODY = "No worker polls the"
 FRESH = 60  # seconds since a worker's last poll; workers poll every 15
@@ -22,21 +27,27 @@ def missing(name: str, setup: str) -> Finding:
     return Finding(f"There is no work pool {name!r} on the server.", "`deploy` fails.", setup, True)
 
 
-def mismatch(environment: Environment, pool: WorkPool | None) -> Iterator[Finding]:
-    """Say why a deploy refuses a work pool: it is not there, or of another type."""
-    name, kind, setup = environment.work_pool, environment.work_pool_type, environment.setup
+def others(environment: Environment, catalog: Iterable[Deployment]) -> list[str]:
+    """Return the work pools of the catalog's entries but for the environment's own."""
+    named = {environment.pool(entry.options.get("work_pool_name")) for entry in catalog}
+    return sorted(named - {environment.work_pool})
+
+
+def mismatch(environment: Environment, name: str, pool: WorkPool | None) -> Iterator[Finding]:
+    """Say why a deploy refuses a work pool: it is not there, or of another type than declared."""
+    kind, setup = environment.work_pool_type, environment.setup
     if pool is None:
         yield missing(name, setup)
-    elif kind not in (None, pool.type):
+    elif name == environment.work_pool and kind not in (None, pool.type):
         what = f"The work pool {name!r} is of type {pool.type}, and not {kind} as declared."
         why = "`deploy` refuses it: job variables of one type mean nothing to another."
         fix = f"correct {FILE}, or `prefect work-pool delete '{name}'` and `{setup}`"
         yield Finding(what, why, fix, True)
 
 
-def unsuited(environment: Environment, kind: str | None, image: str | None) -> Iterator[Finding]:
+def unsuited(name: str, kind: str | None, image: str | None) -> Iterator[Finding]:
     """Say why a deploy refuses an image, or its absence, for a work pool of this type."""
-    what = f"The work pool {environment.work_pool!r} is of type {kind}"
+    what = f"The work pool {name!r} is of type {kind}"
     if kind == "process" and image:
         what = f"{what}, which runs no images, and {image!r} was given."
         yield Finding(what, "`deploy` refuses it.", "leave --image out", True)
@@ -44,6 +55,35 @@ def unsuited(environment: Environment, kind: str | None, image: str | None) -> I
         what = f"{what}, whose runs need an image, and none was given."
         why = "`deploy` refuses that, and no image was looked at."
         yield Finding(what, why, "add --image REFERENCE; `nox -s image` builds one")
+
+
+def unknown_variables(specs: dict[str, Spec], pools: Iterable[WorkPool]) -> Iterator[str]:
+    """Say which job variables of these specs a work pool's template has no use for.
+
+    A pool without a template takes whatever its worker knows, so nothing is said about it.
+    """
+    for pool in pools:
+        known = _variables(pool.base_job_template)
+        asked: dict[str, list[str]] = {}
+        for key, spec in specs.items():
+            if known and spec["work_pool"] == pool.name:
+                for name in spec["job_variables"].keys() - known:
+                    asked.setdefault(name, []).append(key)
+        for name, (key, *more) in sorted(asked.items()):
+            who = f"{key} and {len(more)} more have" if more else f"{key} has"
+            helps = hint(name, known, f"it knows {', '.join(sorted(known))}.")
+            yield (
+                f"{who} the job variable {name!r}, which the template of the work pool "
+                f"{pool.name!r} does not know, so that Prefect would drop it silently; {helps}"
+            )
+
+
+def _variables(template: dict[str, Any]) -> set[str]:
+    """Return the job variables that reach a run through this base job template."""
+    configuration: dict[str, Any] = template.get("job_configuration", {})
+    found: set[str] = {*template.get("variables", {}).get("properties", ())}
+    found |= {each.name for each in find_placeholders(configuration)}
+    return found | ({"env"} & configuration.keys())  # a worker merges it in, placeholder or not
 
 
 async def standstill(

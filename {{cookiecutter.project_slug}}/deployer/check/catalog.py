@@ -32,8 +32,12 @@ from deployer.rules import (
 
 FILE = "deployments/catalog.py"
 ELSEWHERE = {
-    "work_pool_name": "the work pool belongs to the environment: deployments/environments.toml",
     "image": "the image is given on the command line: --image",
+    **dict.fromkeys(
+        ("pull", "pull_steps", "storage"),
+        "no code is pulled when a run starts, because it is in the image: put it into flows/ and "
+        "what a step prepares into the Dockerfile",
+    ),
     "build": "the image is built by the pipeline, or by `nox -s image`",
     "push": "the image is pushed by the pipeline",
     "entrypoint_type": "flows are always found by their module",
@@ -42,6 +46,7 @@ ELSEWHERE = {
     "ignore_warnings": "the deployer prints its own report",
     "_sla": "service level agreements are set in Prefect Cloud",
 }
+SHORTEST = timedelta(seconds=10)  # between two runs; a container takes as long to start
 RESERVED = ("project:", "environment:", "origin:")
 
 
@@ -54,12 +59,24 @@ def check(catalog: list[Deployment]) -> list[str]:
     return [on_one_line(f"{FILE}, {key}: {problem}") for key, problem in found]
 
 
+def warnings(catalog: list[Deployment]) -> list[str]:
+    """Return what in a checked catalog is hardly meant, one sentence each."""
+    return [
+        f"{FILE}, {entry.key}: schedule {slug} starts a run every "
+        f"{each.interval.total_seconds():g} s, faster than most runs start: an interval is in "
+        "seconds, so an hour is Interval(3600)."
+        for entry in catalog
+        for slug, each in entry.schedules.items()
+        if each.interval and each.interval < SHORTEST
+    ]
+
+
 def _entry_problems(entry: Deployment) -> list[str]:
     if not isinstance(entry.flow, Flow):
         return [f"{shown(entry.flow)} is not a flow: put @flow on the function."]
     names = {"the flow's name": entry.flow.name, "the deployment's name": entry.name}
-    if "work_queue_name" in entry.options:
-        names["work_queue_name"] = entry.options["work_queue_name"]
+    own = ("work_pool_name", "work_queue_name")
+    names |= {name: entry.options[name] for name in own if entry.options.get(name) is not None}
     problems = [f"{what} {why}." for what, name in names.items() if (why := name_problem(name))]
     if isinstance(entry.name, str) and entry.name.endswith(".py"):
         problems.append(f"the deployment's name {entry.name!r} ends with .py: Prefect cuts it off.")
@@ -82,13 +99,18 @@ def _entry_problems(entry: Deployment) -> list[str]:
 
 
 def _place_problems(flow: Flow[..., Any]) -> Iterator[str]:
-    """Say why a worker would not find this flow at its entrypoint, MODULE.FUNCTION."""
+    """Say why a worker would not find this very flow at its entrypoint, MODULE.FUNCTION."""
     module, name = flow.fn.__module__, flow.fn.__name__
     found = getattr(sys.modules.get(module), name, None)
     if module == "__main__" or not isinstance(found, Flow) or found.fn is not flow.fn:
         yield (
             f"a worker cannot import {module}.{name}: define the flow with @flow at the top of a "
             "module in flows/, under the name of its function."
+        )
+    elif found is not flow:
+        yield (
+            f"a run imports {module}.{name} and would lose what with_options changed here: give "
+            f"@flow these options, or write {name} = {name}.with_options(…) in {module} itself."
         )
 
 

@@ -10,7 +10,7 @@ from cyclopts import CycloptsError, MissingArgumentError, UnusedCliTokensError
 
 from deployer.cli import terminal
 from deployer.cli.commands import FAILED, app
-from deployer.errors import DeployerError, failure
+from deployer.errors import DeployerError, failure, reason
 
 INTERRUPTED = 130
 
@@ -57,9 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         if type(error).__name__ != "ValidationError":
             raise
         # Prefect reads its settings when it is imported, and pydantic refuses some of them.
-        _, setting, problem, *_ = [*str(error).splitlines(), "", ""]
-        problem = problem.split(" [")[0].strip()
-        terminal.fail(f"The Prefect setting {setting}: {problem}.")
+        terminal.fail(f"The Prefect setting {reason(error)}.")
         return FAILED
 
 

@@ -55,9 +55,15 @@ def check(*, format: TextOrMarkdown = "text") -> None:
     Example: python -m deployer check
     """
     from deployer import environment, load
+    from deployer.check import again
+    from deployer.check.catalog import warnings
 
     environments = environment.load()
-    catalog = load.load()
+    with again.importing() as later:
+        catalog = load.load()
+        again.require_same(catalog, later)
+    for warning in warnings(catalog):
+        say(f"warning: {warning}")
     show(f"{len(catalog)} deployments and {len(environments)} environments are fine.")
 
 
@@ -79,10 +85,11 @@ def setup(where: Where) -> None:
 
     Example: python -m deployer setup production
     """
-    from deployer import setup
+    from deployer import setup, work_pool
 
-    chosen = chosen_environment(where, shared=True)
-    show("\n".join(act(lambda server: setup.setup(server, chosen, os.environ))))
+    chosen, catalog = checked(where, shared=True)
+    others = work_pool.others(chosen, catalog)
+    show("\n".join(act(lambda server: setup.setup(server, chosen, os.environ, others))))
 
 
 def plan(
@@ -239,13 +246,17 @@ def rollback(
 
     Example: python -m deployer rollback production --to 12
     """
-    from deployer import desired, release
+    from deployer import desired, load, release
 
     chosen = chosen_environment(where)
     how = Options(**vars(options), who=who(), hold=hold)
 
     async def want(server: Server) -> tuple[Environment, Desired]:
-        return chosen, desired.from_release(await release.find(server, chosen, to))
+        specs = desired.from_release(await release.find(server, chosen, to))
+        if specs.image is None:
+            # In a thread, because a flow's module may load a block, which is not awaited there.
+            await asyncio.to_thread(load.require_entrypoints, specs.specs)
+        return chosen, specs
 
     _deploy(want, how, where.environment, format)
 

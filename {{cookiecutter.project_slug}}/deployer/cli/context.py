@@ -71,15 +71,18 @@ def chosen_environment(
         raise DeployerError(*(f"--job-variable: {problem}" for problem in problems))
     pool, kind = where.work_pool or chosen.work_pool, where.work_pool_type
     if where.work_pool or kind:
-        chosen = replace(chosen, work_pool=pool, work_pool_type=kind)
-    return replace(chosen, job_variables={**chosen.job_variables, **variables})
+        given = where.work_pool is not None
+        chosen = replace(chosen, work_pool=pool, work_pool_type=kind, given_pool=given)
+    return replace(chosen, given_variables=variables)
 
 
-def checked(where: Where, wanted: Wanted = Wanted()) -> tuple[Environment, list[Deployment]]:
+def checked(
+    where: Where, wanted: Wanted = Wanted(), *, shared: bool = False
+) -> tuple[Environment, list[Deployment]]:
     """Return environment and catalog once everything about them is fine; sends no request."""
     from deployer import load
 
-    return chosen_environment(where, wanted), load.load()
+    return chosen_environment(where, wanted, shared=shared), load.load()
 
 
 async def declared(
@@ -89,25 +92,31 @@ async def declared(
     image: str | None,
     commit: str | None = None,
 ) -> tuple[Environment, Desired]:
-    """Ask the server which type of work pool a checked catalog goes to.
+    """Ask the server which work pools a checked catalog goes to.
 
     Returns:
-        The environment with that type, and what the catalog asks for in it.
+        The environment with the type of its pool, and what the catalog asks for in it.
 
     Raises:
-        DeployerError: the work pool has another type than declared, or does not suit the image.
+        DeployerError: a work pool is missing, has another type than declared, does not suit the
+            image, or does not know a job variable.
     """
     from deployer import desired
     from deployer import work_pool as work_pools
     from deployer.api_errors import if_found
 
-    pool = await if_found(server.client.read_work_pool(chosen.work_pool))
-    kind = pool.type if pool else None
-    wrong = [*work_pools.mismatch(chosen, pool)]
-    if problems := wrong or [*work_pools.unsuited(chosen, kind, image)]:
-        raise DeployerError(*map(str, problems))
-    chosen = replace(chosen, work_pool_type=kind)
-    return chosen, desired.from_catalog(catalog, chosen, image, commit)
+    names = dict.fromkeys([chosen.work_pool, *work_pools.others(chosen, catalog)])
+    found = {name: await if_found(server.client.read_work_pool(name)) for name in names}
+    wrong = [each for pair in found.items() for each in work_pools.mismatch(chosen, *pair)]
+    pools = [pool for pool in found.values() if pool]
+    wrong = wrong or [e for each in pools for e in work_pools.unsuited(each.name, each.type, image)]
+    if wrong:
+        raise DeployerError(*map(str, wrong))
+    chosen = replace(chosen, work_pool_type=pools[0].type)
+    specs = desired.from_catalog(catalog, chosen, image, commit)
+    if problems := [*work_pools.unknown_variables(specs.specs, pools)]:
+        raise DeployerError(*problems)
+    return chosen, specs
 
 
 def who() -> str:

@@ -145,7 +145,17 @@ def result(result: Result, form: str, environment: str) -> Text | str:
         parts.append(runs(result.runs))
     if result.release:
         parts.append(Text(f"{environment} is at release {result.release.number}."))
-    return _lines(*parts, *held, _timings(result))
+    return _lines(*parts, *_came_back(result.release), *held, _timings(result))
+
+
+def _came_back(release: Release | None) -> list[str]:
+    """Say what a rollback cannot bring back where runs use the working tree."""
+    if release is None or release.again is None or release.image:
+        return []
+    return [
+        f"The settings of release {release.again} came back. The code did not: runs use what is in "
+        "the working tree now; git brings code back."
+    ]
 
 
 def _result_markdown(result: Result, environment: str) -> str:
@@ -153,10 +163,8 @@ def _result_markdown(result: Result, environment: str) -> str:
     links = [f"[{_cell(key)}]({url_for('deployment', obj_id=each)})" for key, each in ids]
     folded = f"<details><summary>In the UI</summary>\n\n{', '.join(links)}\n\n</details>\n"
     ui = [folded] if links else []
-    held = [
-        f"{each}\n"
-        for each in map(_cell, [*result.edited, *result.warnings, *_held(environment, result.hold)])
-    ]
+    said = [*result.edited, *result.warnings, *_came_back(result.release)]
+    held = [f"{_cell(each)}\n" for each in [*said, *_held(environment, result.hold)]]
     if result.plan.empty:
         counted = counts(result.plan).capitalize()
         head = f"### {environment} is up to date\n\n{counted}; no deployment was written.\n"

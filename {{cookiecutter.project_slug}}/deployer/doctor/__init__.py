@@ -10,9 +10,9 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import WorkPool
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
 
+from deployer import connection
 from deployer import work_pool as work_pools
 from deployer.api_errors import address, explain, if_found
-from deployer.doctor import connection
 from deployer.doctor import image as images
 from deployer.environment import Environment
 from deployer.errors import Finding
@@ -57,7 +57,7 @@ async def examine(
     kind = pool.type if pool else environment.work_pool_type
     if pool and kind != "process":
         found += _loopback(environment)
-    found += work_pools.unsuited(environment, kind, image)
+    found += work_pools.unsuited(environment.work_pool, kind, image)
     if image and kind not in (None, "process"):
         found += images.examine(image, environment, _default_policy(pool))
     return found
@@ -79,7 +79,7 @@ async def _server(environment: Environment, found: list[Finding]) -> WorkPool | 
                     return None
                 found += connection.differences(now, version)
                 pool = await if_found(client.read_work_pool(environment.work_pool))
-                found += work_pools.mismatch(environment, pool)
+                found += work_pools.mismatch(environment, environment.work_pool, pool)
                 if pool:
                     found += _template(environment, pool)
                     place = (pool, environment.queue, now, environment.setup)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployer.environment.settings import FILLED, LABEL, Settings, validated
@@ -23,6 +23,8 @@ class Environment(Settings):
         origin: the id that tells this project from others of its name; None where it has none.
         label: what stands for `{label}`; None in an environment that there is one of.
         own_queue: whether `{label}` is in the queue's name, so that no other preview uses it.
+        given_variables: job variables of the command line; they win over an entry's own.
+        given_pool: whether the command line names the work pool; it wins over an entry's own.
     """
 
     project: str
@@ -30,6 +32,8 @@ class Environment(Settings):
     origin: str | None = None
     label: str | None = None
     own_queue: bool = False
+    given_variables: dict[str, Any] = field(default_factory=dict)
+    given_pool: bool = False
 
     @property
     def marks(self) -> list[str]:
@@ -60,6 +64,10 @@ class Environment(Settings):
     def queue(self) -> str:
         """The name of the work queue."""
         return self.work_queue or "default"
+
+    def pool(self, own: str | None) -> str:
+        """Return the name of the work pool of an entry, which may name its own."""
+        return self.work_pool if own is None or self.given_pool else own
 
     @property
     def table(self) -> str:

@@ -114,7 +114,7 @@ class Settings:
     job_variables: Annotated[dict[str, Any], AfterValidator(_job_variables)] = field(
         default_factory=dict
     )
-    """Given to every deployment; an entry's own in the catalog win."""
+    """Given to every deployment; an entry's own win, and of `env` each variable by itself."""
     keep_releases: Number = 30
     """How many releases the server remembers. What a rollback goes to stays, however old it is."""
     secrets: Secrets = field(default_factory=dict)

@@ -6,18 +6,20 @@ import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import prefect
 from packaging.version import InvalidVersion, Version
 from prefect.client.base import ServerType
-from prefect.client.orchestration import PrefectClient
-from prefect.settings import get_current_settings
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
 
 from deployer.api_errors import address, explain, server_time
 from deployer.errors import Finding
 
+NO_API = (404, 405)
 SKEW = 30  # seconds between two clocks that nobody notices
 UNSET = Finding(
     "PREFECT_API_URL is not set.",
@@ -25,6 +27,14 @@ UNSET = Finding(
     "export PREFECT_API_URL=http://127.0.0.1:4200/api, or the address of your server or workspace",
     True,
 )
+
+
+class NotTheApi(Exception):
+    """Something answers, but not the Prefect API itself."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 async def probe(client: PrefectClient) -> tuple[datetime, str]:
@@ -36,28 +46,48 @@ async def probe(client: PrefectClient) -> tuple[datetime, str]:
     Raises:
         Exception: it does not answer; `problem` explains it.
     """
-    if client.server_type is ServerType.CLOUD:
+    is_cloud = client.server_type is ServerType.CLOUD
+    if is_cloud:
         answer = await client.request("POST", "/work_pools/filter", json={"limit": 1})
-        return server_time(answer), ""
-    answer = await client.request("GET", "/admin/version")
-    version = answer.json()
-    if not isinstance(version, str):
-        raise ValueError(version)
-    return server_time(answer), version
+    else:
+        answer = await client.request("GET", "/admin/version")
+    found = _json(answer)
+    # A redirect turns every POST into a GET, so what is behind one is no API either.
+    if answer.history or not isinstance(found, list if is_cloud else str):
+        raise NotTheApi(answer)
+    return server_time(answer), "" if is_cloud else str(found)
+
+
+async def instead() -> str | None:
+    """Say what answers in place of the Prefect API; None where that answers, or nothing does."""
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        async with get_client() as client:
+            try:
+                await probe(client)
+            except Exception as error:
+                other = isinstance(error, NotTheApi | httpx.TooManyRedirects)
+                return (
+                    str(await problem(error, client)) if other or _status(error) in NO_API else None
+                )
+    return None
+
+
+def _status(error: Exception) -> int:
+    return error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
 
 
 async def problem(error: Exception, client: PrefectClient) -> Finding:
     """Explain why a server does not answer."""
     url = address()
-    status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
+    status = _status(error)
     if status in (401, 403):
         what, fix = _credentials(status, client)
-    elif status in (404, 405):
+    elif status in NO_API:
         what, fix = await _address(url, f"it answers {status}", client)
     elif status:
         what, fix = explain(error), "look at the server's log"
-    elif isinstance(error, ValueError):  # no JSON, or not a version
-        what, fix = await _address(url, "what answers there is something else", client)
+    elif isinstance(error, NotTheApi | httpx.TooManyRedirects):
+        what, fix = await _address(url, _instead(error), client)
     else:
         what, fix = _network(url, error)
     return Finding(what, "Nothing can be read or deployed.", fix, True)
@@ -93,18 +123,35 @@ def _network(url: str, error: Exception) -> tuple[str, str]:
     return what, fix
 
 
+def _instead(error: NotTheApi | httpx.TooManyRedirects) -> str:
+    if isinstance(error, httpx.TooManyRedirects):
+        return "it redirects again and again"
+    if error.answer.history:
+        return f"it redirects to {error.answer.url.copy_with(query=None, userinfo=b'')}"
+    return "what answers there is something else, such as the page of a login"
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
 async def _address(url: str, answer: str, client: PrefectClient) -> tuple[str, str]:
     """Return that no API is there, and the address of one if there is one nearby."""
-    fix = "use the address that the server prints when it starts; it ends in /api"
+    fix = "use the address that the server prints when it starts; it ends in /api. Where a proxy "
+    fix += "before it asks for a login, PREFECT_CLIENT_CUSTOM_HEADERS is what it wants"
     if client.server_type is ServerType.CLOUD or "app.prefect.cloud" in url:
         fix = "run `prefect cloud workspace set`, which writes the address of a workspace: "
         fix += "https://api.prefect.cloud/api/accounts/…/workspaces/…"
     else:
         origin = "{0.scheme}://{0.netloc}/api".format(urlsplit(url))
-        async with httpx.AsyncClient(timeout=5) as plain:
+        async with httpx.AsyncClient(timeout=5, follow_redirects=True) as plain:
             try:
-                if (await plain.get(f"{origin}/health")).text == "true":
-                    fix = f"export PREFECT_API_URL={origin}"
+                health = await plain.get(f"{origin}/health")
+                if health.text == "true":
+                    fix = f"export PREFECT_API_URL={str(health.url).removesuffix('/health')}"
             except httpx.HTTPError:
                 pass
     return f"PREFECT_API_URL is {url}, and there is no Prefect API: {answer}.", fix
