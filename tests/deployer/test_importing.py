@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import json
 import re
 import shutil
@@ -16,14 +17,16 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from deployer import importing
+from deployer import importing, plan
 from deployer.catalog import Deployment
 from deployer.check.catalog import ELSEWHERE
+from deployer.cli import mask, render
 from deployer.desired import from_catalog
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.importing import flows, prefect_yaml
 from deployer.importing.source import Call, Imports, source
+from deployer.release import Release
 from deployer.spec import Spec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -32,7 +35,7 @@ from prefect.schedules import Cron
 
 from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.deployer.conftest import DeployerProject
-from tests.deployer.sample_flows import bare, plain
+from tests.deployer.sample_flows import anywhere, bare, plain
 from tests.deployer.strategies import catalogs
 from tests.deployer.world import World
 from tests.support.server import PrefectServer
@@ -400,6 +403,74 @@ def test_an_import_of_nothing_says_why() -> None:
         importing.catalog([], PRODUCTION)
     with pytest.raises(DeployerError, match="is no prefect file with a list of deployments"):
         prefect_yaml.read("deployments: 5")
+
+
+def released(*catalog: Deployment) -> tuple[dict[str, Spec], Release]:
+    """Return what a release of a catalog left on the server, and its record."""
+    specs = declared(list(catalog))
+    live = {key: plan.settle(spec, None, None) for key, spec in specs.items()}
+    smoke: dict[str, dict[str, Any]] = {key: {} for key in specs}
+    record = Release(7, "now", "ada", None, None, None, None, True, "", specs, smoke)
+    return copy.deepcopy(live), record
+
+
+def test_an_edit_on_the_server_comes_with_the_entry_that_accepts_it() -> None:
+    hourly = Deployment(anywhere, "hourly", interval=3600, parameters={"rows": 500})
+    live, record = released(hourly, Deployment(plain, "stays"), Deployment(plain, "gone"))
+    edited = live[hourly.key]
+    edited["parameters"] = {"rows": 7}
+    edited["schedules"]["schedule-1"] |= {"interval": 60.0, "active": False}
+    edited["paused"] = True  # like the schedule's switch an operator's, and no drift
+    edited["job_variables"] = {"image": "i:1", "env": {"API_TOKEN": "hunter2"}}
+    live["plain/new"] = {**live.pop("plain/gone"), "name": "new"}
+    made = mask.hide(plan.make(record.specs, live, record.specs), [])
+
+    entries, notes = importing.acceptance(made, PRODUCTION, record)
+
+    assert entries[0].splitlines() == [
+        "Deployment(",
+        "    anywhere,",
+        '    name="hourly",',
+        "    schedules=[Interval(60)],",
+        '    parameters={"rows": 7},',
+        '    job_variables={"env": {"API_TOKEN": "{{ prefect.blocks.secret.api-token }}"}},',
+        "    smoke={},",
+        "),",
+    ]
+    assert entries[1:] == ['Deployment(plain, name="new"),']
+    assert "plain/gone: somebody deleted it: remove its entry." in notes
+
+
+def test_what_accepts_an_edit_is_folded_and_no_text_ends_the_code() -> None:
+    entry = Deployment(plain, "a", description="~~~~\n</details>")
+    live, record = released(entry)
+    live["plain/a"]["version"] = "~~~~"
+    made = plan.make(record.specs, live, record.specs)
+
+    shown = render.acceptance(*importing.acceptance(made, PRODUCTION, record))
+
+    assert "<summary>To accept this edit, put into deployments/catalog.py:</summary>" in shown
+    assert [line for line in shown.splitlines() if line.startswith("~~~~")] == [
+        "~~~~python",
+        "~~~~",
+    ]
+    assert shown.rstrip().splitlines()[-1] == "</details>"
+
+
+def test_an_edit_that_no_entry_can_say_is_named_with_the_reason() -> None:
+    live, record = released(Deployment(plain, "a"), Deployment(plain, "b"))
+    live["plain/a"]["entrypoint"] = "elsewhere.flow"
+    live["plain/b"]["pull_steps"] = [{"git_clone": {}}]
+    made = plan.make(record.specs, live, record.specs)
+
+    entries, notes = importing.acceptance(made, PRODUCTION, record)
+
+    assert entries == ['Deployment(plain, name="b", smoke={}),']
+    assert [note.split(";")[0] for note in notes] == [
+        "plain/a: its entrypoint 'elsewhere.flow' is not in this repository: move the flow into a "
+        "module of flows/, and import again.",
+        "plain/b: pull_steps: changes",
+    ]
 
 
 PROJECTS = json.loads(Path(__file__).with_name("public_projects.json").read_text(encoding="utf-8"))

@@ -128,7 +128,12 @@ def plan(
         show(f"Nothing was released in {chosen.name} yet, so nothing differs from it.")
     else:
         hold = found.state.hold if found else None
-        show(render.plan(made, format, where.environment, hold))
+        report = render.plan(made, format, where.environment, hold)
+        if released and format == "markdown" and found and not made.empty:
+            from deployer import importing
+
+            report += render.acceptance(*importing.acceptance(made, chosen, found.latest))
+        show(report)
     return CHANGES if detailed_exitcode and not made.empty else 0
 
 

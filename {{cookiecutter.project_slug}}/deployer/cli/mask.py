@@ -10,6 +10,7 @@ from prefect.utilities.collections import visit_collection
 
 from deployer.plan import Plan
 from deployer.rules import CREDENTIAL
+from deployer.spec import Spec
 
 MASK = "********"
 SHORTEST = 4  # characters; what is shorter stands in every second word
@@ -36,9 +37,18 @@ def hide(plan: Plan, secrets: Iterable[str]) -> Plan:
             content = content.replace(value, MASK)
         return content
 
+    def covered(content: Any) -> Any:
+        return visit_collection(content, cover, return_data=True)
+
+    def side(spec: Spec | None) -> Spec | None:
+        if spec is None:
+            return None
+        variables = mask("job_variables", spec["job_variables"])
+        return dict(covered({**spec, "job_variables": variables}))
+
     changes = []
     for each in plan.changes:
-        pairs = each.fields.items()
-        covered = {path: visit_collection(pair, cover, return_data=True) for path, pair in pairs}
-        changes.append(replace(each, fields=covered))
+        fields = {path: covered(pair) for path, pair in each.fields.items()}
+        before, after = side(each.before), side(each.after)
+        changes.append(replace(each, before=before, after=after, fields=fields))
     return replace(plan, changes=tuple(changes))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from deployer import plan
 from deployer.check.catalog import check
 from deployer.environment import Environment
 from deployer.errors import DeployerError, reason
 from deployer.importing import prefect_yaml
 from deployer.importing.entries import entry
 from deployer.importing.source import Call, Imports, source
+from deployer.plan import Plan
+from deployer.release import Release
 from deployer.server import Live
 from deployer.spec import Spec
 
@@ -86,3 +89,34 @@ def catalog(
     text = "\n".join([HEAD, f"{imports}\n", "CATALOG = [", *entries, "]\n"])
     notes += check([call() for call in calls])
     return text, [*notes, f"{len(calls)} of {seen} deployments are in the catalog."]
+
+
+def acceptance(
+    made: Plan, environment: Environment, recorded: Release | None
+) -> tuple[list[str], list[str]]:
+    """Return the entries that would make the server's side of a plan the declared one.
+
+    Args:
+        made: a plan that compares the server with a release.
+        environment: whose.
+        recorded: the release. What operators switched since is theirs, and stays out.
+
+    Returns:
+        The entries' texts, and what they cannot say.
+    """
+    texts, notes = [], []
+    released, smoke = (recorded.specs, recorded.smoke) if recorded else ({}, {})
+    for change in made.of("create", "update", "delete"):
+        if change.before is None:
+            notes.append(f"{change.key}: somebody deleted it: remove its entry.")
+            continue
+        spec = plan.settle(change.before, released.get(change.key), None)
+        try:
+            call, lines = entry(spec, environment, smoke.get(change.key))
+        except ValueError as error:
+            notes.append(f"{change.key}: {reason(error)}.")
+            continue
+        texts.append(source(call, Imports(), end=","))
+        own = [each for each in lines if not each.startswith("job_variables.image:")]  # a deploy's
+        notes += [f"{change.key}: {line}" for line in own]
+    return texts, notes
