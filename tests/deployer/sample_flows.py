@@ -66,4 +66,15 @@ def dated(day: date) -> None:
     """Do nothing on a day."""
 
 
+def make() -> Any:
+    """Make a flow that no worker finds under the name of its function."""
+
+    @flow(name="a flow that a function made")
+    def inner() -> None:
+        """Do nothing."""
+
+    return inner
+
+
+made = make()
 FLOWS = [plain, anywhere, typed, bare]

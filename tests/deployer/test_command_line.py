@@ -24,7 +24,7 @@ from tests.support.server import without_prefect
 
 COMMANDS = [
     *("check", "environments", "setup", "plan", "deploy", "verify"),
-    *("releases", "rollback", "destroy", "doctor", "export", "serve"),
+    *("releases", "rollback", "destroy", "doctor", "export", "import", "serve"),
 ]
 
 

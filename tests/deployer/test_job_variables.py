@@ -73,7 +73,7 @@ def pool(kind: str = "docker", template: dict[str, Any] | None = None) -> WorkPo
     found = template
     if found is None:
         found = asyncio.run(get_default_base_job_template_for_infrastructure_type(kind))
-    row = {"name": "pool", "type": kind, "base_job_template": found or {}}
+    row: dict[str, Any] = {"name": "pool", "type": kind, "base_job_template": found or {}}
     return WorkPool.model_construct(**row)
 
 

@@ -81,6 +81,8 @@ def test_drift_and_left_over_previews(project: DeployerProject, server: PrefectS
     drifted = project.deployer(*plan)
     assert drifted.returncode == 2, drifted.stderr
     assert 'parameters.name: "me" → null' in drifted.stdout
+    accepting = project.deployer(*plan, "--format", "markdown").stdout
+    assert 'Deployment(greet, name="manual", parameters={"name": "me"}),' in accepting
 
     project.write("deployments/catalog.py", CATALOG)
     for label in ("pr-1", "pr-2", "pr-30"):

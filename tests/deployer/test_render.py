@@ -237,7 +237,7 @@ def test_markup_in_names_is_text_everywhere(
         assert name in printed(report, monkeypatch)
     whole = printed(reports[1], monkeypatch)
     assert whole == f"{reports[1]}\n"
-    assert "[bold]2" in whole
+    assert "[bold]2" in printed(reports[0], monkeypatch)
     assert "http://ui/[dim]1" in whole
     assert "[red]production is at release 1." in whole
     monkeypatch.undo()

@@ -36,6 +36,7 @@ Seconds = Annotated[float, Parameter(converter=number, validator=Number(gte=0))]
 Image = Annotated[str | None, about("reference of the image that the runs use")]
 Timeout = Annotated[Seconds, about("seconds to wait for the smoke runs")]
 LockTimeout = Annotated[Seconds, about("seconds to wait for another deployer")]
+Adopt = Annotated[bool, about("take over deployments of the same name that are not ours")]
 REPORT = about("format of the report")
 TextOrMarkdown = Annotated[Literal["text", "markdown"], REPORT]
 TextOrJson = Annotated[Literal["text", "json"], REPORT]
@@ -94,9 +95,7 @@ class Options(Applying):
     order: Annotated[
         Whole | None, about("id of the pipeline's run; refused if a higher one was here before")
     ] = None
-    adopt: Annotated[bool, about("take over deployments of the same name that are not ours")] = (
-        False
-    )
+    adopt: Adopt = False
     expect_plan: Annotated[
         str | None, about("hash of the plan that was approved; another plan is refused")
     ] = None

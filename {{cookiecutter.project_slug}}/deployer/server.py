@@ -120,8 +120,12 @@ class Server:
     async def named(self, keys: list[str]) -> dict[str, Live]:
         """Read the deployments of these keys, whoever owns them."""
         names = sorted({key.split("/", 1)[1] for key in keys})
-        found = await self._find_any("name", names, set())
+        found = await self._find_any("name", names, None)
         return {key: found[key] for key in keys if key in found}
+
+    async def tagged(self, tag: str | None) -> dict[str, Live]:
+        """Read all deployments with a tag, whoever owns them; None reads those without it too."""
+        return await self._find({"tags": {"all_": [tag]}} if tag else {}, None)
 
     async def read_again(self, live: Live) -> Live:
         """Read one deployment anew.
@@ -139,14 +143,16 @@ class Server:
         """Read the deployments of these ids; those that are gone are left out."""
         return await self._find_any("id", ids, triggers)
 
-    async def _find_any(self, field: str, values: list[str], triggers: set[str]) -> dict[str, Live]:
+    async def _find_any(
+        self, field: str, values: list[str], triggers: set[str] | None
+    ) -> dict[str, Live]:
         """Read the deployments whose field has one of these values, a page of values at once."""
         found: dict[str, Live] = {}
         for start in range(0, len(values), PAGE):
             found |= await self._find({field: {"any_": values[start : start + PAGE]}}, triggers)
         return found
 
-    async def _find(self, where: dict[str, Any], triggers: set[str]) -> dict[str, Live]:
+    async def _find(self, where: dict[str, Any], triggers: set[str] | None) -> dict[str, Live]:
         query = {"deployments": where}
         rows = await self.pages("/deployments/filter", {**query, "sort": "CREATED_DESC"})
         if not rows:
@@ -156,11 +162,11 @@ class Server:
         found = [_live(row, flows[row["flow_id"]], owned.get(row["id"], [])) for row in rows]
         return {specs.key(each.spec): each for each in found}
 
-    async def _automations(self, names: set[str]) -> dict[str, list[dict[str, Any]]]:
-        """Return the automations of these names by the deployments that they run."""
+    async def _automations(self, names: set[str] | None) -> dict[str, list[dict[str, Any]]]:
+        """Return the automations of these names, or all, by the deployments that they run."""
         owned: dict[str, list[dict[str, Any]]] = {}
-        where = {"automations": {"name": {"any_": sorted(names)}}}
-        for automation in await self.pages("/automations/filter", where) if names else ():
+        where = {} if names is None else {"automations": {"name": {"any_": sorted(names)}}}
+        for automation in await self.pages("/automations/filter", where) if names != set() else ():
             for identity in {each.get("deployment_id", "") for each in automation["actions"]}:
                 owned.setdefault(identity, []).append(automation)
         return owned

@@ -73,9 +73,9 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
         "grace_period_seconds": getattr(config, "grace_period_seconds", None),
         "paused": bool(options.get("paused")),
         "schedules": {
-            slug: _declared_schedule(schedule, off) for slug, schedule in entry.schedules.items()
+            slug: declared_schedule(schedule, off) for slug, schedule in entry.schedules.items()
         },
-        "triggers": {each.name: _declared_trigger(each) for each in options.get("triggers") or ()},
+        "triggers": {each.name: declared_trigger(each) for each in options.get("triggers") or ()},
         "pull_steps": [],
     }
 
@@ -168,7 +168,8 @@ def to_schedule(slug: str, schedule: dict[str, Any]) -> Schedule:
     return Schedule(slug=slug, **given)
 
 
-def _declared_schedule(schedule: Schedule, off: bool) -> dict[str, Any]:
+def declared_schedule(schedule: Schedule, off: bool) -> dict[str, Any]:
+    """Return what a spec says of a schedule; `off` where the environment has all of them off."""
     made = create_deployment_schedule_create(schedule).schedule
     timing = _timing(made.model_dump(mode="json"))
     anchor = timing.get("anchor_date")
@@ -204,7 +205,8 @@ def _timing(schedule: dict[str, Any]) -> dict[str, Any]:
     return {"cron": schedule["cron"], "timezone": zone, "day_or": schedule.get("day_or", True)}
 
 
-def _declared_trigger(trigger: Any) -> Any:
+def declared_trigger(trigger: Any) -> Any:
+    """Return what a spec says of a trigger: the automation that it makes, without ids."""
     copy = trigger.model_copy()
     copy.set_deployment_id(UUID(int=0))  # it wants one, and ids are left out again
     return _trigger(copy.as_automation().model_dump(mode="json"))

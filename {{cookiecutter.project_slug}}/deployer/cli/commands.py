@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
@@ -21,6 +22,7 @@ from deployer.cli.terminal import say, show
 from deployer.errors import DeployerError
 from deployer.options import (
     INTERNAL,
+    Adopt,
     AnyFormat,
     Applying,
     FromOne,
@@ -100,6 +102,7 @@ def plan(
     released: Annotated[
         bool, about("compare with the last release, to find what was edited on the server")
     ] = False,
+    adopt: Adopt = False,
     format: AnyFormat = "text",
 ) -> int:
     """Show what a deploy would change.
@@ -120,7 +123,10 @@ def plan(
             settled, specs = chosen, desired.from_release(latest[0])
         else:
             settled, specs = await declared(server, chosen, catalog, wanted.image)
-        return await refresh.refresh(server, settled, specs, wanted.only)
+        found = await refresh.refresh(server, settled, specs, wanted.only)
+        if adopt and found.foreign:
+            return await refresh.refresh(server, settled, specs, wanted.only, found.foreign)
+        return found
 
     found = act(work)
     made = found.plan if found else plans.Plan(())
@@ -128,7 +134,12 @@ def plan(
         show(f"Nothing was released in {chosen.name} yet, so nothing differs from it.")
     else:
         hold = found.state.hold if found else None
-        show(render.plan(made, format, where.environment, hold))
+        report = render.plan(made, format, where.environment, hold)
+        if released and format == "markdown" and found and not made.empty:
+            from deployer import importing
+
+            report += render.acceptance(*importing.acceptance(made, chosen, found.latest))
+        show(report)
     return CHANGES if detailed_exitcode and not made.empty else 0
 
 
@@ -319,6 +330,43 @@ def export(where: Where, *, image: Image = Wanted.image) -> None:
     show(export.to_yaml(*checked(where), image).removesuffix("\n"))
 
 
+def import_(
+    where: Where = Where("production"),
+    *,
+    from_: Annotated[
+        str | None, Parameter(name="--from", help="a prefect.yaml; by default the server is read")
+    ] = None,
+    tag: Annotated[str | None, about("only deployments with this tag")] = None,
+    name: Annotated[str, about("only what matches this FLOW/NAME, such as 'etl/*'")] = "*",
+    output: Annotated[Path | None, about("file to write [default: print it]")] = None,
+    force: Annotated[bool, about("overwrite that file")] = False,
+) -> None:
+    """Write a catalog of deployments that exist; ENVIRONMENT is production by default.
+
+    What the catalog cannot say is reported, a line for each field: what, why, and what to do.
+
+    Example: python -m deployer import production --tag etl --output deployments/catalog.py --force
+    """
+    from deployer import importing
+
+    chosen = chosen_environment(where)
+    if output and output.exists() and not force:
+        raise DeployerError(f"{output} exists already: to overwrite it, add --force.")
+    if from_:
+        found = importing.from_yaml(from_)
+    else:
+        found = importing.from_server(act(lambda server: server.tagged(tag)))
+    text, notes = importing.catalog(found, chosen, name, tag)
+    for note in notes:
+        say(note)
+    if output is None:
+        return show(text.removesuffix("\n"))
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DeployerError(f"{output} cannot be written: {error.strerror}.") from None
+
+
 def serve() -> None:
     """Serve the catalog from this process until Ctrl-C, for development, with its schedules on.
 
@@ -349,7 +397,7 @@ app = App(
 )
 COMMANDS: tuple[Callable[..., int | None], ...] = (
     *(check, environments, setup, plan, deploy, verify),
-    *(releases, rollback, destroy, doctor, export, serve),
+    *(releases, rollback, destroy, doctor, export, import_, serve),
 )
 for place, command in enumerate(COMMANDS):
-    app.command(command, sort_key=place)
+    app.command(command, name=command.__name__.rstrip("_"), sort_key=place)

@@ -83,6 +83,14 @@ def markdown(plan: Plan, title: str) -> str:
     return "\n".join([*lines, "", *table] if changed else lines) + "\n"
 
 
+def acceptance(entries: list[str], notes: list[str]) -> str:
+    """Return Markdown, folded: what to write into the catalog so that an edit stays."""
+    summary = "To accept this edit, put into deployments/catalog.py:"
+    code = ["~~~~python", *entries, "~~~~"] if entries else []
+    lines = ["", f"<details><summary>{summary}</summary>", "", *code, ""]
+    return "\n".join([*lines, *(f"- {_cell(note)}" for note in notes), "", "</details>", ""])
+
+
 def as_json(plan: Plan, hold: Hold | None = None) -> str:
     """Return a plan as JSON: `{"counts": {action: n}, "changes": [{key, action, fields}], …}`.
 

@@ -1,0 +1,122 @@
+"""From deployments that exist, on a server or in a prefect.yaml, to the text of a catalog."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from deployer import plan
+from deployer.check.catalog import check
+from deployer.environment import Environment
+from deployer.errors import DeployerError, reason
+from deployer.importing import prefect_yaml
+from deployer.importing.entries import entry
+from deployer.importing.source import Call, Imports, source
+from deployer.plan import Plan
+from deployer.release import Release
+from deployer.server import Live
+from deployer.spec import Spec
+
+Found = list[tuple[Spec, list[str]]]  # specs, each with what is known already not to be in it
+HEAD = '''\
+"""What is deployed: one entry a deployment.
+
+An entry is a flow and the options of `Flow.deploy`, under their own names:
+https://docs.prefect.io/v3/how-to-guides/deployments/create-deployments
+"""
+'''
+
+
+def from_yaml(path: str) -> Found:
+    """Read a prefect.yaml.
+
+    Raises:
+        DeployerError: it cannot be read, or is none.
+    """
+    try:
+        return prefect_yaml.read(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeployerError(f"--from {path} cannot be read: {reason(error)}.") from None
+
+
+def from_server(live: dict[str, Live]) -> Found:
+    """Return what the server holds; its automations do not say whether they are a deployment's."""
+    made = (
+        "is taken for a trigger of the deployment; if somebody made this automation by hand, "
+        "delete it before you deploy."
+    )
+    found: Found = []
+    for _, row in sorted(live.items()):
+        schedules = dict(sorted(row.spec["schedules"].items()))  # a server has no order of them
+        notes = [f"triggers.{name}: {made}" for name in row.automations]
+        found.append(({**row.spec, "schedules": schedules}, notes))
+    return found
+
+
+def catalog(
+    found: Found, environment: Environment, name: str = "*", tag: str | None = None
+) -> tuple[str, list[str]]:
+    """Return the text of a catalog that declares deployments, and what it cannot say.
+
+    Args:
+        found: the deployments.
+        environment: where they are, or will be.
+        name: glob on `FLOW/NAME`; all others are left out.
+        tag: what they all have; None takes all.
+
+    Raises:
+        DeployerError: there is none that it could declare.
+    """
+    calls: list[Call] = []
+    notes: list[str] = []
+    seen = 0
+    for spec, known in found:
+        call, lines = None, list[str]()
+        try:
+            call, lines = entry(spec, environment)
+        except ValueError as error:
+            known = [f"is left out; {reason(error)}."]
+        flow = spec.get("flow") or (call.args[0].name if call else spec.get("entrypoint"))
+        key = f"{flow}/{spec.get('name')}"
+        if fnmatchcase(key, name) and (not tag or tag in spec.get("tags", ())):
+            seen += 1
+            calls += [call] if call else []
+            notes += [f"{key}: {line}" for line in (*known, *lines)]
+    if not calls:
+        raise DeployerError(*notes, "There is no deployment that a catalog could declare.")
+    imports = Imports()
+    entries = [source(call, imports, "    ", end=",") for call in calls]
+    text = "\n".join([HEAD, f"{imports}\n", "CATALOG = [", *entries, "]\n"])
+    notes += check([call() for call in calls])
+    return text, [*notes, f"{len(calls)} of {seen} deployments are in the catalog."]
+
+
+def acceptance(
+    made: Plan, environment: Environment, recorded: Release | None
+) -> tuple[list[str], list[str]]:
+    """Return the entries that would make the server's side of a plan the declared one.
+
+    Args:
+        made: a plan that compares the server with a release.
+        environment: whose.
+        recorded: the release. What operators switched since is theirs, and stays out.
+
+    Returns:
+        The entries' texts, and what they cannot say.
+    """
+    texts, notes = [], []
+    released, smoke = (recorded.specs, recorded.smoke) if recorded else ({}, {})
+    for change in made.of("create", "update", "delete"):
+        if change.before is None:
+            notes.append(f"{change.key}: somebody deleted it: remove its entry.")
+            continue
+        spec = plan.settle(change.before, released.get(change.key), None)
+        try:
+            call, lines = entry(spec, environment, smoke.get(change.key))
+        except ValueError as error:
+            notes.append(f"{change.key}: {reason(error)}.")
+            continue
+        texts.append(source(call, Imports(), end=","))
+        own = [each for each in lines if not each.startswith("job_variables.image:")]  # a deploy's
+        notes += [f"{change.key}: {line}" for line in own]
+    return texts, notes

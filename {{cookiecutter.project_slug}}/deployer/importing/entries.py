@@ -1,0 +1,183 @@
+"""From the spec of a deployment to the catalog's entry for it: the way of `deployer.spec` back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.events import DeploymentTriggerTypes
+from prefect.schedules import Cron, Interval, RRule
+from pydantic import BaseModel, RootModel, TypeAdapter
+
+from deployer import plan
+from deployer import spec as specs
+from deployer.catalog import Deployment
+from deployer.check.catalog import ELSEWHERE, RESERVED
+from deployer.environment import Environment
+from deployer.importing.flows import find
+from deployer.importing.source import Call, whole
+from deployer.rules import job_variable_problems, shown
+from deployer.spec import Spec
+
+KINDS: dict[str, Callable[..., Any]] = {"interval": Interval, "cron": Cron, "rrule": RRule}
+TRIGGER: TypeAdapter[Any] = TypeAdapter(DeploymentTriggerTypes)
+# A commit, or the hash of a flow's file: versions of Prefect's own, which nobody wrote.
+MADE_BY_PREFECT = re.compile(r"(?=.*[a-f])[0-9a-f]{7,64}")
+START = "DTSTART:20200101T000000\n"  # what Prefect puts before a rule that has no start
+LIMITS = ("collision_strategy", "grace_period_seconds")
+SAME = {  # options whose value a spec has, and by what name
+    **{name: name for name in ("parameters", "enforce_parameter_schema", "description")},
+    **{"version": "version", "work_pool_name": "work_pool", "work_queue_name": "work_queue"},
+    "paused": "paused",
+}
+WHY = {  # what the next deploy changes
+    "description": "it is the flow's docstring from now on",
+    "entrypoint": "a worker imports the flow: nothing to do",
+    "flow": "the flow has another name here: give it the old one, @flow(name=…)",
+    "job_variables": "the environment sets it: change its job_variables if that is wrong",
+    "job_variables.image": "a deploy says which image: build this project's, `nox -s image`",
+    "name": "the environment adds its name_suffix: import into one that adds none",
+    "parameter_schema": "the flow has other parameters here: nothing to do, or import again",
+    "pull_steps": "the image holds the flows and starts in their folder: nothing to do",
+    "schedules": "one has no slug: it gets one, keeps its switch, and its runs are made anew",
+    "triggers": "an automation does more than run the deployment: make that one by hand",
+    "tags": "project: and environment: mark what is a deployer's: choose other tags",
+    "version": "it is the flow's own from now on: nothing to do",
+    "work_pool": "the environment has another one: import into one that has this pool",
+}
+
+
+def entry(
+    spec: Spec, environment: Environment, smoke: dict[str, Any] | None = None
+) -> tuple[Call, list[str]]:
+    """Return the entry that declares a spec.
+
+    Args:
+        spec: what the deployment is; a field that it does not have is the flow's own.
+        environment: where it is; what its table says an entry need not say.
+        smoke: parameters of a smoke run; None for no run.
+
+    Returns:
+        The call of `Deployment`, and a line for each field that the next deploy would change.
+
+    Raises:
+        ValueError: no entry can declare it: a clause that says why, and what to do.
+    """
+    if "name" not in spec:
+        raise ValueError("it has no name of its own: give it one")
+    flow = find(spec.get("entrypoint"))
+    name = spec["name"].removesuffix(environment.name_suffix)
+    bare = specs.declared(Deployment(flow, name), environment)
+    spec = {**bare, **spec}
+    variables, bare_ones = spec["job_variables"], bare["job_variables"]
+    same = {
+        option: spec[field]
+        for option, field in SAME.items()
+        if spec[field] != bare[field] and option not in ELSEWHERE
+    }
+    if MADE_BY_PREFECT.fullmatch(str(spec["version"])):
+        same["version"] = None
+    options = {
+        "name": name,
+        "schedules": [*_schedules(spec["schedules"], environment.schedules == "off")],
+        **same,
+        "tags": [tag for tag in spec["tags"] if not tag.startswith(RESERVED)],
+        "job_variables": {
+            variable: _without_secrets(value) if variable == "env" else value
+            for variable, value in variables.items()
+            if variable != "image" and value != bare_ones.get(variable)
+        },
+        "concurrency_limit": _limit(spec),
+        "triggers": [*map(_trigger, spec["triggers"].values())],
+    }
+    given = {option: value for option, value in options.items() if value not in (None, [], {})}
+    call = Call(Deployment, (flow,), given if smoke is None else {**given, "smoke": smoke})
+    before = {**spec, "tags": sorted({*spec["tags"], *environment.tags})}
+    after = plan.settle(specs.declared(call(), environment), before, None)
+    return call, [*_changes(plan.difference(before, after))]
+
+
+def _changes(fields: dict[str, tuple[Any, Any]]) -> Iterator[str]:
+    """Say what the next deploy changes, a line a field; values only where none can be a secret."""
+    found: dict[str, str] = {}
+    for path, pair in fields.items():
+        head, *rest = path.split(".")
+        field = f"{head}.{rest[0]}" if head == "job_variables" and rest else head
+        why = WHY.get(field) or WHY.get(head, "look at the plan")
+        shows = path == (field if field.endswith(".image") else head)
+        text = shows and all(isinstance(each, str | None) for each in pair)
+        what = "{} becomes {}".format(*map(shown, pair)) if text else "changes"
+        found.setdefault(field, f"{field}: {what}; {why}.")
+    return iter(found.values())
+
+
+def _schedules(found: dict[str, dict[str, Any]], off: bool) -> Iterator[Call]:
+    """Yield the schedules, first those whose slug need not be said; `off` says they are all off."""
+    free = (slug for n in count(1) if (slug := f"schedule-{n}") not in found)
+    slugs = {next(free) if specs.nameless(slug) else slug: each for slug, each in found.items()}
+    numbered = [each for n in range(1, len(slugs) + 1) if (each := f"schedule-{n}") in slugs]
+    ordered = dict.fromkeys([*numbered, *slugs])
+    for number, slug in enumerate(ordered, 1):
+        schedule = dict(slugs[slug])
+        kind = next(each for each in KINDS if each in schedule)
+        timing = schedule.pop(kind)
+        timing = whole(timing) if kind == "interval" else timing.removeprefix(START)
+        anchor = schedule.pop("anchor_date", None)
+        if anchor not in (None, specs.ANCHOR):
+            moment = datetime.fromisoformat(anchor)
+            # Nobody writes a fraction: it is the moment of a deploy, and the live anchor stays.
+            schedule["anchor_date"] = None if moment.microsecond else moment
+        schedule["slug"] = None if slug == f"schedule-{number}" else slug
+        default = {"timezone": None if kind == "cron" else "UTC", "day_or": True, "active": True}
+        if off:
+            del schedule["active"]
+        given = {k: v for k, v in schedule.items() if v not in (default.get(k), None, {})}
+        yield Call(KINDS[kind], (timing,), given)
+
+
+def _without_secrets(env: Any) -> Any:
+    """Put the name of a Secret block where a secret stands; the catalog's check refuses those."""
+    if not isinstance(env, dict):
+        return env
+    made = {}
+    for name, value in env.items():
+        block = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
+        secret = any(job_variable_problems({"env": {name: value}}))
+        made[name] = f"{{{{ prefect.blocks.secret.{block} }}}}" if secret else value
+    return made
+
+
+def _limit(spec: Spec) -> Any:
+    """Return a number, or Prefect's configuration where there is more to say."""
+    if not spec["collision_strategy"]:
+        return spec["concurrency_limit"]
+    names = {"limit": "concurrency_limit", **{name: name for name in LIMITS}}
+    return _model(ConcurrencyLimitConfig(**{name: spec[key] for name, key in names.items()}))
+
+
+def _trigger(automation: dict[str, Any]) -> Call:
+    """Return the trigger that makes an automation; what it cannot say differs in the plan."""
+    runs = (each for each in automation["actions"] if each["type"] == "run-deployment")
+    action: dict[str, Any] = next(runs, {})
+    call = _model(TRIGGER.validate_python({**action, **automation, **automation["trigger"]}))
+    return Call(call.function, (), {"name": automation["name"], **call.options})
+
+
+def _model(value: Any) -> Any:
+    """Return what makes a model of Prefect's: a call with the fields that are not the default."""
+    if isinstance(value, RootModel):
+        return value.root
+    if isinstance(value, list):
+        return [_model(each) for each in value]
+    if not isinstance(value, BaseModel):
+        return value
+    options = {}
+    for name, field in type(value).model_fields.items():
+        given = getattr(value, name)
+        if name not in specs.IDS and given != field.get_default(call_default_factory=True):
+            options[name] = _model(given)
+    return Call(type(value), (), options)
