@@ -16,6 +16,8 @@ from deployer.errors import DeployerError
 from tools import ROOT, credentials, protection, setup_github
 from tools.protection import CHANGED, DONE, MISSING, NEW, NOTE, Place, State, Step, steps
 
+from tests.baking import Project
+
 GH = Path(__file__).resolve().parents[1] / "support" / "hub"
 URL = "https://prefect.example.com/api"
 CLOUD = "https://api.prefect.cloud/api/accounts/a/workspaces/b"
@@ -501,8 +503,9 @@ def test_what_doctor_finds_and_what_is_missing_end_with_1(
 
 
 def test_doctor_looks_at_the_server_that_production_gets(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], default_project: Project
 ) -> None:
+    monkeypatch.setattr(setup_github, "ROOT", default_project.path)
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:8/api")  # as nox sets the laptop's own
     assert setup_github.doctor({"PREFECT_API_URL": "http://127.0.0.1:9/api"}) is False
     assert (
