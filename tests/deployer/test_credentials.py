@@ -207,7 +207,7 @@ def test_a_job_variable_of_the_command_line_is_refused_too(
     harmless = choose(
         monkeypatch, "network_mode=host", 'env={"A": "{{ prefect.blocks.secret.a }}"}'
     )
-    assert harmless.job_variables["network_mode"] == "host"
+    assert harmless.given_variables["network_mode"] == "host"
 
 
 def test_no_line_that_comes_out_shows_a_credential(
