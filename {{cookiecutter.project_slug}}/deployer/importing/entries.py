@@ -16,11 +16,13 @@ from pydantic import BaseModel, RootModel, TypeAdapter
 from deployer import plan
 from deployer import spec as specs
 from deployer.catalog import Deployment
-from deployer.check.catalog import ELSEWHERE, RESERVED
+from deployer.check.catalog import RESERVED
+from deployer.credentials import block, masked
+from deployer.credentials import find as find_secrets
 from deployer.environment import Environment
 from deployer.importing.flows import find
 from deployer.importing.source import Call, whole
-from deployer.rules import job_variable_problems, shown
+from deployer.rules import shown
 from deployer.spec import Spec
 
 KINDS: dict[str, Callable[..., Any]] = {"interval": Interval, "cron": Cron, "rrule": RRule}
@@ -47,7 +49,7 @@ WHY = {  # what the next deploy changes
     "triggers": "an automation does more than run the deployment: make that one by hand",
     "tags": "project: and environment: mark what is a deployer's: choose other tags",
     "version": "it is the flow's own from now on: nothing to do",
-    "work_pool": "the environment has another one: import into one that has this pool",
+    "work_pool": "it has none on the server: from now on it has the environment's",
 }
 
 
@@ -75,9 +77,9 @@ def entry(
     spec = {**bare, **spec}
     variables, bare_ones = spec["job_variables"], bare["job_variables"]
     same = {
-        option: spec[field]
+        option: masked(spec[field], field)
         for option, field in SAME.items()
-        if spec[field] != bare[field] and option not in ELSEWHERE
+        if spec[field] != bare[field]
     }
     if MADE_BY_PREFECT.fullmatch(str(spec["version"])):
         same["version"] = None
@@ -87,9 +89,9 @@ def entry(
         **same,
         "tags": [tag for tag in spec["tags"] if not tag.startswith(RESERVED)],
         "job_variables": {
-            variable: _without_secrets(value) if variable == "env" else value
-            for variable, value in variables.items()
-            if variable != "image" and value != bare_ones.get(variable)
+            name: _without_secrets(value) if name == "env" else masked(value, name)
+            for name, value in variables.items()
+            if name != "image" and value != bare_ones.get(name)
         },
         "concurrency_limit": _limit(spec),
         "triggers": [*map(_trigger, spec["triggers"].values())],
@@ -122,7 +124,7 @@ def _schedules(found: dict[str, dict[str, Any]], off: bool) -> Iterator[Call]:
     numbered = [each for n in range(1, len(slugs) + 1) if (each := f"schedule-{n}") in slugs]
     ordered = dict.fromkeys([*numbered, *slugs])
     for number, slug in enumerate(ordered, 1):
-        schedule = dict(slugs[slug])
+        schedule = masked(slugs[slug])
         kind = next(each for each in KINDS if each in schedule)
         timing = schedule.pop(kind)
         timing = whole(timing) if kind == "interval" else timing.removeprefix(START)
@@ -145,9 +147,8 @@ def _without_secrets(env: Any) -> Any:
         return env
     made = {}
     for name, value in env.items():
-        block = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
-        secret = any(job_variable_problems({"env": {name: value}}))
-        made[name] = f"{{{{ prefect.blocks.secret.{block} }}}}" if secret else value
+        secret = any(find_secrets(value, name))
+        made[name] = f"{{{{ prefect.blocks.secret.{block(name)} }}}}" if secret else value
     return made
 
 
