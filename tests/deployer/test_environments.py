@@ -21,6 +21,7 @@ from tests.deployer.test_bad_input import BAD_ENVIRONMENTS
 SCHEMA = "deployer/environment/schema.json"
 # What only the deployer can see: the server's rules for names, files, two settings at a time.
 UNSEEN = {
+    "an image in job variables",
     *("a blank project", "a project with a line", "a queue without a name", "a queue with a slash"),
     *("a suffix with a hash", "a suffix like a file", "a suffix that ends in a space"),
     *("a wrong placeholder", "half a placeholder", "a placeholder in the pool"),
