@@ -385,6 +385,7 @@ def test_only_jobs_that_reach_the_server_run_on_ones_own_runner(default_project:
         "ci.yml preview",
         "cleanup.yml cleanup",
         "deploy.yml staging",
+        "deploy.yml plan",
         "deploy.yml production",
         "drift.yml drift",
         "renew.yml retain",
@@ -411,6 +412,7 @@ def test_github_keeps_a_deployment_only_of_what_deploys(default_project: Project
     assert linked == ["ci.yml preview", "deploy.yml staging", "deploy.yml production"]
     assert quiet == [
         "cleanup.yml cleanup",
+        "deploy.yml plan",
         "drift.yml drift",
         "renew.yml retain",
         "rollback.yml rollback",
