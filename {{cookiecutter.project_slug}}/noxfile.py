@@ -4,7 +4,7 @@
 # ///
 """Every step of this project's life as one command: `uvx nox -s SESSION -- OPTIONS`.
 
-All sessions share the environment `.nox/project`, which holds the very versions of poetry.lock.
+All sessions but `dev` share the environment `.nox/project`, which holds the very versions of poetry.lock.
 Nothing but git, uv and Python 3.11 or newer has to be there.
 """
 
@@ -138,7 +138,7 @@ def github(session: nox.Session) -> None:
 @nox.session
 def server(session: nox.Session) -> None:
     """Run a Prefect server on this machine, until Ctrl-C."""
-    run(session, "python", "-m", "tools.up.server", *session.posargs)
+    run(session, "python", "-m", "tools.up.server_alone", *session.posargs)
 
 
 @nox.session

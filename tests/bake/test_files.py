@@ -148,7 +148,7 @@ FILES = [
     "tools/up/local.py",
     "tools/up/processes.py",
     "tools/up/report.py",
-    "tools/up/server.py",
+    "tools/up/server_alone.py",
     "tools/up/terminal.py",
     "tools/vulnerabilities.py",
 ]

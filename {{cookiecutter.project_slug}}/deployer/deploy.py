@@ -211,7 +211,7 @@ class Deploy:
         found = await refresh.refresh(self.server, self.environment, self.desired, only, adopted)
         if found.plan != self.presented:
             if self.presented:
-                self.say("The plan is another one by now:")
+                self.say("The plan has changed:")
             self.present(found.plan)
             self.presented = found.plan
         return found

@@ -73,7 +73,7 @@ async def sweep(
     lock_timeout: float,
     say: Callable[[str], None],
 ) -> list[str]:
-    """Destroy every preview that there is but some.
+    """Destroy all previews except those of some labels.
 
     Args:
         server: where they are.

@@ -58,7 +58,7 @@ def build(name: str, target: str | None = None) -> None:
             call("docker", "pull", "--quiet", source)
         except DeployerError as error:
             raise DeployerError(
-                f"{error} BASE_MIRROR has to be what stands before {base} there."
+                f"{error} BASE_MIRROR has to be the prefix of {base} in the mirror."
             ) from None
         call("docker", "tag", source, base)
     print(f"Building {name}", file=sys.stderr)

@@ -19,12 +19,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="as a JSON list")
     options = parser.parse_args(argv)
     try:
-        names = [name for name in read(ROOT) if name not in ("project", "origin")]
+        found = names()
     except DeployerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(names) if options.json else "\n".join(names))
+    print(json.dumps(found) if options.json else "\n".join(found))
     return 0
+
+
+def names() -> list[str]:
+    """Return the names of the environments, in the order of promotion.
+
+    Raises:
+        DeployerError: environments.toml cannot be read.
+    """
+    return [name for name in read(ROOT) if name not in ("project", "origin")]
 
 
 def project() -> str:

@@ -16,9 +16,9 @@ from itertools import islice
 from pathlib import Path
 
 from deployer.errors import DeployerError
-from deployer.project import read as tables
-from tools import ROOT, records, trust
+from tools import records, trust
 from tools.build import call, mirrored
+from tools.environments import names
 from tools.image import digest, name_of
 from tools.settings import Settings, read
 
@@ -34,7 +34,7 @@ def name(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
         "image": name_of(package, options.label, platform),
         "released": name_of(settings.release, None, platform),
         "platform": platform or "linux/amd64",
-        "environments": json.dumps([name for name in tables(ROOT) if name != "project"]),
+        "environments": json.dumps(names()),
         "contexts": ",".join(contexts),
         "attests": "true" if settings.attests else "",
     }

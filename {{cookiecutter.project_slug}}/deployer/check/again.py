@@ -1,4 +1,4 @@
-"""Whether the catalog says the same at another time: another process imports it a year later.
+"""Checks that the catalog does not depend on the time: a process imports it again, a year ahead.
 
 What is computed at import, such as a date, a random number or an id, would differ in every plan.
 """

@@ -26,7 +26,7 @@ def text(findings: Sequence[Finding]) -> str:
     ordered = sorted(findings, key=lambda finding: not finding.fatal)
     shown = [
         f"{'error' if each.fatal else 'warning'}: {each.what}\n"
-        f"    why:  {each.why}\n"
+        f"    why: {each.why}\n"
         f"    fix: {each.fix}"
         for each in ordered
     ]

@@ -21,7 +21,7 @@ class Environment(Settings):
         project: the name that marks this project's deployments on the server.
         name: the table's name, for a preview with its label: `preview-pr-7`.
         origin: the id that tells this project from others of its name; None where it has none.
-        label: what stands for `{label}`; None in an environment that there is one of.
+        label: what replaces `{label}`; None where the environment takes no label.
         own_queue: whether `{label}` is in the queue's name, so that no other preview uses it.
         given_variables: job variables of the command line; they win over an entry's own.
         given_pool: whether the command line names the work pool; it wins over an entry's own.

@@ -5,5 +5,5 @@ A Prefect server with SQLite, the work pool, the deployments and a worker, until
 
 `__main__` is the command and its steps, `processes` starts and ends programs, `local` has this
 machine's ports and the project's settings, `terminal` says what goes on, `report` what ran, and
-`docker` is for `--docker`.
+`docker` is for `--docker`; `server_alone` is `nox -s server`.
 """
