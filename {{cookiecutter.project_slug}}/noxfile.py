@@ -4,8 +4,8 @@
 # ///
 """Every step of this project's life as one command: `uvx nox -s SESSION -- OPTIONS`.
 
-All sessions but `dev` share the environment `.nox/project`, which holds the very versions of poetry.lock.
-Nothing but git, uv and Python 3.11 or newer has to be there.
+All sessions but `dev` share the environment `.nox/project`, which holds the very versions of
+poetry.lock. Nothing but git, uv and Python 3.11 or newer has to be there.
 """
 
 import os
