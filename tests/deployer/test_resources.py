@@ -536,6 +536,20 @@ WRONG = {
         [Variable(name="database", value={"api_key": "hunter2-hunter2"})],
         "the Variable database would be readable",
     ),
+    "a secret in an action": (
+        [
+            Automation(
+                name="a",
+                trigger=EventTrigger(expect={"a"}),
+                actions=[
+                    RunDeployment.model_validate(
+                        {"source": "inferred", "job_variables": {"env": {"DB_PASSWORD": "hunter2"}}}
+                    )
+                ],
+            )
+        ],
+        "automation/a: actions.job_variables.env.DB_PASSWORD would be readable in the UI",
+    ),
     "our tag": ([Variable(name="a", value=1, tags=["project:x"])], "the tag 'project:x' marks"),
     "a limit below nothing": (
         [ConcurrencyLimitCreate(tag="a", concurrency_limit=-1)],

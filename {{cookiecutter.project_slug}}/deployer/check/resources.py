@@ -9,10 +9,11 @@ from typing import Any
 from prefect.client.schemas.actions import ConcurrencyLimitCreate
 from prefect.events.schemas.automations import AutomationCore
 
+from deployer import credentials
 from deployer.check.catalog import FILE, RESERVED
 from deployer.errors import on_one_line
-from deployer.resources import key
-from deployer.rules import json_problems, name_problem, shown, variable_problems
+from deployer.resources import ACTIONS, key
+from deployer.rules import json_problems, name_problem, readable, shown, variable_problems
 
 KINDS = "Variable, GlobalConcurrencyLimitCreate, ConcurrencyLimitCreate or Automation of Prefect"
 
@@ -46,4 +47,7 @@ def _problems(entry: Any) -> Iterator[str]:
     if problem := name_problem(name):
         yield f"its name {problem}."
     if isinstance(entry, AutomationCore):
-        yield from json_problems("it", entry.model_dump(mode="json"))
+        dumped = entry.model_dump(mode="json")
+        yield from json_problems("it", dumped)
+        for path in credentials.find({name: dumped[name] for name in ACTIONS}):
+            yield readable(path, "load that in the flow")
