@@ -6,9 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deployer.catalog import Deployment
+from deployer.resources import key
 from hypothesis import strategies as st
+from prefect.automations import Automation, CompoundTrigger, EventTrigger, SequenceTrigger
+from prefect.client.schemas.actions import (
+    ConcurrencyLimitCreate,
+    GlobalConcurrencyLimitCreate,
+    VariableCreate,
+)
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.events import DeploymentEventTrigger
+from prefect.events.actions import (
+    CancelFlowRun,
+    ChangeFlowRunState,
+    DoNothing,
+    PauseWorkPool,
+    RunDeployment,
+)
 from prefect.schedules import Cron, Interval, RRule, Schedule
 
 from tests.deployer.sample_flows import FLOWS, anywhere, typed
@@ -92,6 +106,70 @@ def catalogs(draw: st.DrawFn, max_size: int = 4) -> list[Deployment]:
     pairs = st.tuples(st.integers(0, len(FLOWS) - 1), NAMES)
     chosen = draw(st.lists(pairs, max_size=max_size, unique=True))
     return [draw(entries(FLOWS[index], name)) for index, name in chosen]
+
+
+EVENTS = st.sets(st.sampled_from(["a.b", "b.a", "x.*", "标"]), min_size=1)
+ACTIONS = (
+    st.builds(DoNothing)
+    | st.builds(CancelFlowRun)
+    | st.builds(ChangeFlowRunState, state=st.sampled_from(["CANCELLED", "PAUSED"]), message=TEXT)
+    | st.builds(PauseWorkPool, source=st.just("inferred"))
+    | st.builds(
+        RunDeployment,
+        source=st.just("inferred"),
+        parameters=st.none() | st.dictionaries(st.sampled_from(["id", "expect"]), JSON),
+    )
+)
+TRIGGERS = st.recursive(
+    st.builds(
+        EventTrigger,
+        expect=EVENTS,
+        after=EVENTS,
+        for_each=EVENTS,
+        match=st.just({}) | st.just({"id": ["b", "a"]}),
+        posture=st.sampled_from(["Reactive", "Proactive"]),
+        threshold=st.integers(1, 9),
+        within=st.integers(10, 99).map(lambda seconds: timedelta(seconds=seconds)),
+    ),
+    lambda inner: (
+        st.builds(
+            CompoundTrigger,
+            triggers=st.lists(inner, min_size=1, max_size=2),
+            require=st.sampled_from(["any", "all", 1]),
+            within=st.just(60),
+        )
+        | st.builds(
+            SequenceTrigger, triggers=st.lists(inner, min_size=2, max_size=2), within=st.just(60)
+        )
+    ),
+    max_leaves=3,
+)
+RESOURCE: st.SearchStrategy[Any] = (
+    st.builds(VariableCreate, name=st.sampled_from(["regions", "a-b"]), value=JSON, tags=TAGS)
+    | st.builds(
+        GlobalConcurrencyLimitCreate,
+        name=NAMES,
+        limit=st.integers(0, 9),
+        active=st.booleans(),
+        slot_decay_per_second=st.sampled_from([0.0, 0.5, 2.0]),
+    )
+    | st.builds(ConcurrencyLimitCreate, tag=NAMES, concurrency_limit=st.integers(0, 9))
+    | st.builds(
+        Automation,
+        name=NAMES,
+        description=TEXT,
+        enabled=st.booleans(),
+        tags=TAGS,
+        trigger=TRIGGERS,
+        actions=st.lists(ACTIONS, min_size=1, max_size=2),
+        actions_on_trigger=st.lists(ACTIONS, max_size=1),
+    )
+)
+
+
+def resources() -> st.SearchStrategy[list[Any]]:
+    """Any Variables, limits and automations, no two of one kind and name."""
+    return st.lists(RESOURCE, max_size=3, unique_by=key)
 
 
 def edits() -> st.SearchStrategy[list[dict[str, Any]]]:

@@ -1030,6 +1030,7 @@ KEYS = [
     "name_suffix",
     "schedules",
     "job_variables",
+    "variables",
     "secrets",
     "env",
 ]

@@ -53,7 +53,7 @@ def test_every_setting_is_explained_in_the_schema(project: Project) -> None:
     schema = json.loads(project.read(SCHEMA))
 
     explained = {**schema["properties"], **schema["$defs"]["Settings"]["properties"]}
-    assert len(explained) == 14
+    assert len(explained) == 15
     assert explained["keep_releases"]["default"] == 30
     assert [name for name, each in explained.items() if not each.get("description")] == []
 

@@ -11,15 +11,22 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deployer import lock
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
 from deployer.server import Server
+from prefect.automations import Automation, EventTrigger
+from prefect.client.schemas.actions import ConcurrencyLimitCreate, GlobalConcurrencyLimitCreate
 from prefect.events import DeploymentEventTrigger
+from prefect.events.actions import DoNothing
 from prefect.schedules import Cron, Interval
+from prefect.variables import Variable
 
 from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.deployer.sample_flows import anywhere, plain, typed
@@ -41,6 +48,36 @@ AFTER = [
     Deployment(anywhere, "comes", schedules=[Interval(60)]),
 ]
 
+POOL = "faults"
+
+
+def beside(number: int) -> list[Any]:
+    """Return what is beside the catalog of this number: it changes, leaves and comes too."""
+    name = "leaves" if number == 1 else "comes"
+    trigger = EventTrigger(expect={"a"}, threshold=number, within=timedelta(seconds=9))
+    return [
+        Variable(name="changes", value={"number": number}),
+        Variable(name=name, value=None),
+        GlobalConcurrencyLimitCreate(name="changes", limit=number),
+        ConcurrencyLimitCreate(tag=name, concurrency_limit=1),
+        Automation(name="changes", trigger=trigger, actions=[DoNothing()]),
+        Automation(name=name, trigger=trigger, actions=[DoNothing()]),
+    ]
+
+
+def bring(world: World, catalog: list[Deployment], **options: Any) -> None:
+    """Deploy BEFORE or AFTER with what is beside it, the work pool's limit among that."""
+    number = 1 if catalog is BEFORE else 2
+    world.environment = replace(world.environment, work_pool_concurrency_limit=number)
+    world.deploy(catalog, resources=beside(number), **options)
+
+
+def held(world: World) -> dict[str, Any]:
+    """Return the normalised states of all that there is."""
+    there = {key: each.spec for key, each in world.beside().items()}
+    pool = world.call("GET", f"/work_pools/{POOL}")
+    return {**world.states(), **there, POOL: pool["concurrency_limit"]}
+
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,11 +94,11 @@ def interrupt() -> None:
 
 def count_writes(server: PrefectServer) -> int:
     """Return how many requests of the deploy from BEFORE to AFTER write."""
-    world = World(server)
-    world.deploy(BEFORE)
+    world = World(server, work_pool=POOL)
+    bring(world, BEFORE)
     with Proxy(server.api_url) as proxy:
         world.api_url = proxy.api_url
-        world.deploy(AFTER)
+        bring(world, AFTER)
     return len(proxy.writes)
 
 
@@ -69,18 +106,18 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
     server: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     total = count_writes(server)
-    assert total > 10
+    assert total > 30
     cases = [(kind, k) for kind in KINDS for k in range(1, total + 1)]
     if not SOAK:
         cases = random.Random(os.getpid()).sample(cases, 6)  # others each time
     wrong = []
     for kind, k in cases:
-        world = World(server)
-        world.deploy(BEFORE)
-        before = world.states()
-        world.deploy(AFTER)
-        after = world.states()
-        world.deploy(BEFORE)
+        world = World(server, work_pool=POOL)
+        bring(world, BEFORE)
+        before = held(world)
+        bring(world, AFTER)
+        after = held(world)
+        bring(world, BEFORE)
         recorded = world.releases()
         start = time.monotonic()
         # Prefect's own five repetitions take a minute, in which nothing new happens.
@@ -88,22 +125,22 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
             patch.setenv("PREFECT_CLIENT_MAX_RETRIES", "2")
             world.api_url = proxy.api_url
             try:
-                world.deploy(AFTER)
+                bring(world, AFTER)
                 expected, recorded = [after], [recorded[0] + 1, *recorded]
             except DeployerError:
                 # With the server gone for good nothing can be put back: the next deploy converges.
                 expected = [before] if kind != "gone" else []
         took = time.monotonic() - start
         world.api_url = server.api_url
-        found = world.states()
+        found = held(world)
         if expected and found not in expected:
             wrong.append(f"{kind} at write {k} ({proxy.writes[k - 1]}): a half state")
         if expected and world.releases() != recorded:
             wrong.append(f"{kind} at write {k}: the records are {world.releases()}, not {recorded}")
         if took > 60:
             wrong.append(f"{kind} at write {k}: took {took:.0f} seconds")
-        world.deploy(AFTER)
-        if world.states() != after:
+        bring(world, AFTER)
+        if held(world) != after:
             wrong.append(f"{kind} at write {k}: the next deploy did not converge")
         world.destroy()
     assert not wrong, "\n".join(wrong)
@@ -281,11 +318,11 @@ from tests.deployer.world import World
 from tests.support.server import PrefectServer
 server = PrefectServer.__new__(PrefectServer)
 server.api_url, server.env = {api_url!r}, {{"PREFECT_HOME": {home!r}}}
-world = World.of(server, {number!r})
+world = World.of(server, {number!r}, work_pool=test_faults.POOL)
 world.run = context.act  # with its handling of signals
 print("ready", flush=True)
 sys.stdin.readline()
-world.deploy(getattr(test_faults, {catalog!r}))
+test_faults.bring(world, getattr(test_faults, {catalog!r}))
 print("done", flush=True)
 """
 
@@ -322,26 +359,27 @@ def tell(process: subprocess.Popen[str]) -> None:
 def test_after_kill_9_at_any_moment_the_next_deploy_converges(server: PrefectServer) -> None:
     chance = random.Random(os.getpid())
     for _ in range(50 if SOAK else 3):
-        world = World(server)
-        world.deploy(BEFORE)
+        world = World(server, work_pool=POOL)
+        bring(world, BEFORE)
         process = a_deployer(world, "AFTER")
         tell(process)
         time.sleep(chance.uniform(0, 2))
         process.kill()
         process.wait(30)
 
-        world.deploy(AFTER, lock_timeout=30)
+        bring(world, AFTER, lock_timeout=30)
 
-        assert world.plan(AFTER).empty
+        assert world.plan(AFTER, beside(2)).empty
         assert world.states().keys() == {world.key(entry) for entry in AFTER}
+        assert len(world.beside()) == len(beside(2))
         world.destroy()
 
 
 @pytest.mark.parametrize("signs", ["SIGINT", "SIGTERM", "SIGINT SIGTERM"])
 def test_an_interrupted_deploy_puts_back_what_was_there(server: PrefectServer, signs: str) -> None:
-    world = World(server)
-    world.deploy(BEFORE)
-    before = world.states()
+    world = World(server, work_pool=POOL)
+    bring(world, BEFORE)
+    before = held(world)
     with Proxy(server.api_url, "delay", 6) as proxy:
         world.api_url = proxy.api_url
         started = threading.Event()
@@ -357,8 +395,8 @@ def test_an_interrupted_deploy_puts_back_what_was_there(server: PrefectServer, s
     world.api_url = server.api_url
 
     assert process.returncode != 0
-    assert world.states() == before
-    world.deploy(AFTER, lock_timeout=5)
+    assert held(world) == before
+    bring(world, AFTER, lock_timeout=5)
 
 
 def test_who_interrupts_is_told_what_was_put_back(server: PrefectServer) -> None:

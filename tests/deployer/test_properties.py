@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from deployer.catalog import Deployment
 from deployer.check.catalog import check
+from deployer.check.resources import check as check_resources
 from deployer.errors import DeployerError
+from deployer.resources import key as resource_key
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from prefect.events import DeploymentEventTrigger
 
 from tests.deployer.sample_flows import plain
-from tests.deployer.strategies import catalogs, edits
+from tests.deployer.strategies import catalogs, edits, resources
 from tests.deployer.world import World, requests, writes
 from tests.support.server import PrefectServer
 
@@ -52,18 +54,21 @@ def by_hand(world: World, changes: list[dict[str, Any]]) -> None:
             live = [each for each in live if each is not one]
 
 
-@given(catalogs())
+@given(catalogs(), resources())
 @slow
 def test_after_a_deploy_nothing_differs_and_nothing_is_written(
-    server: PrefectServer, catalog: list[Deployment]
+    server: PrefectServer, catalog: list[Deployment], beside: list[Any]
 ) -> None:
-    assert check(catalog) == []
+    assert check(catalog) == check_resources(beside) == []
     world = World(server)
-    world.deploy(catalog)
+    world.deploy(catalog, resources=beside)
     assert world.states().keys() == {world.key(entry) for entry in catalog}
+    assert world.beside().keys() == {
+        f"{resource_key(e)}{world.environment.name_suffix}" for e in beside
+    }
 
     with requests() as sent:
-        outcome = world.deploy(catalog)
+        outcome = world.deploy(catalog, resources=beside)
 
     assert outcome.plan.empty, outcome.plan
     assert sent
@@ -96,20 +101,25 @@ def test_any_edit_by_hand_is_seen_and_undone_but_switches_stay(
             assert now["active"] == was["active"]
 
 
-@given(catalogs(), catalogs())
+@given(catalogs(), catalogs(), resources(), resources())
 @slow
 def test_a_deploy_that_is_refused_leaves_exactly_what_was_there(
-    server: PrefectServer, first: list[Deployment], second: list[Deployment]
+    server: PrefectServer,
+    first: list[Deployment],
+    second: list[Deployment],
+    beside: list[Any],
+    other: list[Any],
 ) -> None:
     world = World(server)
-    world.deploy(first)
-    before = world.live()
+    world.deploy(first, resources=beside)
+    before, there = world.live(), world.beside()
     # The pool's schema wants a boolean here: the server refuses, after others were written.
     refused = Deployment(plain, "refused", job_variables={"stream_output": "perhaps"})
 
     with pytest.raises(DeployerError, match="refused"):
-        world.deploy([*second, refused], prune_limit=100)
+        world.deploy([*second, refused], prune_limit=100, resources=other)
 
+    assert world.beside() == there
     after = world.live()
     assert {key: each.spec for key, each in after.items()} == {
         key: each.spec for key, each in before.items()
@@ -119,17 +129,21 @@ def test_a_deploy_that_is_refused_leaves_exactly_what_was_there(
     }
 
 
-@given(catalogs(), catalogs())
+@given(catalogs(), catalogs(), resources(), resources())
 @slow
 def test_a_rollback_brings_the_earlier_release_back(
-    server: PrefectServer, first: list[Deployment], second: list[Deployment]
+    server: PrefectServer,
+    first: list[Deployment],
+    second: list[Deployment],
+    beside: list[Any],
+    other: list[Any],
 ) -> None:
     world = World(server)
-    world.deploy(first)
-    earlier = world.states()
-    changed = world.deploy(second, prune_limit=100)
+    world.deploy(first, resources=beside)
+    earlier, there = world.states(), world.beside()
+    changed = world.deploy(second, prune_limit=100, resources=other)
 
-    if not earlier or changed.release is None:
+    if not (earlier or there) or changed.release is None:
         return
     world.roll_back(changed.release.number - 1, prune_limit=100)
 
@@ -147,19 +161,24 @@ def test_a_rollback_brings_the_earlier_release_back(
         }
 
     assert without_switches(world.states()) == without_switches(earlier)
+    back = world.beside()
+    assert {key: each.spec for key, each in back.items()} == {k: e.spec for k, e in there.items()}
 
 
-@given(catalogs(max_size=2), catalogs())
+@given(catalogs(max_size=2), catalogs(), resources())
 @slow
 def test_what_is_not_ours_is_not_touched(
-    server: PrefectServer, theirs: list[Deployment], ours: list[Deployment]
+    server: PrefectServer, theirs: list[Deployment], ours: list[Deployment], beside: list[Any]
 ) -> None:
     neighbour, world = World(server), World(server)
-    neighbour.deploy(theirs)
+    neighbour.deploy(theirs, resources=beside)
     before = {key: each.row for key, each in neighbour.live().items()}
+    there = neighbour.beside()
 
-    world.deploy(ours)
+    world.deploy(ours, resources=beside)
     world.deploy([], prune_limit=100)
+
+    assert (world.beside(), neighbour.beside()) == ({}, there)
 
     after = {key: each.row for key, each in neighbour.live().items()}
     # The scheduler and the workers change these by themselves.

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from deployer import Deployment, plan
 from deployer.errors import DeployerError
+from deployer.plan import taken_back
 from deployer.server import Live
-from deployer.transaction import taken_back
 from prefect.schedules import Schedule
 
 from tests.deployer.sample_flows import anywhere, plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.error import HTTPError
@@ -18,9 +18,11 @@ from deployer.deploy import deploy
 from deployer.desired import Desired, from_catalog, from_release
 from deployer.destroy import destroy
 from deployer.environment import Environment
+from deployer.kinds import Resources
 from deployer.options import Options
 from deployer.plan import Plan
 from deployer.refresh import refresh
+from deployer.resources import Rows
 from deployer.result import Result
 from deployer.server import Live, Server, connect
 from deployer.setup import setup
@@ -46,10 +48,10 @@ class World:
         self.run(lambda connection: setup(connection, self.environment, {}))
 
     @classmethod
-    def of(cls, server: PrefectServer, number: str) -> World:
+    def of(cls, server: PrefectServer, number: str, **settings: Any) -> World:
         """Return the world of that number, which another process has set up."""
         world = cls.__new__(cls)
-        world._become(server, number, {})
+        world._become(server, number, settings)
         return world
 
     def _become(self, server: PrefectServer, number: str, settings: dict[str, Any]) -> None:
@@ -62,7 +64,7 @@ class World:
                 "name": "production",
                 "work_pool": POOL,
                 "work_pool_type": "process",
-                "name_suffix": f" {number}",
+                "name_suffix": f"-{number}",
                 **settings,
             }
         )
@@ -87,16 +89,20 @@ class World:
         with temporary_settings({PREFECT_API_URL: self.api_url, PREFECT_HOME: home}):
             return asyncio.run(inside())
 
-    def target(self, catalog: list[Deployment]) -> Desired:
+    def target(self, catalog: list[Deployment], resources: Sequence[Any] = ()) -> Desired:
         """Return what a catalog asks for here."""
-        return from_catalog(catalog, self.environment, None)
+        return from_catalog(catalog, self.environment, None, resources=resources)
 
     def deploy(
-        self, catalog: list[Deployment], say: Callable[[str], None] = quiet, **options: Any
+        self,
+        catalog: list[Deployment],
+        say: Callable[[str], None] = quiet,
+        resources: Sequence[Any] = (),
+        **options: Any,
     ) -> Result:
         """Deploy a catalog, without verification unless asked for."""
         chosen = Options(**{"verify": False, **options})
-        target = self.target(catalog)
+        target = self.target(catalog, resources)
         return self.run(lambda server: deploy(server, self.environment, target, chosen, say, quiet))
 
     def releases(self, limit: int = 10) -> list[int]:
@@ -118,10 +124,14 @@ class World:
         """Delete everything, so that its schedules keep no server busy any more."""
         self.run(lambda server: destroy(server, self.environment, "a test", 60, quiet))
 
-    def plan(self, catalog: list[Deployment]) -> Plan:
+    def plan(self, catalog: list[Deployment], resources: Sequence[Any] = ()) -> Plan:
         """Plan a catalog."""
-        look = self.run(lambda server: refresh(server, self.environment, self.target(catalog)))
-        return look.plan
+        target = self.target(catalog, resources)
+        return self.run(lambda server: refresh(server, self.environment, target)).plan
+
+    def beside(self) -> Rows:
+        """Return what is ours beside the deployments."""
+        return self.run(lambda server: Resources(server, self.environment).read({}, True))
 
     def live(self) -> dict[str, Live]:
         """Return what is deployed."""

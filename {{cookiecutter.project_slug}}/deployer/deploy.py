@@ -12,10 +12,12 @@ from deployer.desired import Desired
 from deployer.environment import Environment
 from deployer.environment_state import EnvironmentState, Hold
 from deployer.errors import DeployerError
+from deployer.kinds import Resources
 from deployer.options import Options
 from deployer.plan import Plan, difference
 from deployer.refresh import Snapshot
 from deployer.release import Release
+from deployer.resource_transaction import ResourceTransaction
 from deployer.result import Clock, Result
 from deployer.server import Live, Server
 from deployer.transaction import Transaction
@@ -112,8 +114,18 @@ class Deploy:
             await mine.confirm()
             self.say(message)
 
-        recorded = before.latest.specs if before.latest else {}
-        work = Transaction(self.server, before.plan, before.live, self.desired, recorded, step)
+        latest = before.latest
+        beside = ResourceTransaction(
+            Resources(self.server, self.environment),
+            before.plan.resources,
+            before.resources,
+            self.desired.resources,
+            latest.resources if latest else {},
+            step,
+        )
+        recorded = latest.specs if latest else {}
+        what = before.plan, before.live, self.desired, recorded
+        work = Transaction(self.server, *what, step, beside)
         try:
             return await self._carry_out(before, work)
         except BaseException as error:
@@ -200,9 +212,11 @@ class Deploy:
             else:
                 what = "nothing was changed"
                 if restored:
-                    what = f"put back {len(restored)} deployments"
-                if work.kept:
-                    what += f"; edits that somebody made meanwhile stay: {', '.join(work.kept)}"
+                    beside = restored & work.beside.written.keys()
+                    count = [f"{len(restored - beside)} deployments"] if restored - beside else []
+                    what = f"put back {', '.join([*count, *sorted(beside)])}"
+                if kept := [*work.beside.kept, *work.kept]:
+                    what += f"; edits that somebody made meanwhile stay: {', '.join(kept)}"
                 return f"The server holds what it held before: {what}."
         return f"Putting back failed: {problem} Deploy again when the server answers again."
 
@@ -253,10 +267,14 @@ class Deploy:
         return Result(now.plan, seconds=self.clock.seconds, ids=now.ids, hold=state.hold)
 
     def _record(self, before: Snapshot, live: dict[str, Live], verdict: str, at: str) -> Release:
-        desired, options, latest = self.desired, self.options, before.latest
-        planned = {each.key: desired.specs[each.key] for each in before.plan.changes if each.after}
+        desired, options, latest, plan = self.desired, self.options, before.latest, before.plan
+        planned = {each.key: desired.specs[each.key] for each in plan.changes if each.after}
         # What --only left alone is as it was declared before.
         known = {**desired.specs, **(latest.specs if latest else {}), **planned}
+        beside = {each.key: desired.resources[each.key] for each in plan.resources if each.after}
+        if latest and options.only:
+            left = latest.resources.keys() - {each.key for each in plan.resources}
+            beside |= {key: latest.resources[key] for key in sorted(left)}
         return Release(
             number=before.next_number,
             at=at,
@@ -266,8 +284,9 @@ class Deploy:
             order=options.order,
             run_url=options.run_url,
             verified=verdict,
-            summary=release.summarise(before.plan),
+            summary=release.summarise(plan),
             specs={key: known[key] for key in sorted(live) if key in known},
             smoke=desired.smoke,
             again=desired.again,
+            resources=beside,
         )

@@ -1,12 +1,14 @@
-"""What a deploy is to reach: from the catalog, or from a recorded release. Pure."""
+"""What a deploy is to reach: from the catalog, or from a recorded release."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from deployer import resources as beside
 from deployer import spec as specs
 from deployer.catalog import Deployment
 from deployer.environment import Environment
@@ -25,6 +27,7 @@ class Desired:
         image: the image that the specs use.
         commit: of the source.
         again: number of the recorded release; None for the catalog.
+        resources: the wanted specs of what is beside deployments, by `KIND/NAME`.
     """
 
     specs: dict[str, Spec]
@@ -33,6 +36,7 @@ class Desired:
     image: str | None = None
     commit: str | None = None
     again: int | None = None
+    resources: dict[str, Spec] = field(default_factory=dict)
 
 
 def from_catalog(
@@ -40,6 +44,7 @@ def from_catalog(
     environment: Environment,
     image: str | None,
     commit: str | None = None,
+    resources: Sequence[Any] = (),
 ) -> Desired:
     """Return what a checked catalog asks for in an environment."""
     entries, wanted, smoke = {}, {}, {}
@@ -49,7 +54,8 @@ def from_catalog(
         entries[key], wanted[key] = entry, declared
         if entry.smoke is not None:
             smoke[key] = to_jsonable_python(entry.smoke)
-    return Desired(wanted, smoke, entries, image, commit)
+    more = beside.declared(resources, environment)
+    return Desired(wanted, smoke, entries, image, commit, resources=more)
 
 
 def from_release(recorded: Release) -> Desired:
@@ -60,4 +66,5 @@ def from_release(recorded: Release) -> Desired:
         image=recorded.image,
         commit=recorded.commit,
         again=recorded.content,
+        resources=recorded.resources,
     )

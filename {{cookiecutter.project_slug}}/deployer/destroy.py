@@ -8,6 +8,7 @@ from contextlib import suppress
 from deployer import environment_state, lock, release
 from deployer.environment import Environment, select
 from deployer.errors import DeployerError
+from deployer.kinds import Resources
 from deployer.server import Server
 
 
@@ -33,7 +34,7 @@ async def destroy(
     lock_timeout: float,
     say: Callable[[str], None],
 ) -> list[str]:
-    """Delete deployments and release records, and the work queue of a preview.
+    """Delete deployments, resources and release records, and the work queue of a preview.
 
     Args:
         server: where they are.
@@ -52,6 +53,11 @@ async def destroy(
             await mine.confirm()
             await server.delete(live)
             pools |= {live.spec["work_pool"] or environment.work_pool}
+            done.append(f"deleted {key}")
+        resources = Resources(server, environment)
+        for key, found in (await resources.read({}, every_kind=True)).items():
+            await mine.confirm()
+            await resources.delete(key, found)
             done.append(f"deleted {key}")
         records = await release.delete_all(server, environment)
         await environment_state.delete(server, environment)

@@ -90,7 +90,9 @@ def refuse_another_plan(made: Plan, expected: str | None) -> None:
 
 
 def refuse_mass_deletion(wanted: Plan, limit: int) -> None:
-    """Refuse to delete more than a share of the owned deployments; renames do not count.
+    """Refuse to delete more than a share of the owned deployments, or of the resources.
+
+    Renames of deployments do not count.
 
     Args:
         wanted: the plan.
@@ -107,11 +109,17 @@ def refuse_mass_deletion(wanted: Plan, limit: int) -> None:
         if _identity(change.before) in new:
             new.remove(_identity(change.before))
             renamed += 1
-    share = 100 * (len(gone) - renamed) / owned if owned else 0
+    _refuse_share(len(gone) - renamed, owned, "deployments", limit)
+    beside = [each.action for each in wanted.resources if each.action != "create"]
+    _refuse_share(beside.count("delete"), len(beside), "resources", limit)
+
+
+def _refuse_share(gone: int, owned: int, what: str, limit: int) -> None:
+    share = 100 * gone / owned if owned else 0
     if owned >= BRAKE_FROM and share > limit:
         raise DeployerError(
-            f"This would delete {len(gone) - renamed} of {owned} deployments, more than the "
-            f"{limit} % of --prune-limit: if that is meant, deploy with --prune-limit 100."
+            f"This would delete {gone} of {owned} {what}, more than the {limit} % of "
+            "--prune-limit: if that is meant, deploy with --prune-limit 100."
         )
 
 

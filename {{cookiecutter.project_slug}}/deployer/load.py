@@ -14,6 +14,7 @@ from prefect.flows import load_flow_from_entrypoint
 
 from deployer.catalog import Deployment
 from deployer.check.catalog import FILE, check
+from deployer.check.resources import check as check_resources
 from deployer.errors import DeployerError, on_one_line, reason
 from deployer.project import root
 from deployer.rules import shown
@@ -21,12 +22,13 @@ from deployer.spec import Spec
 
 
 def load() -> list[Deployment]:
-    """Import deployments/catalog.py, check its CATALOG and return it.
+    """Import deployments/catalog.py, check CATALOG and RESOURCES, and return the former.
 
     Raises:
         DeployerError: with everything that is wrong with it.
     """
-    catalog = _imported(root())
+    module = _imported(root())
+    catalog = getattr(module, "CATALOG", None)
     if not isinstance(catalog, list):
         what = "missing" if catalog is None else f"a {type(catalog).__name__}, not a list"
         raise DeployerError(f"{FILE}: CATALOG is {what}: write CATALOG = [Deployment(…), …].")
@@ -36,9 +38,15 @@ def load() -> list[Deployment]:
         for number, each in enumerate(catalog, 1)
         if not isinstance(each, Deployment)
     ]
-    if problems := others or check(catalog):
+    wrong = check_resources(getattr(module, "RESOURCES", []))
+    if problems := [*(others or check(catalog)), *wrong]:
         raise DeployerError(*problems)
     return catalog
+
+
+def resources() -> list[Any]:
+    """Return the RESOURCES of a catalog that was loaded."""
+    return list(getattr(_imported(root()), "RESOURCES", []))
 
 
 def require_entrypoints(recorded: dict[str, Spec]) -> None:
@@ -80,10 +88,10 @@ def _importing(folder: Path) -> Iterator[None]:
 
 
 def _imported(folder: Path) -> Any:
-    """Return what the catalog's module calls CATALOG, None where it has nothing of that name."""
+    """Return the catalog's module."""
     try:
         with _importing(folder):
-            return getattr(importlib.import_module("deployments.catalog"), "CATALOG", None)
+            return importlib.import_module("deployments.catalog")
     except (Exception, SystemExit) as error:  # a person's module may raise anything
         raise DeployerError(on_one_line(_import_problem(error, folder))) from error
 

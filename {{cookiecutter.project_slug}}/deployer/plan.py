@@ -11,17 +11,18 @@ from deployer.spec import ANCHOR, Spec
 
 SWITCHES = {"schedules": "active", "triggers": "enabled"}  # an operator's, beside pause
 VALUES = {"parameters", "job_variables"}
+VALUE = "value"  # of a Variable, at the top of its spec
 SYMBOLS = {"create": "+", "update": "~", "delete": "-", "unchanged": "="}
 
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one deployment.
+    """What happens to one deployment, or to one resource beside them.
 
     Attributes:
-        key: `FLOW/NAME`.
+        key: `FLOW/NAME`, or `KIND/NAME` of a resource.
         action: `create`, `update`, `delete` or `unchanged`.
-        before: the live spec; None for a new deployment.
+        before: the live spec; None for what is new.
         after: the spec to reach; None for one that is deleted.
         fields: the values that differ, by dotted path: (old, new).
     """
@@ -38,34 +39,43 @@ class Plan:
     """What a deploy would change.
 
     Attributes:
-        changes: in the catalog's order; what left the catalog comes last.
+        changes: of deployments in the catalog's order; what left the catalog comes last.
         notes: what a person has to know besides, in sentences.
         hash: 16 hexadecimal digits that another plan does not have, for whoever approves this one.
+        resources: changes of what is beside deployments, in the same order.
     """
 
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
     hash: str = ""
+    resources: tuple[Change, ...] = ()
 
     def of(self, *actions: str) -> list[Change]:
-        """Return the changes with one of these actions."""
+        """Return the changes of deployments with one of these actions."""
         return [change for change in self.changes if change.action in actions]
+
+    @property
+    def everything(self) -> tuple[Change, ...]:
+        """All changes, in the order in which they are written."""
+        return (*self.resources, *self.changes)
 
     @property
     def empty(self) -> bool:
         """Whether the server already holds what is declared."""
-        return not self.of("create", "update", "delete")
+        return all(change.action == "unchanged" for change in self.everything)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many deployments there are of each action."""
-        return {action: len(self.of(action)) for action in SYMBOLS}
+        """How many changes there are of each action."""
+        actions = [change.action for change in self.everything]
+        return {action: actions.count(action) for action in SYMBOLS}
 
 
 def make(
     declared: dict[str, Spec],
     live: dict[str, Spec],
     recorded: dict[str, Spec] | None = None,
+    resources: tuple[Change, ...] = (),
 ) -> Plan:
     """Compare what is declared with what the server holds.
 
@@ -73,6 +83,7 @@ def make(
         declared: the catalog's specs by key.
         live: the specs of all deployments of this project and environment by key.
         recorded: the specs as they were declared at the last release by key.
+        resources: what changes beside deployments.
 
     Returns:
         The plan. Pause and schedule switches in it are the operator's, as the server has them,
@@ -102,7 +113,7 @@ def make(
         new = {k for k in declared.keys() - live.keys() if declared[k]["flow"] == before["flow"]}
         if off and new and key not in renamed.values():
             notes.append(_note(key, off, "which leaves", new))
-    return Plan(tuple(changes), tuple(notes), _hash(changes))
+    return Plan(tuple(changes), tuple(notes), _hash([*resources, *changes]), resources)
 
 
 def _hash(changes: list[Change]) -> str:
@@ -198,14 +209,17 @@ def difference(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, 
     """Return every value that differs between two JSON values, by dotted path: (old, new).
 
     A key that one side does not have counts as None, but not among parameters and job variables,
-    where what is left out has a default: if nothing else differs, they are shown as a whole.
+    where what is left out has a default, and not in the value of a Variable: if nothing else
+    differs, they are shown as a whole.
     """
     if isinstance(before, dict) and isinstance(after, dict):
         found: dict[str, tuple[Any, Any]] = {}
         for key in sorted(before.keys() | after.keys()):
             inner = f"{path}.{key}" if path else key
             found |= difference(before.get(key), after.get(key), inner)
-        if found or before.keys() == after.keys() or VALUES.isdisjoint(path.split(".")):
+        parts = path.split(".")
+        default = parts[0] != VALUE and VALUES.isdisjoint(parts)
+        if found or before.keys() == after.keys() or default:
             return found
     lists = isinstance(before, list) and isinstance(after, list)
     if lists and len(before) == len(after):
@@ -213,3 +227,20 @@ def difference(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, 
     else:  # to Python True is 1
         same = before == after and isinstance(before, bool) == isinstance(after, bool)
     return {} if same else {path: (before, after)}
+
+
+def taken_back(old: Any, wrote: Any, now: Any) -> Any:
+    """Return what to put back: what was there, and what somebody else made of it since.
+
+    Args:
+        old: what was there before the deploy; None where there was nothing.
+        wrote: what the deploy wrote.
+        now: what is there; None where it is gone, or was not written again yet.
+    """
+    if isinstance(old, dict) and isinstance(wrote, dict) and isinstance(now, dict):
+        merged = {}
+        for name in {**old, **now}:
+            if name in old or name not in wrote:
+                merged[name] = taken_back(old.get(name), wrote.get(name), now.get(name))
+        return merged
+    return old if now in (None, wrote) else now

@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from deployer import environment_state, plan, release
+from deployer import environment_state, plan, release, resource_plan
 from deployer.desired import Desired
 from deployer.environment import Environment, origins
 from deployer.environment_state import EnvironmentState
 from deployer.errors import DeployerError
+from deployer.kinds import Resources
 from deployer.plan import Plan
 from deployer.release import Release
+from deployer.resources import Rows as Beside
 from deployer.server import Live, Server
 
 Rows = dict[str, Live]
@@ -29,7 +31,8 @@ class Snapshot:
         state: what the server remembers beside the releases.
         foreign: deployments that are not ours, under the names of new ones: Prefect would take
             them over silently.
-        not_ours: a sentence about each of those.
+        not_ours: a sentence about each of those, and about each such resource.
+        resources: what there is beside deployments, by `KIND/NAME`.
     """
 
     plan: Plan
@@ -38,6 +41,7 @@ class Snapshot:
     state: EnvironmentState
     foreign: Rows
     not_ours: tuple[str, ...]
+    resources: Beside
 
     @property
     def highest_order(self) -> int | None:
@@ -80,7 +84,7 @@ async def refresh(
         server: where to read.
         environment: whose deployments.
         desired: what the server has to hold.
-        only: glob on `FLOW/NAME`; the plan holds nothing else.
+        only: glob on `FLOW/NAME` and `KIND/NAME`; the plan holds nothing else.
         adopted: deployments that count as ours from now on.
 
     Raises:
@@ -92,17 +96,22 @@ async def refresh(
     triggers = {name for each in specs for name in each["triggers"]}
     live = {**await server.read(environment, triggers), **(adopted or {})}
     wanted, found = desired.specs, {key: each.spec for key, each in live.items()}
+    declared = latest.resources if latest else {}
+    there = await Resources(server, environment).read({**declared, **desired.resources})
+    beside = resource_plan.changes(desired.resources, there, declared)
     if only:
         wanted = {key: each for key, each in wanted.items() if fnmatchcase(key, only)}
         found = {key: each for key, each in found.items() if fnmatchcase(key, only)}
-    made = plan.make(wanted, found, recorded)
+        beside = tuple(each for each in beside if fnmatchcase(each.key, only))
+    made = plan.make(wanted, found, recorded, beside)
     foreign = await server.named([each.key for each in made.of("create")])
     not_ours = tuple(_not_ours(*each, environment) for each in foreign.items())
-    made = replace(made, notes=(*made.notes, *not_ours))
-    if only and not made.changes:
+    taken = resource_plan.foreign(beside, there)
+    made = replace(made, notes=(*made.notes, *taken, *not_ours))
+    if only and not made.everything:
         raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
     state = await environment_state.read(server, environment)
-    return Snapshot(made, live, latest, state, foreign, not_ours)
+    return Snapshot(made, live, latest, state, foreign, (*taken, *not_ours), there)
 
 
 def _not_ours(key: str, found: Live, environment: Environment) -> str:

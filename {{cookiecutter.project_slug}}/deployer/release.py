@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Collection, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from deployer import __version__
@@ -41,6 +41,7 @@ class Release:
         smoke: the parameters of the smoke runs, by `FLOW/NAME`.
         again: the release that was rolled back to; None for a deploy.
         deployer: version of the deployer that wrote the record.
+        resources: what was declared beside deployments, by `KIND/NAME`.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Release:
     smoke: dict[str, dict[str, Any]]
     again: int | None = None
     deployer: str = __version__
+    resources: dict[str, Spec] = field(default_factory=dict)
 
     @property
     def content(self) -> int:

@@ -16,6 +16,7 @@ from deployer.errors import reason
 # is no text.
 BANNED = re.compile(r"[/%&<>?#\x00-\x1f\x7f\ud800-\udfff]")
 LONGEST_NAME = 255  # PostgreSQL cannot index much longer ones
+LONGEST_VALUE = 5000  # bytes of a Variable's JSON that Prefect takes
 
 
 def name_problem(name: Any) -> str | None:
@@ -82,6 +83,24 @@ def readable(path: str, instead: str) -> str:
         f"{path} would be readable in the UI and in every release: "
         f"put it into a Secret block and {instead}."
     )
+
+
+def variable_name_problem(name: str) -> str | None:
+    """Say why Prefect refuses this name of a Variable."""
+    if re.fullmatch(f"[a-z0-9_-]{{1,{LONGEST_NAME}}}", name):
+        return None
+    return f"the Variable's name {shown(name)} has to be up to {LONGEST_NAME} of a-z, 0-9, _ and -"
+
+
+def variable_problems(name: str, value: Any) -> Iterator[str]:
+    """Say what is wrong with a Variable: its name, a value that is no JSON, a readable secret."""
+    if problem := variable_name_problem(name):
+        yield f"{problem}."
+    yield from json_problems(f"the Variable {name}", value)
+    if len(json.dumps(value, default=str, ensure_ascii=False).encode()) > LONGEST_VALUE:
+        yield f"the Variable {name} has more than {LONGEST_VALUE} bytes, which Prefect refuses."
+    if any(credentials.find({name: value})):
+        yield readable(f"the Variable {name}", "load that in the flow")
 
 
 def shown(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from copy import deepcopy
@@ -18,7 +17,7 @@ from deployer import work_pool as work_pools
 from deployer.api_errors import if_found
 from deployer.environment import Environment
 from deployer.errors import DeployerError
-from deployer.project import root
+from deployer.resources import declared_template
 from deployer.server import Server
 
 # In place of Prefect's own defaults in the pools of a type: images are named by digest, which
@@ -92,15 +91,6 @@ async def _pool(server: Server, environment: Environment) -> list[str]:
         return [f"work pool {name} is there ({pool.type})"]
     await server.client.update_work_pool(name, WorkPoolUpdate(**changes))
     return [f"work pool {name} updated: {', '.join(changes)}"]
-
-
-def declared_template(environment: Environment) -> dict[str, Any] | None:
-    """Return the base job template that the repository has for the work pool, if it has one."""
-    if environment.base_job_template is None:
-        return None
-    text = (root() / environment.base_job_template).read_text(encoding="utf-8")
-    template: dict[str, Any] = json.loads(text)
-    return template
 
 
 async def _template(environment: Environment) -> dict[str, Any] | None:

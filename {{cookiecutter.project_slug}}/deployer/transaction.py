@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from deployer import patches, writers
 from deployer import spec as specs
 from deployer.api_errors import explain, is_refusal
 from deployer.desired import Desired
 from deployer.errors import DeployerError
-from deployer.plan import Change, Plan, difference, settle
+from deployer.plan import Change, Plan, difference, settle, taken_back
+from deployer.resource_transaction import ResourceTransaction
 from deployer.server import Live, Server
 from deployer.spec import Spec
 from deployer.uninterrupted import uninterrupted
@@ -31,6 +31,7 @@ class Transaction:
             alone, because the code that declared them is not here.
         recorded: what the last release declared, by `FLOW/NAME`.
         step: told about every write before it; it raises when nothing may be written any more.
+        beside: what is written beside deployments.
         written: what was sent so far, whether it arrived or not, by `FLOW/NAME`.
         ids: of the deployments that were created or updated, by `FLOW/NAME`.
         kept: the keys of what a restore left as somebody else changed it.
@@ -42,6 +43,7 @@ class Transaction:
     desired: Desired
     recorded: dict[str, Spec]
     step: Step
+    beside: ResourceTransaction
     written: dict[str, Spec] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
@@ -52,6 +54,7 @@ class Transaction:
         Raises:
             DeployerError: names every entry that the server refused.
         """
+        await self.beside.apply()
         changes = self.plan.of("create", "update")
         refused = []
         with patches.asking_once(self.server.client):
@@ -117,6 +120,7 @@ class Transaction:
         for change in self.plan.of("delete"):
             await self.step(f"deleting {change.key}")
             await uninterrupted(self.server.delete(self.before[change.key]))
+        await self.beside.prune()
 
     async def restore(self, now: dict[str, Live]) -> list[str]:
         """Put back what was there, but for what somebody else changed meanwhile.
@@ -127,7 +131,7 @@ class Transaction:
         Returns:
             The keys that were written.
         """
-        restored = []
+        restored = await self.beside.restore()
         for key, wrote in self.written.items():
             old, new = self.before.get(key), now.get(key)
             if old is None:
@@ -167,20 +171,3 @@ def switched_off(spec: Spec) -> Spec:
 def schedules(spec: Spec | None) -> set[str]:
     """Return the slugs of a spec's schedules."""
     return set((spec or {}).get("schedules", ()))
-
-
-def taken_back(old: Any, wrote: Any, now: Any) -> Any:
-    """Return what to put back: what was there, and what somebody else made of it since.
-
-    Args:
-        old: what was there before the deploy; None where there was nothing.
-        wrote: what the deploy wrote.
-        now: what is there; None where it is gone, or was not written again yet.
-    """
-    if isinstance(old, dict) and isinstance(wrote, dict) and isinstance(now, dict):
-        merged = {}
-        for name in {**old, **now}:
-            if name in old or name not in wrote:
-                merged[name] = taken_back(old.get(name), wrote.get(name), now.get(name))
-        return merged
-    return old if now in (None, wrote) else now

@@ -3,6 +3,7 @@
 An entry is a flow and the options of `Flow.deploy`, under their own names:
 https://docs.prefect.io/v3/how-to-guides/deployments/create-deployments
 `smoke` are the parameters of one run after each deploy, which has to complete.
+A list RESOURCES may hold Variables, concurrency limits and automations: docs/deploying.md.
 """
 
 from prefect.schedules import Cron, Interval

@@ -19,7 +19,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from deployer import load, plan, spec
+from deployer import load, plan, resources, spec
 from deployer.catalog import Deployment
 from deployer.check.catalog import FILE
 from deployer.environment import Environment
@@ -70,6 +70,7 @@ def require_same(catalog: list[Deployment], later: Connection) -> None:
 def _specs(catalog: list[Deployment]) -> dict[str, Any]:
     anywhere = Environment(project="any", name="any", work_pool="any")
     specs = {entry.key: spec.declared(entry, anywhere) for entry in catalog}
+    specs |= resources.declared(load.resources(), anywhere)
     return json.loads(json.dumps(specs))  # type: ignore[no-any-return]
 
 

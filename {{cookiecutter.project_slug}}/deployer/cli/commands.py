@@ -56,7 +56,7 @@ def check(*, format: TextOrMarkdown = "text") -> None:
 
     Example: python -m deployer check
     """
-    from deployer import environment, load
+    from deployer import environment, load, resources
     from deployer.check import again
     from deployer.check.catalog import warnings
 
@@ -64,6 +64,9 @@ def check(*, format: TextOrMarkdown = "text") -> None:
     with again.importing() as later:
         catalog = load.load()
         again.require_same(catalog, later)
+    for name, each in environments.items():
+        chosen = environment.select(environments, name, "x" if each.wants_label else None)
+        resources.declared(load.resources(), chosen)
     for warning in warnings(catalog):
         say(f"warning: {warning}")
     show(f"{len(catalog)} deployments and {len(environments)} environments are fine.")

@@ -101,7 +101,7 @@ async def declared(
         DeployerError: a work pool is missing, has another type than declared, does not suit the
             image, or does not know a job variable.
     """
-    from deployer import desired
+    from deployer import desired, load
     from deployer import work_pool as work_pools
     from deployer.api_errors import if_found
 
@@ -113,7 +113,10 @@ async def declared(
     if wrong:
         raise DeployerError(*map(str, wrong))
     chosen = replace(chosen, work_pool_type=pools[0].type)
-    specs = desired.from_catalog(catalog, chosen, image, commit)
+    specs = desired.from_catalog(catalog, chosen, image, commit, load.resources())
+    for pool in pools:  # the deploy writes the declared template before the deployments
+        own = specs.resources.get(f"work-pool/{pool.name}", {})
+        pool.base_job_template = own.get("base_job_template", pool.base_job_template)
     if problems := [*work_pools.unknown_variables(specs.specs, pools)]:
         raise DeployerError(*problems)
     return chosen, specs

@@ -76,7 +76,7 @@ def markdown(plan: Plan, title: str) -> str:
             table.append(f"| {SYMBOLS[action]} | {_cell(key)} | {cells} |")
     if only_image:
         table.append(f"| {SYMBOLS['update']} | {only_image} of them | nothing else |")
-    changed = len(plan.of("create", "update", "delete"))
+    changed = len(plan.everything) - plan.counts["unchanged"]
     if changed > FOLD:
         table = [f"<details><summary>{changed} changes</summary>", "", *table, "", "</details>"]
     lines = [f"### {title}", "", f"{counts(plan).capitalize()}.", *map(_cell, plan.notes)]
@@ -106,7 +106,7 @@ def as_json(plan: Plan, hold: Hold | None = None) -> str:
                 for path, (old, new) in change.fields.items()
             },
         }
-        for change in plan.changes
+        for change in plan.everything
     ]
     content = {
         "counts": plan.counts,
@@ -123,7 +123,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, list[str]]]:
     images = [change.fields.get(IMAGE) for change in plan.of("update")]
     shared = images[0] if len(images) > 1 and images.count(images[0]) == len(images) else None
     rows = [("update", "all", [_field(IMAGE, shared)])] if shared else []
-    for change in plan.changes:
+    for change in plan.everything:
         fields = {k: v for k, v in change.fields.items() if not (shared and k == IMAGE)}
         rows.append((change.action, change.key, [_field(*each) for each in fields.items()]))
     return rows

@@ -16,7 +16,7 @@ from deployer.api_errors import address, explain, if_found
 from deployer.doctor import image as images
 from deployer.environment import Environment
 from deployer.errors import Finding
-from deployer.setup import declared_template
+from deployer.resources import declared_template
 
 PATIENCE = 10  # seconds for one answer; a server that needs more has a problem worth naming
 

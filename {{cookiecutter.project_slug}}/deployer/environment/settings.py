@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from deployer.errors import DeployerError, on_one_line
 from deployer.project import FILE, root
-from deployer.rules import hint, job_variable_problems, name_problem, shown
+from deployer.rules import hint, job_variable_problems, name_problem, shown, variable_problems
 
 SCHEMA = Path(__file__).with_name("schema.json")
 LABEL = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
@@ -79,6 +79,13 @@ def _job_variables(variables: dict[str, Any]) -> dict[str, Any]:
     return variables
 
 
+def _variables(variables: dict[str, Any]) -> dict[str, Any]:
+    problems = [each for pair in variables.items() for each in variable_problems(*pair)]
+    if problems:
+        raise ValueError(*problems)
+    return variables
+
+
 Fixed = Annotated[str, _refuse(_fixed)]
 Number = Annotated[int, Field(strict=True, ge=1, lt=2**31)]  # what a column of the server holds
 QueueNumber = Annotated[Number, _refuse(_number_of_queue)]
@@ -98,23 +105,25 @@ class Settings:
     work_pool_type: Fixed | None = None
     """The type that `setup` creates the work pool with, such as docker. Left out: any will do."""
     base_job_template: Annotated[str, _refuse(_template)] | None = None
-    """JSON file that `setup` gives the work pool: its path from the project's folder."""
+    """JSON file that `setup` and `deploy` give the work pool: path from the project's folder."""
     work_pool_concurrency_limit: Number | None = None
-    """How many runs the work pool has at the same time; `setup` sets it."""
+    """How many runs the work pool has at the same time; `setup` and `deploy` set it."""
     name_suffix: Annotated[str, _refuse(_suffix)] = ""
     """Appended to the name of every deployment; may hold {label}."""
     work_queue: Annotated[str, _refuse(_queue)] | None = None
     """The queue in the work pool; may hold {label}. Left out: Prefect's default queue."""
     work_queue_priority: QueueNumber | None = None
-    """The queue's priority, 1 is served first; `setup` sets it."""
+    """The queue's priority, 1 is served first; `setup` and `deploy` set it."""
     work_queue_concurrency_limit: QueueNumber | None = None
-    """How many runs the queue has at the same time; `setup` sets it."""
+    """How many runs the queue has at the same time; `setup` and `deploy` set it."""
     schedules: Literal["on", "off"] = "on"
     """`off` deploys every schedule switched off."""
     job_variables: Annotated[dict[str, Any], AfterValidator(_job_variables)] = field(
         default_factory=dict
     )
     """Given to every deployment; an entry's own win, and of `env` each variable by itself."""
+    variables: Annotated[dict[str, Any], AfterValidator(_variables)] = field(default_factory=dict)
+    """Values of Prefect Variables here; they win over those in the catalog's RESOURCES."""
     keep_releases: Number = 30
     """How many releases the server remembers. What a rollback goes to stays, however old it is."""
     secrets: Secrets = field(default_factory=dict)
@@ -175,7 +184,7 @@ def _sentences(error: ErrorDetails) -> list[str]:
         where, path = "", [table]
     value = shown(error["input"])
     match [error["type"], *path]:
-        case ["value_error", "job_variables"]:
+        case ["value_error", "job_variables" | "variables"]:
             found = error["ctx"]["error"].args
         case ["value_error", key]:
             found = [f"{key} {error['ctx']['error']}."]

@@ -1,0 +1,36 @@
+"""What a deploy would change beside deployments. Pure: specs in, changes out."""
+
+from __future__ import annotations
+
+from deployer.plan import Change, difference
+from deployer.resources import Rows, Specs, settle
+
+
+def changes(wanted: Specs, found: Rows, recorded: Specs) -> tuple[Change, ...]:
+    """Compare what is declared with what the server holds.
+
+    Args:
+        wanted: the declared specs by key.
+        found: what is there, by key.
+        recorded: what was declared at the last release, by key.
+    """
+    made = []
+    for name, spec in wanted.items():
+        there = found.get(name)
+        after = settle(name, spec, there, recorded.get(name))
+        fields = difference(there.spec, after) if there else {}
+        action = "update" if fields else "unchanged" if there else "create"
+        made.append(Change(name, action, there.spec if there else None, after, fields))
+    for name, there in found.items():
+        if there.ours and name not in wanted and not name.startswith("work-pool/"):
+            made.append(Change(name, "delete", there.spec, None, {}))
+    return tuple(made)
+
+
+def foreign(made: tuple[Change, ...], found: Rows) -> list[str]:
+    """Name what the changes would take over from somebody else, in sentences."""
+    return [
+        f"{each.key} exists already and is not ours: rename it, or take it over with --adopt."
+        for each in made
+        if each.action == "update" and not found[each.key].ours
+    ]
