@@ -28,7 +28,7 @@ def test_a_first_push_without_staging_builds_and_deploys_to_production(site: Sit
     first = site.first
     assert site.before == {}
     assert first.jobs == dict.fromkeys(JOBS, "success"), explain(first)
-    assert "3 deployments and 3 environments are fine." in first.summaries["image"]
+    assert "3 deployments and 4 environments are fine." in first.summaries["image"]
     assert f"`{site.image}`, built now" in first.summaries["image"]
     summary = first.summaries["production"]
     assert "production is at release 1" in summary
