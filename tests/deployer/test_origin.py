@@ -49,6 +49,22 @@ def test_two_repositories_of_one_name_leave_each_other_alone(server: PrefectServ
     assert (ours.releases(), theirs.releases()) == ([1], [])
 
 
+def test_what_this_projects_other_environment_has_is_refused_with_its_name(
+    server: PrefectServer,
+) -> None:
+    ours = World(server, origin=OURS)
+    other = of_origin(ours, OURS, name="elsewhere")
+    ours.deploy(THREE[:1])
+    before = ours.states()
+
+    with pytest.raises(DeployerError) as refused:
+        other.deploy(THREE[:1])
+
+    where = f"is deployed already, in this project's environment {ours.environment.name}: "
+    assert f"{ours.key(THREE[0])} {where}give one of the two another" in str(refused.value)
+    assert ours.states() == before
+
+
 def test_previews_of_another_repository_are_not_left_over(server: PrefectServer) -> None:
     ours = World(server, origin=OURS, name="preview-pr-1", label="pr-1")
     theirs = of_origin(ours, THEIRS)

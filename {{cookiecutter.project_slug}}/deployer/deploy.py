@@ -185,7 +185,9 @@ class Deploy:
         for key, each in arrived.items():
             fields = difference(each.spec, now[key].spec) if key in now else {"deleted": ()}
             if fields:
-                edited.append(f"{key} was edited meanwhile, and stays so: {', '.join(fields)}")
+                edited.append(
+                    f"{key} was edited during the deploy, and the edit is kept: {', '.join(fields)}"
+                )
                 self.say(edited[-1])
         return edited
 

@@ -116,7 +116,15 @@ async def refresh(
 
 def _not_ours(key: str, found: Live, environment: Environment) -> str:
     """Say that there is a deployment of this key which does not belong to us."""
-    theirs = ", ".join(sorted(origins(found.spec["tags"])))
+    tags = found.spec["tags"]
+    elsewhere = [each.removeprefix("environment:") for each in tags if each[:12] == "environment:"]
+    if f"project:{environment.project}" in tags and environment.owns(tags) and elsewhere:
+        return (
+            f"{key} is deployed already, in this project's environment {elsewhere[0]}: give one of "
+            "the two another name_suffix in deployments/environments.toml, or take it over with "
+            "--adopt."
+        )
+    theirs = ", ".join(sorted(origins(tags)))
     here = f"here it is {environment.origin}" if environment.origin else "here there is none"
     both = f" (its origin is {theirs}, and {here})" if theirs else ""
     return (

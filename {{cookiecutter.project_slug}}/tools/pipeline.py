@@ -104,7 +104,7 @@ def deployed(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
         why = trust.proof(last.image, settings)
         call("docker", "pull", "--quiet", last.image)
     except DeployerError as error:
-        say(f"Not done by the image that is deployed, but by main's own code: {error}")
+        say(f"The rollback is run by main's own code, not by the deployed image: {error}")
         return {"image": ""}
     say(f"Done by `{last.image}`, which is deployed: {why}.")
     return {"image": last.image}

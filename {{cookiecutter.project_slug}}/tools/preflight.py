@@ -80,7 +80,7 @@ def registry(job: Job) -> Iterator[Problem]:
     wanted, secrets = NEEDS[login]
     if login not in ("password", "docker-hub"):
         wanted = ("REGISTRY", *wanted)
-    why = f"The variable REGISTRY_AUTH is {login}, which wants it"
+    why = f"The variable REGISTRY_AUTH is {login}, which needs it"
     if login == "password":
         why = f"The variable REGISTRY is {variables['REGISTRY']}, which wants a login"
     yield from (job.unset("variable", each, why) for each in wanted if not variables.get(each))
@@ -142,7 +142,7 @@ def closed(job: Job) -> Iterator[Problem]:
     path = f"repos/{job.settings.repository}/pulls/{number}"
     state = json.loads(gh("api", "--method", "GET", path))["state"]
     if state != "open":
-        yield Problem("Closed", f"Pull request {number} was closed meanwhile, so there is none")
+        yield Problem("Closed", f"Pull request {number} was closed while its tests ran")
 
 
 CHECKS: dict[str, Callable[[Job], Iterator[Problem]]] = {

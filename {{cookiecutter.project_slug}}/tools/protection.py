@@ -53,7 +53,7 @@ RULES: tuple[dict[str, Any], ...] = (
 # Nobody approves what is their own: an administrator may merge it all the same, but not push.
 BYPASS = {"actor_id": 5, "actor_type": "RepositoryRole", "bypass_mode": "pull_request"}
 
-DONE, NEW, CHANGED = "is so already", "created", "changed"
+DONE, NEW, CHANGED = "already set", "created", "changed"
 NOTE, MISSING = "note", "missing"
 
 

@@ -46,7 +46,7 @@ class Environment(Settings):
         return [*self.marks, *([ORIGIN + self.origin] if self.origin else [])]
 
     def owns(self, tags: list[str]) -> bool:
-        """Whether what has our marks and these tags is ours: so it is if it has no origin yet."""
+        """Whether a deployment with our marks and these tags is ours; one without an origin is."""
         found = origins(tags)
         return not found or self.origin in found
 

@@ -47,7 +47,7 @@ WHY = {  # what the next deploy changes
     "pull_steps": "the image holds the flows and starts in their folder: nothing to do",
     "schedules": "one has no slug: it gets one, keeps its switch, and its runs are made anew",
     "triggers": "an automation does more than run the deployment: make that one by hand",
-    "tags": "project: and environment: mark what is a deployer's: choose other tags",
+    "tags": "project:, environment: and origin: are the deployer's: choose other tags",
     "version": "it is the flow's own from now on: nothing to do",
     "work_pool": "it has none on the server: from now on it has the environment's",
 }
