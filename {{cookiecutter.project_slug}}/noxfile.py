@@ -100,19 +100,19 @@ def check(session: nox.Session) -> None:
 
 @nox.session
 def setup(session: nox.Session) -> None:
-    """Create or update the work pool: `-- production`; without a name, local."""
+    """Create or update the work pool: `-- production`, else local; needs a server."""
     run(session, "python", "-m", "deployer", "setup", *(session.posargs or ["local"]))
 
 
 @nox.session
 def plan(session: nox.Session) -> None:
-    """Show what a deploy would change: `-- production`; without a name, local."""
+    """Show what a deploy would change: `-- production --image REF`, else local; needs a server."""
     run(session, "python", "-m", "deployer", "plan", *(session.posargs or ["local"]))
 
 
 @nox.session
 def deploy(session: nox.Session) -> None:
-    """Deploy the catalog: `-- production --image REF`; without a name, local."""
+    """Deploy the catalog: `-- production --image REF`, else to local; needs a server."""
     run(session, "python", "-m", "deployer", "deploy", *(session.posargs or ["local"]))
 
 
@@ -143,7 +143,7 @@ def server(session: nox.Session) -> None:
 
 @nox.session
 def worker(session: nox.Session) -> None:
-    """Run a worker, until Ctrl-C: `-- --pool NAME`; without a name, local."""
+    """Run a worker, until Ctrl-C: `-- --pool NAME`, else of local; needs a server."""
     default = ["--pool=local", "--type=process"]
     run(session, "prefect", "worker", "start", *(session.posargs or default))
 
