@@ -19,6 +19,7 @@ from tests.baking import TEMPLATE_FOLDER, Project, bake_into, copy_template
 FILES = [
     ".activate-hooks/.activate-hooks.py",
     ".dockerignore",
+    ".editorconfig",
     ".gitattributes",
     ".github/CODEOWNERS",
     ".github/SECURITY.md",
@@ -39,6 +40,7 @@ FILES = [
     ".github/zizmor.yml",
     ".gitignore",
     ".pre-commit-config.yaml",
+    ".vscode/tasks.json",
     "Dockerfile",
     "README.md",
     "compose.postgres.env",

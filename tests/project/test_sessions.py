@@ -127,6 +127,15 @@ def test_the_session_that_sets_github_up_passes_over_the_laptops_own_server(
     assert "# variable PREFECT_API_URL of production: set it here" in said
 
 
+def test_the_tasks_of_an_editor_run_sessions_that_exist() -> None:
+    tasks = json.loads((ROOT / TEMPLATE_FOLDER / ".vscode" / "tasks.json").read_text())["tasks"]
+
+    commands = [task["command"] for task in tasks]
+    named = {command.removeprefix("uvx nox -s ") for command in commands} - {"uvx nox"}
+    assert len(named) == len(commands) - 1
+    assert named <= sessions(ROOT / TEMPLATE_FOLDER)
+
+
 def test_every_session_of_a_project_is_in_its_readme() -> None:
     readme = (ROOT / TEMPLATE_FOLDER / "README.md").read_text(encoding="utf-8")
 
