@@ -38,6 +38,7 @@ from pydantic import SecretStr
 
 from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.deployer.conftest import DeployerProject
+from tests.deployer.test_servers import OLDEST
 from tests.support.docker import Registry, docker, need_docker
 from tests.support.listener import Listener, QuietHandler
 from tests.support.processes import free_port
@@ -455,11 +456,11 @@ def test_a_server_of_another_version_is_a_finding(
     assert found.what == f"Prefect is {prefect.__version__} here and {version} on the server."
 
 
-def test_another_patch_a_newer_server_and_a_build_from_source_are_fine(
+def test_a_supported_server_and_a_build_from_source_are_fine(
     server: PrefectServer, pool: Pool
 ) -> None:
     major, minor, _ = prefect.__version__.split(".", 2)
-    for version in (f"{major}.{minor}.0", f"{major}.{int(minor) + 1}.0", "unknown"):
+    for version in (*OLDEST, f"{major}.{minor}.0", f"{major}.{int(minor) + 1}.0", "unknown"):
         with front(server, {"/admin/version": (200, f'"{version}"')}) as url:
             assert examine(url, pool.environment()) == []
 

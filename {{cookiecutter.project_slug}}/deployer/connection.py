@@ -21,6 +21,7 @@ from deployer.errors import Finding
 
 NO_API = (404, 405)
 SKEW = 30  # seconds between two clocks that nobody notices
+OLDEST = (3, 8)  # the oldest server that is tested
 UNSET = Finding(
     "PREFECT_API_URL is not set.",
     "Prefect would start a server of its own for every command, which nobody else sees.",
@@ -198,7 +199,7 @@ def differences(now: datetime, version: str) -> Iterator[Finding]:
         server, client = Version(version), Version(prefect.__version__)
     except InvalidVersion:
         return  # Prefect Cloud, or a build from source: there is nothing to compare
-    if server.major != client.major or server.release[:2] < client.release[:2]:
+    if server.major != client.major or server.release < OLDEST:
         what = f"Prefect is {client} here and {server} on the server."
         why = "A server refuses what only another version sends, or loses it silently."
         fix = f"upgrade the server first: `pip install 'prefect=={client}'` there"
