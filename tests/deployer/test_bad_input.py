@@ -1010,7 +1010,7 @@ def test_a_process_of_its_own_refuses_as_well(
 
 
 quick = settings(
-    max_examples=int(os.environ.get("DEPLOYER_EXAMPLES", "10")) * 10,
+    max_examples=int(os.environ.get("DEPLOYER_EXAMPLES", "8")) * 10,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,

@@ -20,7 +20,7 @@ from tests.deployer.strategies import catalogs, edits, resources
 from tests.deployer.world import World, requests, writes
 from tests.support.server import PrefectServer
 
-EXAMPLES = int(os.environ.get("DEPLOYER_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("DEPLOYER_EXAMPLES", "6"))
 slow = settings(
     max_examples=EXAMPLES,
     deadline=None,
