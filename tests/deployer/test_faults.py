@@ -106,7 +106,7 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
     server: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     total = count_writes(server)
-    assert total > 30
+    assert total >= 24  # a slow one renews its lock on top
     cases = [(kind, k) for kind in KINDS for k in range(1, total + 1)]
     if not SOAK:
         cases = random.Random(os.getpid()).sample(cases, 4)  # others each time

@@ -25,7 +25,7 @@ from prefect.schedules import Cron, Interval, RRule
 from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.deployer import test_properties as properties
 from tests.deployer.sample_flows import anywhere, plain, typed
-from tests.deployer.strategies import catalogs, edits
+from tests.deployer.strategies import catalogs, edits, resources
 from tests.deployer.world import World, requests, writes
 from tests.support.postgres import temporary_postgres
 from tests.support.server import PrefectServer
@@ -172,13 +172,13 @@ def prop(test: Any) -> Any:
     return test.hypothesis.inner_test
 
 
-@given(catalogs())
+@given(catalogs(), resources())
 @few
 def test_after_a_deploy_nothing_differs_on_postgresql(
-    postgresql: PrefectServer, catalog: list[Deployment]
+    postgresql: PrefectServer, catalog: list[Deployment], beside: list[Any]
 ) -> None:
     body = prop(properties.test_after_a_deploy_nothing_differs_and_nothing_is_written)
-    body(server=postgresql, catalog=catalog)
+    body(server=postgresql, catalog=catalog, beside=beside)
 
 
 @given(catalogs(), edits(), st.data())
@@ -190,10 +190,14 @@ def test_edits_by_hand_are_undone_on_postgresql(
     body(server=postgresql, catalog=catalog, changes=changes, data=data)
 
 
-@given(catalogs(), catalogs())
+@given(catalogs(), catalogs(), resources(), resources())
 @few
 def test_a_refused_deploy_leaves_what_was_there_on_postgresql(
-    postgresql: PrefectServer, first: list[Deployment], second: list[Deployment]
+    postgresql: PrefectServer,
+    first: list[Deployment],
+    second: list[Deployment],
+    beside: list[Any],
+    other: list[Any],
 ) -> None:
     body = prop(properties.test_a_deploy_that_is_refused_leaves_exactly_what_was_there)
-    body(server=postgresql, first=first, second=second)
+    body(server=postgresql, first=first, second=second, beside=beside, other=other)
