@@ -91,7 +91,7 @@ def test_a_catalog_that_was_forgotten_comes_back_with_the_same_specs_and_ruff_ha
     texts = []
 
     @given(catalogs().filter(bool), ENVIRONMENTS)
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     def there_and_back(catalog: list[Deployment], environment: Environment) -> None:
         wanted = declared(catalog, environment)
 
