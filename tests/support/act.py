@@ -35,17 +35,17 @@ exec() { "$@"; exit $?; }
 PYTHON = """\
 #!/bin/sh
 case "$*" in
-  *"-m tools.install "*" .nox/project "*) program=.nox/project/bin/nox ;;
-  *"-m tools.install "*" .venv "*) program=.venv/bin/python ;;
+  *"-m tools.install "*" .nox/project "*)
+    if [ {install} = 1 ]; then "{python}" "$@" || exit; fi
+    program=.nox/project/bin/nox does='echo "\\"$*\\"" >>"$STAND_INS/nox.jsonl"' ;;
+  *"-m tools.install "*" .venv "*)
+    if [ {install} = 1 ]; then exec "{python}" "$@"; fi
+    program=.venv/bin/python does='exec "{python}" "$@"' ;;
   *) exec "{python}" "$@" ;;
 esac
-if [ {install} = 1 ]; then "{python}" "$@" || exit; fi
-if [ -e "$program" ] && [ "$program" = .venv/bin/python ]; then exit; fi
 mkdir -p "${{program%/*}}"
-case "$program" in
-  *nox) printf '#!/bin/sh\\necho "\\"$*\\"" >>"$STAND_INS/nox.jsonl"\\n' >"$program" ;;
-  *) printf '#!/bin/sh\\nexec "{python}" "$@"\\n' >"$program" ;;
-esac
+rm -f "$program" # it may lead to a real interpreter
+printf '#!/bin/sh\\n%s\\n' "$does" >"$program"
 chmod +x "$program"
 """
 CHECKOUT = "actions/checkout"  # act copies the working tree instead

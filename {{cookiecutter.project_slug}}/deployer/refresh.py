@@ -117,7 +117,8 @@ async def refresh(
 def _not_ours(key: str, found: Live, environment: Environment) -> str:
     """Say that there is a deployment of this key which does not belong to us."""
     tags = found.spec["tags"]
-    elsewhere = [each.removeprefix("environment:") for each in tags if each[:12] == "environment:"]
+    mark = "environment:"
+    elsewhere = [each.removeprefix(mark) for each in tags if each.startswith(mark)]
     if f"project:{environment.project}" in tags and environment.owns(tags) and elsewhere:
         return (
             f"{key} is deployed already, in this project's environment {elsewhere[0]}: give one of "

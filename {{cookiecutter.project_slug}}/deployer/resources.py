@@ -24,7 +24,7 @@ from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.project import root
 from deployer.rules import variable_name_problem
-from deployer.spec import SETS, WRITTEN, Spec
+from deployer.spec import Spec, steady
 
 LIMIT = ("limit", "active", "slot_decay_per_second")
 AUTOMATION = ("description", "enabled", "trigger")
@@ -143,16 +143,5 @@ def tagged(row: dict[str, Any]) -> Spec:
     tags = {"tags": sorted(row["tags"])}
     if "trigger" not in row:
         return {"value": row["value"], **tags}
-    plain = {name: _trigger(row[name]) for name in AUTOMATION}
+    plain = {name: steady(row[name], ids=("id",)) for name in AUTOMATION}
     return {**plain, **{name: row[name] for name in ACTIONS}, **tags}
-
-
-def _trigger(value: Any) -> Any:
-    """A trigger, or a part of one, without what differs from one server to the next."""
-    if isinstance(value, list):
-        return [_trigger(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    ordered = {name: sorted(value[name]) for name in SETS & value.keys()}
-    kept = {name: each for name, each in {**value, **ordered}.items() if name != "id"}
-    return {name: each if name in WRITTEN else _trigger(each) for name, each in kept.items()}

@@ -6,6 +6,7 @@ A spec is plain JSON: what a person sees in a plan, what a release records, what
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -110,7 +111,7 @@ def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | Non
         "schedules": {
             each["slug"] or each["id"]: _live_schedule(each) for each in row["schedules"]
         },
-        "triggers": {each["name"]: _trigger(each) for each in automations or ()},
+        "triggers": {each["name"]: steady(each) for each in automations or ()},
         "pull_steps": row.get("pull_steps") or [],
     }
 
@@ -209,15 +210,20 @@ def declared_trigger(trigger: Any) -> Any:
     """Return what a spec says of a trigger: the automation that it makes, without ids."""
     copy = trigger.model_copy()
     copy.set_deployment_id(UUID(int=0))  # it wants one, and ids are left out again
-    return _trigger(copy.as_automation().model_dump(mode="json"))
+    return steady(copy.as_automation().model_dump(mode="json"))
 
 
-def _trigger(value: Any) -> Any:
-    """An automation, or a part of one, without what differs from one server to the next."""
+def steady(value: Any, ids: Collection[str] = IDS) -> Any:
+    """Return an automation, or a part of one, without what differs from one server to the next.
+
+    Args:
+        value: of its JSON.
+        ids: the names of what a server fills in.
+    """
     if isinstance(value, list):
-        return [_trigger(each) for each in value]
+        return [steady(each, ids) for each in value]
     if not isinstance(value, dict):
         return value
     ordered = {name: sorted(value[name]) for name in SETS & value.keys()}
-    kept = {name: each for name, each in {**value, **ordered}.items() if name not in IDS}
-    return {name: each if name in WRITTEN else _trigger(each) for name, each in kept.items()}
+    kept = {name: each for name, each in {**value, **ordered}.items() if name not in ids}
+    return {name: each if name in WRITTEN else steady(each, ids) for name, each in kept.items()}

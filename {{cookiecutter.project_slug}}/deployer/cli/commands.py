@@ -64,9 +64,10 @@ def check(*, format: TextOrMarkdown = "text") -> None:
     with again.importing() as later:
         catalog = load.load()
         again.require_same(catalog, later)
+    beside = load.resources()
     for name, each in environments.items():
         chosen = environment.select(environments, name, "x" if each.wants_label else None)
-        resources.declared(load.resources(), chosen)
+        resources.declared(beside, chosen)
     for warning in warnings(catalog):
         say(f"warning: {warning}")
     show(f"{len(catalog)} deployments and {len(environments)} environments are fine.")
@@ -181,7 +182,7 @@ def _deploy(
     def present(plan: Plan) -> None:
         plans.append(plan)
         if format == "text":
-            show(render.text(plans[-1]))
+            show(render.text(plan))
 
     async def work(server: Server) -> Result:
         return await deploy.deploy(server, *await want(server), options, say, present)
