@@ -156,7 +156,7 @@ def test_a_pull_request_that_was_closed_while_its_tests_ran_gets_no_preview(
     run = clone.pull_request("opened", 9)
     assert run.jobs == RAN, explain(run)
     (comment,) = clone.github["comments"]
-    assert "Pull request 9 was closed meanwhile" in comment["body"]
+    assert "Pull request 9 was closed while its tests ran" in comment["body"]
     assert (site.deployed(), site.gateway.writes) == (before, [])
 
 
