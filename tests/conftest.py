@@ -36,7 +36,7 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]
     """A file's tests stay in one process, and so do those of files that share a site."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
+        file: str = super()._split_scope(nodeid)
         return GROUPS.get(file, file)
 
 
