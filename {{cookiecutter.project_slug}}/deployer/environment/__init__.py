@@ -7,6 +7,7 @@ from typing import Any
 
 from deployer.environment.settings import FILLED, LABEL, Settings, validated
 from deployer.errors import DeployerError
+from deployer.images import FIRST
 from deployer.project import FILE, read, record_keys, root
 from deployer.rules import shown
 
@@ -25,6 +26,7 @@ class Environment(Settings):
         own_queue: whether `{label}` is in the queue's name, so that no other preview uses it.
         given_variables: job variables of the command line; they win over an entry's own.
         given_pool: whether the command line names the work pool; it wins over an entry's own.
+        given_images: references of the command line, by the names that entries give to images.
     """
 
     project: str
@@ -34,6 +36,7 @@ class Environment(Settings):
     own_queue: bool = False
     given_variables: dict[str, Any] = field(default_factory=dict)
     given_pool: bool = False
+    given_images: dict[str, str] = field(default_factory=dict)
 
     @property
     def marks(self) -> list[str]:
@@ -68,6 +71,10 @@ class Environment(Settings):
     def pool(self, own: str | None) -> str:
         """Return the name of the work pool of an entry, which may name its own."""
         return self.work_pool if own is None or self.given_pool else own
+
+    def image(self, name: str | None) -> str | None:
+        """Return the reference of the image that an entry runs; None runs the working tree."""
+        return self.given_images.get(name or FIRST)
 
     @property
     def table(self) -> str:
@@ -104,6 +111,15 @@ def load() -> dict[str, Environment]:
     tables = file.__pydantic_extra__.items()
     origin = file.origin
     return {name: Environment(file.project, name, origin, **vars(table)) for name, table in tables}
+
+
+def images() -> list[str]:
+    """Return the names of the images that an entry may run instead of the first one.
+
+    Raises:
+        DeployerError: with everything that is wrong with environments.toml.
+    """
+    return list(validated(read(root())).images)
 
 
 def serving() -> Environment:
