@@ -15,7 +15,7 @@ from deployer.desired import from_catalog
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.release import Release
-from tools import build, environments, image, pipeline
+from tools import build, environments, image, pipeline, trust
 from tools.settings import Settings
 
 from tests.deployer.sample_flows import plain
@@ -56,7 +56,7 @@ def test_images_are_told_as_words_the_first_one_first() -> None:
     assert words == ["host:5000/f:src-1", "gpu=r/f@sha256:2"]
     assert images.parse([*words, ""]) == given
     assert images.options(given) == ["--image", words[0], "--image", words[1]]
-    with pytest.raises(DeployerError, match="^--image gives the image 'gpu' twice, and 'gpu=b' "):
+    with pytest.raises(DeployerError, match=r"^--image gives the image 'gpu' twice, and 'gpu=b' "):
         images.parse(["gpu=a", "gpu=b"])
 
 
@@ -94,11 +94,8 @@ def test_the_entry_that_accepts_an_edit_keeps_its_image() -> None:
     given = {"": "f@1", "gpu": "g@1"}
     here = Environment("p", "production", work_pool="x", given_images=given)
     wanted = from_catalog(CATALOG, here)
-    record = Release(
-        **{"number": 1, "at": "now", "who": "ada", "commit": None, "image": wanted.image},
-        **{"order": None, "run_url": None, "verified": "verified", "summary": ""},
-        **{"specs": wanted.specs, "smoke": {}, "images": wanted.images},
-    )
+    record = Release(1, "", "ada", None, "f@1", None, None, "verified", "", wanted.specs, {})
+    record = replace(record, images=wanted.images)
     live = {key: {**each, "version": "edited"} for key, each in wanted.specs.items()}
 
     made = plan.make(record.specs, live, record.specs)
@@ -130,9 +127,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_all_that_could_be_in_an_image_is_in_its_name(project: Path) -> None:
     names = ("", "gpu", "big")
     files = {
-        "requirements-gpu.txt": [0, 1, 1],
-        "Dockerfile": [1, 1, 0],
-        "Dockerfile.big": [0, 0, 1],
+        "requirements-gpu.txt": [False, True, True],
+        "Dockerfile": [True, True, False],
+        "Dockerfile.big": [False, False, True],
     }
     before = [image.tag(name) for name in names]
     assert [tag[:-40] for tag in before] == ["src-", "gpu-", "big-"]
@@ -166,7 +163,7 @@ def options(**given: object) -> Namespace:
 @pytest.fixture
 def there(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Say which images a registry has, by a part of their names; all of main's are proven."""
-    monkeypatch.setattr(pipeline.trust, "attested", lambda *given: None)
+    monkeypatch.setattr(trust, "attested", lambda *given: None)
 
     def holds(**digests: str) -> None:
         def find(name: str) -> str | None:
