@@ -81,6 +81,19 @@ async def recent(server: Server, environment: Environment, limit: int = 1) -> li
     return found
 
 
+async def repository(server: Server, environment: Environment) -> str | None:
+    """Return the address of the repository that deployed last; None where no record says it.
+
+    Raises:
+        DeployerError: the record was made by another deployer or changed by hand.
+    """
+    where = {"artifacts": {"key": {"any_": _keys(environment)[:1]}}, "sort": "CREATED_DESC"}
+    async for row in server.rows("/artifacts/filter", where, 1):
+        run = _parse(row).run_url or ""
+        return run.partition("/actions/runs/")[0] or None
+    return None
+
+
 def verdict(waited: bool, ran: bool) -> str:
     """Return the word for a release.
 
