@@ -7,11 +7,9 @@ the command line, and from one job of the pipeline to the next. Asks for no pack
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from deployer.errors import DeployerError
-from deployer.project import FILE
-from deployer.rules import hint, shown
 
 FIRST = ""  # the name of the image that a deployment runs which names none
 NAME = re.compile(r"(?!(src|worker)$)[a-z0-9]+(-[a-z0-9]+)*")  # the others begin tags already
@@ -43,11 +41,3 @@ def words(images: Mapping[str, str]) -> list[str]:
 def options(images: Mapping[str, str]) -> list[str]:
     """Return what tells the deployer which images these are."""
     return [part for word in words(images) for part in ("--image", word)]
-
-
-def name_problem(name: object, known: Collection[str]) -> str | None:
-    """Say in a sentence why a deployment cannot run an image of this name."""
-    if name in [*known]:
-        return None
-    helps = hint(name, known, 'add it there: gpu = "gpu" is the stage gpu of the Dockerfile.')
-    return f"there is no image {shown(name)} in [images] of {FILE}; {helps}"

@@ -20,8 +20,8 @@ from deployer import credentials
 from deployer import spec as specs
 from deployer.catalog import SCHEDULES, Deployment
 from deployer.check.parameters import parameter_problems
+from deployer.environment import image_problem
 from deployer.errors import on_one_line
-from deployer.images import name_problem as image_problem
 from deployer.rules import (
     hint,
     job_variable_problems,

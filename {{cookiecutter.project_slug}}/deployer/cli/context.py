@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from deployer import credentials
 from deployer.cli.terminal import spinner
 from deployer.errors import DeployerError
-from deployer.images import FIRST, name_problem, parse
+from deployer.images import FIRST, parse
 from deployer.options import Wanted, Where
 from deployer.rules import job_variable_problems
 
@@ -59,7 +59,7 @@ def chosen_environment(
     credentials.know(os.environ.get(name, "") for name in chosen.secrets.values())
     images = parse(wanted.image)
     for name in images.keys() - {FIRST}:
-        if problem := name_problem(name, environment.images()):
+        if problem := environment.image_problem(name, environment.images()):
             raise DeployerError(f"--image {name}=…: {problem}")
     variables: dict[str, Any] = {}
     for pair in wanted.job_variable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from deployer.environment.settings import FILLED, LABEL, Settings, validated
 from deployer.errors import DeployerError
 from deployer.images import FIRST
 from deployer.project import FILE, read, record_keys, root
-from deployer.rules import shown
+from deployer.rules import hint, shown
 
 ORIGIN = "origin:"
 
@@ -120,6 +121,15 @@ def images() -> list[str]:
         DeployerError: with everything that is wrong with environments.toml.
     """
     return list(validated(read(root())).images)
+
+
+def image_problem(name: Any, known: Iterable[str]) -> str | None:
+    """Say why a deployment cannot run an image of this name, where these are known."""
+    known = list(known)
+    if name in known:
+        return None
+    helps = hint(name, known, 'add it there: gpu = "gpu" is the stage gpu of the Dockerfile.')
+    return f"there is no image {shown(name)} in [images] of {FILE}; {helps}"
 
 
 def serving() -> Environment:
