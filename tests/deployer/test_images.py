@@ -190,7 +190,7 @@ def test_only_the_images_that_are_not_there_are_built(
     assert (target["dockerfile"], target["target"], target["tags"]) == ("Dockerfile", "gpu", [gpu])
     assert not [each for each in target["cache-to"] if "scope=gpu" not in each]
 
-    built = json.dumps([{"name": "gpu", "digest": digest("c"), "sbom": "sbom-gpu.json"}])
+    built = json.dumps({"names": ["gpu"], "digests": {"gpu": digest("c")}})
     said = pipeline.conclude(PUBLIC, options(images=found["found"], built=built))
     whole = f"{found['found']} gpu={RELEASE}@{digest('c')}"
     assert said == {"image": whole, "released": whole}

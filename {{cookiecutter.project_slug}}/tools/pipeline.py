@@ -20,7 +20,7 @@ from deployer.images import FIRST, parse, words
 from tools import bake, records, trust
 from tools.build import call, mirrored
 from tools.environments import images, names
-from tools.image import digest, name_of
+from tools.image import SRC, digest, name_of
 from tools.settings import Settings, is_true, read
 
 
@@ -82,21 +82,19 @@ def reason(settings: Settings, error: DeployerError) -> str:
 
 
 def push(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
-    """Push what was built and return of each its name, digest and SBOM's name, as a JSON list.
+    """Push what was built and return names and digests, for jobs that run once for each.
 
     The registry is not asked for digests afterwards, because somebody may move a tag in between.
     """
-    built = []
+    digests = {}
     for name, called in parse(options.images.split()).items():
         command = ["docker", "push", called]
         answer = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=False)  # noqa: S603
         print(answer.stdout, file=sys.stderr)
         if answer.returncode:
             raise DeployerError(f"{called} was not pushed: the messages of docker are above.")
-        found = pushed(answer.stdout, called.rpartition(":")[2])
-        bill = f"sbom-{name}.json" if name else "sbom.json"
-        built.append({"name": name, "digest": found, "sbom": bill})
-    return {"built": json.dumps(built)}
+        digests[name or SRC] = pushed(answer.stdout, called.rpartition(":")[2])
+    return {"built": json.dumps({"names": [*digests], "digests": digests})}
 
 
 def pushed(text: str, tag: str) -> str:
@@ -133,8 +131,8 @@ def deployed(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
 def conclude(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
     """Return the images of this commit, and those that main would deploy for it."""
     package = settings.preview if options.package == "preview" else settings.release
-    built = json.loads(options.built or "[]")
-    new = {each["name"]: f"{package}@{each['digest']}" for each in built}
+    built = json.loads(options.built or '{"digests": {}}')["digests"].items()
+    new = {name if name != SRC else FIRST: f"{package}@{each}" for name, each in built}
     images = {**parse(options.images.split()), **new}
     for name, image in sorted(images.items()):
         state = "built now" if name in new else "there already"

@@ -106,8 +106,8 @@ def arguments(options: argparse.Namespace) -> list[str]:
 
 
 def digests(text: str) -> list[str]:
-    """Read the digests of what the image job built: `[{"digest": …}, …]`; nothing is none."""
-    return [each["digest"] for each in json.loads(text or "[]")]
+    """Read the digests of what the image job built: `{"digests": {NAME: …}}`; nothing is none."""
+    return [*json.loads(text)["digests"].values()] if text else []
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
