@@ -157,7 +157,7 @@ def test_an_image_stands_on_the_base_of_its_own_stages(
 
 def options(**given: object) -> Namespace:
     default = {"package": "release", "label": "", "given": "", "rebuild": False, "released": ""}
-    return Namespace(**{**default, "images": "", "built": "", **given})
+    return Namespace(**{**default, "images": "", "pushed": "", **given})
 
 
 @pytest.fixture
@@ -190,9 +190,9 @@ def test_only_the_images_that_are_not_there_are_built(
     assert (target["dockerfile"], target["target"], target["tags"]) == ("Dockerfile", "gpu", [gpu])
     assert not [each for each in target["cache-to"] if "scope=gpu" not in each]
 
-    built = json.dumps({"names": ["gpu"], "digests": {"gpu": digest("c")}})
-    said = pipeline.conclude(PUBLIC, options(images=found["found"], built=built))
-    whole = f"{found['found']} gpu={RELEASE}@{digest('c')}"
+    gpu = f"gpu={RELEASE}@{digest('c')}"
+    said = pipeline.conclude(PUBLIC, options(images=found["found"], pushed=gpu))
+    whole = f"{found['found']} {gpu}"
     assert said == {"image": whole, "released": whole}
 
 
@@ -211,9 +211,7 @@ def test_a_preview_is_told_what_main_would_deploy(there: Callable[..., None]) ->
     found = pipeline.find(PUBLIC, options(package="preview", label="pr-7"))
     assert found["build"] == ""
 
-    said = pipeline.conclude(
-        PUBLIC, options(package="preview", images=found["found"], released=found["released"])
-    )
+    said = pipeline.conclude(PUBLIC, options(images=found["found"], released=found["released"]))
 
     released = images.parse(said["released"].split())
     assert released == {name: f"{RELEASE}@{digest('a')}" for name in ("", "big")} | {

@@ -371,7 +371,7 @@ def test_nothing_is_run_that_is_not_trusted(
     # A preview's credentials run a preview's image, and no release.
     assert run.main(["deploy", "preview", "--preview", "true", f"--image={RELEASE}@{DIGEST}"]) == 1
     # One that is not proven is enough, and so is one without which nothing can be run.
-    built = json.dumps({"digests": {"src": DIGEST}})
+    built = json.dumps([DIGEST.removeprefix("sha256:")])
     for image in (f"{RELEASE}@{DIGEST} gpu={RELEASE}@{OTHER}", f"gpu={RELEASE}@{DIGEST}"):
         assert run.main(["deploy", "production", "--image", image, "--built", built]) == 1
     assert executed == []

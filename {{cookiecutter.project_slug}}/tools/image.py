@@ -26,7 +26,6 @@ from tools.environments import images, project
 COMMON = ("Dockerfile", ".dockerignore", "requirements-uv.txt", "requirements.txt")
 CONTENT = (*COMMON, "flows", "deployments", "deployer")
 WORKER = (*COMMON, "requirements-worker.txt")
-SRC = "src"  # begins the first one's tag, as the others' begin with their names
 # What registries answer for an image that is not there; some do not tell it from a forbidden one.
 ABSENT = ("not found", "name unknown", "manifest unknown", "denied", "unauthorized", "forbidden")
 
@@ -72,7 +71,7 @@ def tag(name: str = FIRST) -> str:
         env = {**os.environ, "GIT_INDEX_FILE": str(copy)}
         call("git", "add", "--all", "--", *paths, env=env)
         files = call("git", "ls-files", "-s", "--", *paths, env=env)
-    return f"{name or SRC}-" + call("git", "hash-object", "--stdin", stdin=files + "\n")[:40]
+    return f"{name or 'src'}-" + call("git", "hash-object", "--stdin", stdin=files + "\n")[:40]
 
 
 def name_of(repository: str, label: str | None, platform: str, name: str = FIRST) -> str:

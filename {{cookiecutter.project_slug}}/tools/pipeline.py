@@ -20,7 +20,7 @@ from deployer.images import FIRST, parse, words
 from tools import bake, records, trust
 from tools.build import call, mirrored
 from tools.environments import images, names
-from tools.image import SRC, digest, name_of
+from tools.image import digest, name_of
 from tools.settings import Settings, is_true, read
 
 
@@ -82,19 +82,22 @@ def reason(settings: Settings, error: DeployerError) -> str:
 
 
 def push(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
-    """Push what was built and return names and digests, for jobs that run once for each.
+    """Push what was built and return what it is by digest; then the digests alone, for jobs.
 
     The registry is not asked for digests afterwards, because somebody may move a tag in between.
     """
-    digests = {}
+    done, digests = dict[str, str](), list[str]()
     for name, called in parse(options.images.split()).items():
         command = ["docker", "push", called]
         answer = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=False)  # noqa: S603
         print(answer.stdout, file=sys.stderr)
         if answer.returncode:
             raise DeployerError(f"{called} was not pushed: the messages of docker are above.")
-        digests[name or SRC] = pushed(answer.stdout, called.rpartition(":")[2])
-    return {"built": json.dumps({"names": [*digests], "digests": digests})}
+        package, _, tag = called.rpartition(":")
+        found = pushed(answer.stdout, tag)
+        done[name] = f"{package}@{found}"
+        digests.append(found.removeprefix("sha256:"))
+    return {"pushed": " ".join(words(done)), "digests": json.dumps(digests)}
 
 
 def pushed(text: str, tag: str) -> str:
@@ -130,9 +133,7 @@ def deployed(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
 
 def conclude(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
     """Return the images of this commit, and those that main would deploy for it."""
-    package = settings.preview if options.package == "preview" else settings.release
-    built = json.loads(options.built or '{"digests": {}}')["digests"].items()
-    new = {name if name != SRC else FIRST: f"{package}@{each}" for name, each in built}
+    new = parse(options.pushed.split())
     images = {**parse(options.images.split()), **new}
     for name, image in sorted(images.items()):
         state = "built now" if name in new else "there already"
@@ -167,7 +168,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rebuild", default=False, type=is_true, help="`true`: whatever is there")
     parser.add_argument("--images", default="", help="REFERENCE of the first, NAME=REFERENCE …")
     parser.add_argument("--released", default="", help="those that main has built already")
-    parser.add_argument("--built", default="", help="what `push` said")
+    parser.add_argument("--pushed", default="", help="what `push` said")
     options = parser.parse_args(argv)
     try:
         for key, value in STEPS[options.step](read(), options).items():

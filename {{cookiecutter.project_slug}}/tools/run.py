@@ -106,8 +106,8 @@ def arguments(options: argparse.Namespace) -> list[str]:
 
 
 def digests(text: str) -> list[str]:
-    """Read the digests of what the image job built: `{"digests": {NAME: …}}`; nothing is none."""
-    return [*json.loads(text)["digests"].values()] if text else []
+    """Read the digests of what the image job built, a JSON list; nothing is none."""
+    return [f"sha256:{each}" for each in json.loads(text or "[]")]
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
