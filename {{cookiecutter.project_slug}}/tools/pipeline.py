@@ -86,7 +86,7 @@ def push(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
 
     The registry is not asked for digests afterwards, because somebody may move a tag in between.
     """
-    done, digests = dict[str, str](), list[str]()
+    done: dict[str, str] = {}
     for name, called in parse(options.images.split()).items():
         command = ["docker", "push", called]
         answer = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=False)  # noqa: S603
@@ -94,10 +94,9 @@ def push(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
         if answer.returncode:
             raise DeployerError(f"{called} was not pushed: the messages of docker are above.")
         package, _, tag = called.rpartition(":")
-        found = pushed(answer.stdout, tag)
-        done[name] = f"{package}@{found}"
-        digests.append(found.removeprefix("sha256:"))
-    return {"pushed": " ".join(words(done)), "digests": json.dumps(digests)}
+        done[name] = f"{package}@{pushed(answer.stdout, tag)}"
+    digests = dict.fromkeys(image.partition("@sha256:")[2] for image in done.values())
+    return {"pushed": " ".join(words(done)), "digests": json.dumps([*digests])}
 
 
 def pushed(text: str, tag: str) -> str:
