@@ -194,7 +194,7 @@ def _sentences(error: ErrorDetails) -> list[str]:
     table, *path = map(str, error["loc"])
     where = f" [{table if LABEL.fullmatch(table) else shown(table)}]"
     if table in File.model_fields:
-        where, path = "", [table]
+        where, path = "", [table, *path]
     value = shown(error["input"])
     match [error["type"], *path]:
         case ["value_error", "job_variables" | "variables"]:
