@@ -137,6 +137,7 @@ def everything(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Lock the newest releases that are allowed; with `-- --no-update` only what has to change.
 
+    The empty database is made anew with the Prefect of that lock.
     With `-- --lift-caps` newer minor releases of Prefect and its companions are allowed too.
     """
     hooks = (PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
@@ -160,3 +161,6 @@ def lock(session: nox.Session) -> None:
             shutil.copy(project / name, PROJECT / name)
         if "--lift-caps" in session.posargs:  # or the lock would not fit
             session.run(*lift, str(PROJECT / "pyproject.toml"))
+        database = [str(ROOT / ".ci" / "database.py"), str(PROJECT / "tools/up/empty-database.sql")]
+        locked = f"--with-requirements={PROJECT / 'requirements.txt'}"
+        session.run("uv", "run", "--no-project", "--quiet", locked, "python", *database)

@@ -95,7 +95,8 @@ def check(session: nox.Session) -> None:
     run(session, "python", "-m", "deployer", "check", *session.posargs)
     if git("ls-files"):
         # It exports what Poetry has locked, and fails where that is not what is committed.
-        run(session, "pre-commit", "run", "requirements-dev", "--files", "poetry.lock")
+        export = ["pre-commit", "run", "requirements-dev", "--files", "poetry.lock"]
+        run(session, "python", "-m", "deployer.alive", "poetry.lock", *export)
 
 
 @nox.session

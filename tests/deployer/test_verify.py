@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from deployer import release, verify
 from deployer.catalog import Deployment
 from deployer.cli import render
 from deployer.errors import DeployerError
+from deployer.refresh import refresh
 from deployer.server import Server
 from deployer.verify import SmokeRun, smoke_runs, worker
 
@@ -185,3 +187,26 @@ def test_a_record_says_verified_only_where_something_ran(server: PrefectServer) 
     assert done.release.verified == "not verified"
     found = world.run(lambda to: release.recent(to, world.environment, 3))
     assert [each.verified for each in found] == ["not verified", "verified", "nothing to verify"]
+
+
+def test_only_what_is_released_desired_and_deployed_can_be_verified_later(
+    server: PrefectServer,
+) -> None:
+    world = World(server)
+    released, another = ([Deployment(anywhere, "main", parameters={"rows": n})] for n in (1, 2))
+    world.deploy(released)
+
+    def unseen(catalog: list[Deployment]) -> release.Release | None:
+        desired = world.target(catalog)
+        return world.run(lambda to: refresh(to, world.environment, desired)).unseen(desired)
+
+    assert unseen(another) is None
+    seen = unseen(released)
+    assert seen
+    assert seen.verified == "not verified"
+    world.run(lambda to: release.confirm(to, world.environment, seen))
+
+    assert world.run(lambda to: release.recent(to, world.environment)) == [
+        replace(seen, verified="verified")
+    ]
+    assert unseen(released) is None

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployer import credentials
-from deployer.cli.terminal import spinner
 from deployer.errors import DeployerError
 from deployer.options import Wanted, Where
 from deployer.rules import job_variable_problems
@@ -35,9 +34,8 @@ def act(work: Callable[[Server], Awaitable[T]]) -> T:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         if task and sys.platform != "win32":
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        with spinner(loop):
-            async with connect() as server:
-                return await work(server)
+        async with connect() as server:
+            return await work(server)
 
     return asyncio.run(run())
 

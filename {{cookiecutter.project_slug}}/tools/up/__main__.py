@@ -13,15 +13,16 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 
+from deployer.alive import alive
 from deployer.errors import DeployerError
 from tools import image
-from tools.build import build
+from tools.build import build, is_engine_running
 from tools.environments import project
 from tools.up import processes
 from tools.up.docker import push, remove_containers
 from tools.up.local import HOME, HOST, Taken, answers, check_port, claimed, free_port, isolate
 from tools.up.report import ask, report
-from tools.up.terminal import say, waiting
+from tools.up.terminal import say
 
 
 class Up:
@@ -36,6 +37,8 @@ class Up:
         began: when this was made.
         steps: name and seconds of what is done.
         programs: what has to go on running.
+        server: the Prefect server, once it is started.
+        imported: the import of Prefect here, which is done meanwhile.
     """
 
     def __init__(self, stack: ExitStack, docker: bool, port: int) -> None:
@@ -54,21 +57,28 @@ class Up:
         self.began = datetime.now(UTC)
         self.steps: list[tuple[str, float]] = []
         self.programs: list[processes.Program] = []
+        self.server: processes.Program | None = None
+        self.imported = threading.Thread(
+            target=import_module, args=["deployer.deploy"], daemon=True
+        )
 
     def everything(self) -> None:
         """Bring it all up, to the last smoke run."""
         if self.docker:
-            say("image …")  # Docker shows its own progress
             name = f"{project()}:{image.tag()}"
-            build(name)
-        with self.step("server"), waiting():
-            self.server()
+            if is_engine_running():  # else `build` says so, and nothing is started
+                self.start_server()
+            with self.step("image", leave_terminal=True):  # Docker shows its own progress
+                build(name)
+        with self.step("server"):
+            self.start_server()
+            self.wait_for_server()
         options = ["--work-pool", self.pool]
         with self.step("work pool"):
             setup = [*options, "--work-pool-type", self.kind]
             self.deployer("setup", self.environment, *setup)
         if self.docker:
-            with self.step("registry and push"), waiting():
+            with self.step("registry and push"):
                 name = push(name, self.run, self.stack)
             say(f"The image is {name}")
             options += ["--image", name]
@@ -78,8 +88,7 @@ class Up:
         with self.step("worker and deploy"):
             worker = self.worker()
             self.deployer("deploy", self.environment, *options, "--no-verify")
-            with waiting():
-                worker.wait_until(self.is_polled)
+            worker.wait_until(self.is_polled)
         with self.step("smoke runs"):
             self.deployer("verify", self.environment, *options)
 
@@ -89,22 +98,25 @@ class Up:
         Args:
             there: address of the server that runs already, or just starts; None starts one.
         """
-        with self.step("server"), waiting():
+        with self.step("server"):
             if there is None:
-                self.server()
+                self.start_server()
+                self.wait_for_server()
             else:
                 end = time.monotonic() + processes.READY_WITHIN
                 while not answers(f"{there}/api/ready") and time.monotonic() < end:
                     time.sleep(0.1)
         say(f"The UI is at {there or self.url}.")
-        self.deployer("serve")
+        with alive("flows"):
+            self.deployer("serve")
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Announce a step and measure it."""
+    def step(self, name: str, *, leave_terminal: bool = False) -> Iterator[None]:
+        """Announce a step, give signs of life while it lasts, and measure it."""
         say(f"{name} …")
         start = time.monotonic()
-        yield
+        with alive(name, leave_terminal=leave_terminal):
+            yield
         self.steps.append((name, time.monotonic() - start))
 
     def run(self, name: str, command: list[str]) -> processes.Program:
@@ -115,13 +127,23 @@ class Up:
         self.programs.append(program)
         return program
 
-    def server(self) -> None:
-        """Start the Prefect server."""
-        # It takes seconds to start, and so does the import of Prefect here: both at once.
-        threading.Thread(target=import_module, args=["deployer.deploy"], daemon=True).start()
+    def start_server(self) -> None:
+        """Start the Prefect server, unless that is done."""
+        if self.server:
+            return
         where = ["--host", HOST, "--port", self.url.rpartition(":")[2]]
-        program = self.run("server", [sys.executable, "-m", "prefect", "server", "start", *where])
-        program.wait_until(lambda: answers(f"{self.url}/api/ready"))
+        command = [sys.executable, "-m", "prefect", "server", "start", *where]
+        self.server = self.run("server", command)
+        # It takes seconds to start, and so does the import of Prefect here: both at once.
+        self.imported.start()
+
+    def wait_for_server(self) -> None:
+        """Wait until the server can be used, and Prefect here."""
+        if self.server:
+            self.server.wait_until(lambda: answers(f"{self.url}/api/ready"))
+        # Two threads that import Prefect at a time can wait for each other: Python ends that with
+        # "Failed to initialize plugins: deadlock detected".
+        self.imported.join()
 
     def worker(self) -> processes.Program:
         """Start the worker, in the project's folder."""
