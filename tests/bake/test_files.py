@@ -18,6 +18,7 @@ from tests.baking import TEMPLATE_FOLDER, Project, bake_into, copy_template
 # Every file of a new project, whatever the answers are.
 FILES = [
     ".activate-hooks/.activate-hooks.py",
+    ".devcontainer/devcontainer.json",
     ".dockerignore",
     ".editorconfig",
     ".gitattributes",
@@ -37,6 +38,7 @@ FILES = [
     ".github/workflows/report.yml",
     ".github/workflows/rollback.yml",
     ".github/workflows/sweep.yml",
+    ".github/workflows/update.yml",
     ".github/zizmor.yml",
     ".gitignore",
     ".pre-commit-config.yaml",
@@ -160,6 +162,7 @@ FILES = [
     "tools/up/report.py",
     "tools/up/server_alone.py",
     "tools/up/terminal.py",
+    "tools/update.py",
     "tools/vulnerabilities.py",
 ]
 
