@@ -115,7 +115,8 @@ def test_a_terminal_that_is_to_be_plain_gets_lines(
 
 
 @pytest.mark.parametrize(
-    ("terminal", "environment", "leave"), [(False, {"CI": "true"}, False), (True, {}, True)]
+    ("terminal", "environment", "leave"),
+    [(False, {"CI": "true"}, False), (True, {"CI": "true"}, False), (True, {}, True)],
 )
 def test_there_are_none_in_ci_nor_on_a_terminal_that_the_body_writes_to(
     screen: Callable[..., Screen], terminal: bool, environment: dict[str, str], leave: bool

@@ -300,7 +300,8 @@ def test_a_command_that_takes_long_shows_on_a_terminal_that_it_works(
     shared: Project, tmp_path: Path, silent: tuple[str, threading.Event]
 ) -> None:
     env = {**environment(tmp_path), "PREFECT_API_URL": silent[0], "TERM": "xterm-256color"}
-    env.pop("NO_COLOR", None)
+    for name in ("CI", "NO_COLOR"):
+        env.pop(name, None)
 
     seen = on_a_terminal(shared, ("releases", "local"), env, lambda seen: "0:03" in seen)
 
@@ -318,7 +319,8 @@ def test_a_terminal_that_takes_no_escape_codes_gets_none(
 ) -> None:
     url, came = silent
     env = {**environment(tmp_path), "PREFECT_API_URL": url, "TERM": "xterm-256color"}
-    env.pop("NO_COLOR", None)
+    for name in ("CI", "NO_COLOR"):
+        env.pop(name, None)
 
     help = on_a_terminal(shared, ("--help",), {**env, **plain}, lambda seen: False)
     assert "Start with" in help

@@ -1,7 +1,7 @@
 """Signs of life for a person who waits, before two seconds of silence. Standard library only.
 
 On a terminal a sign is a line with the time that has passed, which the next text replaces.
-Elsewhere it is a plain line; where CI is set there is none, because nobody waits and the log stays.
+Elsewhere it is a plain line. Where CI is set there is none: nobody waits, and the log stays.
 The signs come from a thread that imports nothing: often it is an import that takes so long.
 
 `python -m deployer.alive WHAT COMMAND …` runs a command that itself is silent for long, and prints
@@ -41,9 +41,7 @@ class Signs(threading.Thread):
         dull = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         is_terminal = self.out.isatty()
         self.drawn = is_terminal and not dull
-        self.wanted = is_terminal or not os.environ.get("CI")
-        if is_terminal and leave_terminal:
-            self.wanted = False
+        self.wanted = not (os.environ.get("CI") or (is_terminal and leave_terminal))
         self.shown = 0
         self.began = self.last = time.monotonic()
         self.lock = threading.Lock()

@@ -147,7 +147,8 @@ def propose(text: str) -> str:
     call(*git, "switch", "--force-create", BRANCH)
     call(*git, "add", "--all")
     call(*git, *AUTHOR, "commit", "--message", TITLE)
-    call(*git, *CREDENTIALS, "push", "--force", "origin", f"HEAD:refs/heads/{BRANCH}")
+    there = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{github.repository()}"
+    call(*git, *CREDENTIALS, "push", "--force", there, f"HEAD:refs/heads/{BRANCH}")
     path = f"repos/{github.repository()}/pulls"
     owner = github.repository().partition("/")[0]
     for row in github.rows(f"{path}?state=open&head={owner}:{BRANCH}"):
