@@ -122,9 +122,8 @@ def test_a_newcomer_gets_from_the_readme_to_a_project_that_is_deployed_and_updat
             assert re.search(r"3 deployments, [2-9] completed runs", shown.output)
     with step("own project"):
         create = readme(ROOT, "uvx cruft create gh:org/template").replace("cruft ", "cruft@2.16.0 ")
-        walk.type(
-            f"{create.replace('gh:org/template', repr(str(history.template)))} --no-input", tmp_path
-        )
+        create = create.replace("gh:org/template", f"'{history.template}' --no-input")
+        walk.type(create, tmp_path)
         project = Project(tmp_path / "my-prefect-flows")
         first = 'git init -b main && git add . && git commit -m "First commit"'
         walk.type(readme(project.path, first), project.path)
