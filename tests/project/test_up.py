@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -82,6 +84,17 @@ def test_the_demo_in_containers_leaves_no_container(
     assert re.search(r"127\.0\.0\.1:\d+/my-prefect-flows@sha256:", demo.output)
 
 
+def releases(up: Command) -> list[str]:
+    """Return what the server of an `up` says of its releases: whether they were seen to run."""
+    (url,) = re.findall(r"The UI is at (\S+)\. Ctrl-C", up.output)
+    where = {"artifacts": {"key": {"like_": "release-%"}}}
+    request = Request(f"{url}/api/artifacts/filter", json.dumps(where).encode())
+    request.add_header("Content-Type", "application/json")
+    with urlopen(request, timeout=30) as answer:
+        rows = json.load(answer)
+    return [word for row in rows for word in re.findall(r'"verified": "([\w ]+)"', row["data"])]
+
+
 def test_ctrl_c_is_the_end_of_up_and_the_next_one_changes_nothing(
     committed: Project, start: Start, home: Path
 ) -> None:
@@ -94,6 +107,7 @@ def test_ctrl_c_is_the_end_of_up_and_the_next_one_changes_nothing(
     }
     up = start(committed.path, *UP, **settings)
     up.wait_for("The UI is at")
+    assert releases(up) == ["verified"]
     os.killpg(up.process.pid, signal.SIGINT)  # a terminal sends it to all in the foreground
     assert up.wait(60) == 0, up.output
     up.leaves_nothing(within=0)
@@ -263,6 +277,26 @@ def test_a_server_that_dies_ends_up_and_the_end_of_its_log_is_shown(
     assert "Check out the dashboard at" in up.output
     assert "Traceback" not in up.output
     up.leaves_nothing(within=0)
+
+
+IMPORTING = """
+import threading, time
+from contextlib import ExitStack
+from tools.up.__main__ import Up
+
+up = Up(ExitStack(), False, 1)
+up.imported = threading.Thread(target=lambda: (time.sleep(1), print("imported")))
+up.imported.start()
+up.wait_for_server()
+print("goes on")
+"""
+
+
+def test_prefect_is_imported_by_one_thread_at_a_time(bake: Callable[..., Project]) -> None:
+    # Two can wait for each other, which Python ends: "Failed to initialize plugins: deadlock".
+    done = bake().run(sys.executable, "-c", IMPORTING)
+
+    assert done.stdout.split("\n")[:2] == ["imported", "goes on"]
 
 
 STUBBORN = """
