@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-SILENCE = 1.5  # seconds after which a sign is due
+SILENCE = 1.2  # seconds after which a sign is due
 REDRAWN = 0.2  # seconds between two looks of the line on a terminal
 SPINNER = "|/-\\"  # what every terminal and encoding has
 

@@ -199,7 +199,7 @@ def main(argv: list[str] | None = None) -> int:
     processes.end_with_parent()
     is_up = False
     try:
-        with ExitStack() as stack:
+        with ExitStack() as ending, ExitStack() as stack:
             port = options.port or free_port()
             up = Up(stack, options.docker, port)
             isolate(up.url)
@@ -233,6 +233,7 @@ def main(argv: list[str] | None = None) -> int:
             finally:
                 for number in processes.SIGNALS:
                     signal.signal(number, signal.SIG_IGN)
+                ending.enter_context(alive("ending"))
     except DeployerError as error:
         print(error, file=sys.stderr)
         return 1
