@@ -161,6 +161,7 @@ FILES = [
     "tools/up/processes.py",
     "tools/up/report.py",
     "tools/up/server_alone.py",
+    "tools/up/steps.py",
     "tools/up/terminal.py",
     "tools/update.py",
     "tools/vulnerabilities.py",

@@ -282,7 +282,7 @@ def test_a_server_that_dies_ends_up_and_the_end_of_its_log_is_shown(
 IMPORTING = """
 import threading, time
 from contextlib import ExitStack
-from tools.up.__main__ import Up
+from tools.up.steps import Up
 
 up = Up(ExitStack(), False, 1)
 up.imported = threading.Thread(target=lambda: (time.sleep(1), print("imported")))
