@@ -44,6 +44,16 @@ if "OUTPUT" in os.environ:
     sys.meta_path.insert(0, Finder())
 """
 
+STEP = f"""\
+import os, sys
+from contextlib import ExitStack
+from tools.up.steps import Up
+
+with Up(ExitStack(), False, 1).step("server"):
+    sys.argv = ["", "server 0:0", os.environ["OUTPUT"]]
+    exec({WAIT!r})
+"""
+
 
 class Screen(io.StringIO):
     """What is written, to a terminal or not."""
@@ -187,6 +197,15 @@ def test_an_installation_gives_a_sign_before_uv_is_done(tmp_path: Path) -> None:
     first, *_ = said.splitlines()
     assert first == "Installing the packages of some.txt …"
     assert said.index("some.txt 0:0") < said.index("it was seen")
+
+
+def test_a_step_of_up_says_its_name_and_then_gives_signs_until_it_is_done(tmp_path: Path) -> None:
+    python = str(ROOT / TEMPLATE_FOLDER)
+
+    said = heard(tmp_path, [sys.executable, "-c", STEP], tmp_path, PYTHONPATH=python)
+
+    assert said.startswith("server …\nserver 0:0")
+    assert said.endswith("it was seen\n")
 
 
 def test_a_silent_command_gets_signs_and_is_heard_only_where_it_fails(tmp_path: Path) -> None:
