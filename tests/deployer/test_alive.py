@@ -157,7 +157,7 @@ def heard(tmp_path: Path, command: list[str], folder: Path, **env: str) -> str:
     given.pop("CI", None)
     with log.open("w") as output:
         done = subprocess.run(
-            [word.replace("OUTPUT", str(log)) for word in command],
+            [str(log) if word == "OUTPUT" else word for word in command],
             cwd=folder,
             env=given,
             stdout=output,
