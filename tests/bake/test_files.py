@@ -145,6 +145,7 @@ FILES = [
     "tools/install.py",
     "tools/pipeline.py",
     "tools/preflight.py",
+    "tools/proposal.py",
     "tools/protection.py",
     "tools/records.py",
     "tools/renew.py",

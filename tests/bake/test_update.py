@@ -145,6 +145,11 @@ def test_what_has_to_be_put_right_first_is_a_sentence_and_nothing_is_touched(
     commit(project.path, "Forget it")
     refused = update(history, project, exit_code=1)
     assert "`uvx cruft@2.16.0 link gh:org/template` writes one." in refused.stderr
+    # A project that cookiecutter made has the workflow too, which has nothing to say then.
+    outputs = project.path.parent / "outputs"
+    env = {**CALM, "GITHUB_OUTPUT": str(outputs)}
+    subprocess_run(project, [sys.executable, "-m", "tools.update", "--outputs"], env, 0)
+    assert outputs.read_text().startswith("state=same\n")
 
 
 def test_what_cruft_says_where_it_fails_is_shown(history: History, project: Project) -> None:

@@ -419,7 +419,7 @@ def test_github_keeps_a_deployment_only_of_what_deploys(default_project: Project
         "renew.yml retain",
         "rollback.yml rollback",
         "sweep.yml sweep",
-        "update.yml update",
+        "update.yml tell",
     ]
 
 

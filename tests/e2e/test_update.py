@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(600)
 
 def weekly(repository: Act) -> WorkflowRun:
     run = repository.run("schedule", "update.yml", {})
-    assert run.jobs == {"update": "success"}, run.output[-6000:]
+    assert run.jobs == {"look": "success", "tell": "success"}, run.output[-6000:]
     return run
 
 
@@ -34,6 +34,7 @@ def test_a_template_that_moved_on_is_an_issue_and_with_a_token_one_pull_request(
     (issue,) = repository.github["issues"]
     assert issue["title"] == "The template has moved on"
     assert "Updated from" in issue["body"]
+    assert issue["body"].endswith("`uvx nox -s update` does the same on your machine.\n")
     assert repository.github["pulls"] == []
 
     repository.secrets |= {"UPDATE_TOKEN": "canary-update-token"}

@@ -5,9 +5,10 @@ environments, `image` and `build` name and build the image, `install` installs p
 For the workflows: `preflight` says what a job lacks, `pipeline` is what the image job does,
 `trust` decides which image may be run with credentials and `run` runs it, `records` reads what was
 released, `settings` knows the packages' names, `github` writes comments and issues,
-`vulnerabilities` and `renew` look after images, `update` brings what is new in the template. On a
-laptop only: `up` starts everything here, and `setup_github` sets the repository up: `protection`
-decides what is to be set, `credentials` finds the values.
+`vulnerabilities` and `renew` look after images, `update` brings what is new in the template and
+`proposal` makes a pull request of it. On a laptop only: `up` starts everything here, and
+`setup_github` sets the repository up: `protection` decides what is to be set, `credentials` finds
+the values.
 """
 
 from pathlib import Path

@@ -3,8 +3,8 @@
 cruft merges as git does, and leaves alone what is yours. Where the dependencies of pyproject.toml
 moved with it, Poetry locks anew and exports the requirements, as the commit hook would.
 
-In a workflow `--report FILE` says in Markdown what a person has to do, and `--propose` makes a pull
-request of what was updated.
+In a workflow one job updates, and hands on with `--outputs` what that changed; another one makes a
+pull request of it with `--propose`.
 """
 # ruff: noqa: T201 - a command line prints
 
@@ -17,22 +17,17 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from deployer.alive import alive
 from deployer.errors import DeployerError
-from tools import ROOT, github
+from tools import ROOT, proposal
 from tools.build import call
 
 CRUFT = "cruft@2.16.0"  # its last release: docs/updating.md says what to do should it die
-BRANCH = "template-update"
-TITLE = "Update the template"
-BOT = "github-actions[bot]"
 LOCK = "`uvx poetry lock`"
-# git takes gh's token for this one push and keeps it nowhere.
-CREDENTIALS = ["-c", "credential.helper=", "-c", "credential.helper=!gh auth git-credential"]
-AUTHOR = ["-c", f"user.name={BOT}", "-c", f"user.email={BOT}@users.noreply.github.com"]
 
 
 def origin() -> tuple[str, str]:
@@ -140,48 +135,41 @@ def update(options: list[str]) -> tuple[str, list[str]]:
     return "updated", [*said, "Look at it with `git diff HEAD`, and commit."]
 
 
-def propose(text: str) -> str:
-    """Push what was updated, and open the pull request, or edit the one that is open."""
-    # Nothing in this repository's own settings may run with the token.
-    git = ["git", "-c", "core.hooksPath=/dev/null"]
-    call(*git, "switch", "--force-create", BRANCH)
-    call(*git, "add", "--all")
-    call(*git, *AUTHOR, "commit", "--message", TITLE)
-    there = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{github.repository()}"
-    call(*git, *CREDENTIALS, "push", "--force", there, f"HEAD:refs/heads/{BRANCH}")
-    path = f"repos/{github.repository()}/pulls"
-    owner = github.repository().partition("/")[0]
-    for row in github.rows(f"{path}?state=open&head={owner}:{BRANCH}"):
-        github.api("PATCH", f"{path}/{row['number']}", {"body": text})
-        return f"edited pull request {row['number']}"
-    body = {"title": TITLE, "head": BRANCH, "base": "main", "body": text}
-    made = github.api("POST", path, body)
-    return f"opened pull request {made['number']}"
+def tell(environ: Mapping[str, str], **outputs: str) -> None:
+    """Hand outputs on to the workflow's next steps and jobs."""
+    with Path(environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
+        file.writelines(f"{name}={value}\n" for name, value in outputs.items())
 
 
 def main(argv: list[str] | None = None) -> int:
     """Update, and say what that did; return 1 where it could not, or a person has to end it."""
     parser = argparse.ArgumentParser(prog="python -m tools.update", description=__doc__)
-    parser.add_argument("--report", type=Path, help="a file to write instead, in a workflow")
-    parser.add_argument("--propose", action="store_true", help="make a pull request of it")
+    parser.add_argument("--outputs", action="store_true", help="hand it on to another job")
+    parser.add_argument("--propose", action="store_true", help="make a pull request of PATCH")
     options, rest = parser.parse_known_args(argv)
+    environ = os.environ
     try:
         if options.propose:
-            print(propose(options.report.read_text(encoding="utf-8")))
+            can_propose = bool(environ.get("GH_TOKEN"))
+            if can_propose:
+                print(proposal.propose(environ["PATCH"], environ["REPORT"], environ))
+            tell(environ, proposed=str(can_propose).lower())
+            return 0
+        if options.outputs and not (ROOT / ".cruft.json").exists():
+            tell(environ, state="same", report="This project follows no template.", patch="")
             return 0
         state, said = update(rest)
+        print("\n".join(said))
+        if options.outputs:
+            changed = proposal.pack() if state == "updated" else ""
+            report = " ".join([*said[:-1], "`uvx nox -s update` does the same on your machine."])
+            tell(environ, state=state, report=report, patch=changed)
+            return 0
     except DeployerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    print("\n".join(said))
-    if options.report:
-        options.report.write_text("\n\n".join(said) + "\n", encoding="utf-8")
-        with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
-            can_propose = state == "updated" and os.environ.get("HAS_TOKEN") == "true"
-            file.write(f"state={state}\npropose={str(can_propose).lower()}\n")
-        return 0
     return 1 if state == "conflict" else 0
 
 
