@@ -2,14 +2,14 @@
 
 import sys
 
-from deployer import patches
+from deployer import prefect_patches
 from deployer.alive import alive
 
-patches.collect_garbage_rarely()
+prefect_patches.collect_garbage_rarely()
 
 with alive(" ".join(["deployer", *sys.argv[1:2]])):
     from deployer.cli import main  # it takes a moment, and makes the import of Prefect faster
 
     code = main()
-patches.skip_last_collection()
+prefect_patches.skip_last_collection()
 sys.exit(code)
