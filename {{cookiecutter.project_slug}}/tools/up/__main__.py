@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import ExitStack
 
+from deployer import prefect_patches
 from deployer.alive import alive
 from deployer.errors import DeployerError
 from tools.up import processes
@@ -78,4 +79,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    prefect_patches.skip_last_collection()
+    sys.exit(code)
