@@ -3,9 +3,9 @@
 Demo, own project, own flow, deployed here, pushed, changed, rolled back, updated. Each command runs
 on a terminal of its own and is listened to; the report at the end names its longest silence.
 
-`nox -s soak` walks all of it. Without DEPLOYER_SOAK three things are left out, which take a minute
-of a processor each: the demo (tests/project/test_up.py runs it), the commit hook, and the lock for
-a package that is new, so the flow's package is one that Prefect brings.
+`nox -s soak` walks all of it. Without DEPLOYER_SOAK what takes half a minute of a processor each is
+left out: the demo (tests/project/test_up.py runs it), the commit hook, which `check` runs too, and
+the lock for a package that is new, so that the flow's package is one that Prefect brings.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def test_a_newcomer_gets_from_the_readme_to_a_project_that_is_deployed_and_updat
             walk.type("git add . && git commit -m 'My flow'", project.path, exit_code=1)
             assert f"{MODULE}==" in project.read("requirements.txt")
             walk.type("git add . && git commit -m 'My flow'", project.path)
-        walk.type(readme(project.path, "uvx nox -s check"), project.path)
+            walk.type(readme(project.path, "uvx nox -s check"), project.path)
     with step("deployed here"):
         up = walk.type(f"{readme(project.path, 'uvx nox -s up')} -- --once", project.path)
         assert re.search(r"greet/mine +\S+ +Completed", up.output), up.output
