@@ -120,13 +120,16 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
     world = World(server)
     queue = f"queue {world.number}"
     entry = Deployment(plain, "main", smoke={}, work_queue_name=queue)
+    said: list[str] = []
 
     poll(world)
     with pytest.raises(DeployerError, match=f"No worker polls the work queue '{queue}' of the"):
-        world.deploy([entry], verify=True)
+        world.deploy([entry], verify=True, say=said.append)
+    assert said.count(f"waiting for a worker that polls the work queue '{queue}' of '{POOL}'") == 1
+    said.clear()
 
     poll(world, queue)
-    world.run(lambda connection: worker(connection, "local", POOL, queue))
+    world.run(lambda connection: worker(connection, "local", POOL, queue, said.append))
 
     # Nothing but a poll comes by itself: the rest is said at once.
     monkeypatch.setattr(verify, "PATIENCE", 10_000)
@@ -137,9 +140,10 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
 
     world.call("DELETE", path)
     with pytest.raises(DeployerError, match=f"no work queue '{queue}' of the work pool '{POOL}'"):
-        world.run(lambda connection: worker(connection, "local", POOL, queue))
+        world.run(lambda connection: worker(connection, "local", POOL, queue, said.append))
     with pytest.raises(DeployerError, match="There is no work pool 'nowhere' on the server"):
-        world.run(lambda connection: worker(connection, "local", "nowhere", queue))
+        world.run(lambda connection: worker(connection, "local", "nowhere", queue, said.append))
+    assert said == []
 
 
 def test_where_nothing_is_run_a_queue_that_nobody_polls_is_a_warning(
