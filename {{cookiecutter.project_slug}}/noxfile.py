@@ -25,8 +25,8 @@ SETTINGS = {
     "PREFECT_API_URL": os.environ.get("PREFECT_API_URL") or "http://127.0.0.1:4200/api",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
-    # Importing Prefect takes twice as long without .pyc files. The first import writes them: to
-    # compile all packages while they are installed would take longer, and most are never imported.
+    # Importing Prefect takes twice as long without .pyc files.
+    "UV_COMPILE_BYTECODE": "1",
     "PYTHONDONTWRITEBYTECODE": "",
 }
 
