@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Collection, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from deployer import __version__
@@ -157,6 +157,13 @@ async def record(server: Server, environment: Environment, release: Release) -> 
     }
     made = await server.request("POST", "/artifacts/", json=body)
     await withdraw(server, environment, release.number, kept=made["id"])
+
+
+async def confirm(server: Server, environment: Environment, seen: Release) -> None:
+    """Record that a release was seen to run, some time after nobody waited for it."""
+    data = _markdown(environment, replace(seen, verified=VERIFIED))
+    async for row in _of(server, environment, seen.number):
+        await if_found(server.request("PATCH", f"/artifacts/{row['id']}", json={"data": data}))
 
 
 async def withdraw(
