@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from deployer.project import FILE, read, record_keys, root
 from deployer.rules import shown
 
 ORIGIN = "origin:"
+RESERVED = ("environment:", "project:", ORIGIN)  # how the tags begin that mark what is ours
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,11 @@ class Environment(Settings):
     def wants_label(self) -> bool:
         """Whether there is one of it for each label."""
         return any("{label}" in (getattr(self, key) or "") for key in FILLED)
+
+
+def ordered(tags: Iterable[str]) -> list[str]:
+    """Return tags without twins in the order in which they are written: ours are the last."""
+    return sorted({*tags}, key=lambda tag: (tag.startswith(RESERVED), tag))
 
 
 def origins(tags: list[str]) -> set[str]:
