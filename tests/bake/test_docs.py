@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from markdown_it import MarkdownIt
@@ -36,10 +37,10 @@ def tokens(text: str) -> Iterator[Token]:
         yield from token.children or ()
 
 
-def anchors(page: Path) -> set[str]:
-    """Return what a link can name on a page, as GitHub makes it of the headings."""
+def anchors(page: Path) -> list[str]:
+    """Return what a link can name on a page, in order, as GitHub makes it of the headings."""
     found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in found}
+    return [re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in found]
 
 
 def broken_links(page: Path) -> list[str]:
@@ -52,7 +53,7 @@ def broken_links(page: Path) -> list[str]:
 def _resolves(page: Path, address: str) -> bool:
     if re.match(r"[a-z]+:", address):
         return True
-    path, _, anchor = address.partition("#")
+    path, _, anchor = unquote(address).partition("#")
     target = page.parent / path if path else page
     return target.exists() and (not anchor or anchor in anchors(target))
 

@@ -43,6 +43,7 @@ FILES = [
     ".vscode/tasks.json",
     "Dockerfile",
     "README.md",
+    "README.zh-CN.md",
     "compose.postgres.env",
     "compose.yaml",
     "deployer/LICENSE",
@@ -111,6 +112,7 @@ FILES = [
     "deployments/flow_deploy.py",
     "docs/coming-from-prefect.md",
     "docs/deploying.md",
+    "docs/deploying.zh-CN.md",
     "docs/flows.md",
     "docs/github.md",
     "docs/security.md",
@@ -162,6 +164,8 @@ FILES = [
     "tools/vulnerabilities.py",
 ]
 
+READMES = ["README.md", "README.zh-CN.md"]
+
 # The files that depend on an answer.
 FILES_OF: dict[str, list[str]] = {
     "docker": [],
@@ -202,14 +206,14 @@ def test_a_project_has_exactly_these_files(project: Project) -> None:
 
 
 def test_only_files_that_carry_an_answer_are_rendered(project: Project, template: Path) -> None:
-    carrying = ["README.md", "deployments/environments.toml", "pyproject.toml"]
+    carrying = [*READMES, "deployments/environments.toml", "pyproject.toml"]
     if project.has_file("kubernetes-worker.yaml"):
-        carrying.insert(2, "kubernetes-worker.yaml")
+        carrying.insert(3, "kubernetes-worker.yaml")
     assert [path for path in project.files() if is_rendered(path, template)] == carrying
 
 
 def test_only_a_project_with_the_answer_kubernetes_speaks_of_it(project: Project) -> None:
-    carrying = ["README.md", "deployments/environments.toml", "kubernetes-worker.yaml"]
+    carrying = [*READMES, "deployments/environments.toml", "kubernetes-worker.yaml"]
     traces = [
         path for path in carrying if project.has_file(path) and "ubernetes" in project.read(path)
     ]
