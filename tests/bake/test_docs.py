@@ -96,6 +96,32 @@ def test_a_path_that_is_gone_is_seen() -> None:
     assert missing_paths(text) == ["deployer/gone.py", "gone/"]
 
 
+def tree(text: str) -> Iterator[str]:
+    """Yield the paths of the tree that a page draws, without the folder at its top."""
+    folders: list[str] = []
+    for bars, name in re.findall(r"^([│ ]*)[├└]── (\S+)", text, re.MULTILINE):
+        folders[len(bars) // 4 :] = [name]
+        yield "".join(folders)
+
+
+def test_the_tree_in_the_readme_is_what_a_project_has(default_project: Project) -> None:
+    paths = [*tree((ROOT / "README.md").read_text(encoding="utf-8"))]
+    assert "deployments/catalog.py" in paths
+    assert [each for each in paths if not (default_project.path / each).exists()] == []
+
+
+def test_every_picture_is_shown_and_small() -> None:
+    pictures = sorted((ROOT / "docs/pictures").glob("*.png"))
+    shown = re.findall(r"^!\[.+\]\((.+)\)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert [each.relative_to(ROOT).as_posix() for each in pictures] == sorted(shown)
+    assert [each.name for each in pictures if not 5_000 < each.stat().st_size < 150_000] == []
+
+
+def test_the_readme_of_a_project_has_at_most_a_hundred_lines() -> None:
+    readme = ROOT / TEMPLATE_FOLDER / "README.md"
+    assert len(readme.read_text(encoding="utf-8").splitlines()) <= 100
+
+
 def sessions(noxfile: Path) -> set[str]:
     """Return the names of nox's sessions: their functions', or what the decorator says."""
     names = set()
