@@ -23,8 +23,13 @@ import httpx
 from markdown_it import MarkdownIt
 
 HERE = Path(__file__).resolve().parent
-SIZES = {"deployments": 620, "deployment": 620, "flow-run": 700, "release": 720}
-WIDTH = 1200
+SIZES = {
+    "deployments": (1200, 620),
+    "deployment": (1200, 620),
+    "flow-run": (1200, 520),
+    "release": (1200, 720),
+    "comment": (840, 800),
+}
 WAIT = 20_000  # milliseconds in which a page of the UI loads what it shows
 LARGEST = 150_000  # bytes of a picture
 PERSON = {"LOGNAME": "ada", "USER": "ada"}
@@ -37,7 +42,8 @@ body { font: 15px/1.5 "Noto Sans", "DejaVu Sans", sans-serif; margin: 20px; colo
 .head b { color: #1f2328 } .head i { font-style: normal; font-size: 12px; padding: 0 6px;
   border: 1px solid #d1d9e0; border-radius: 1em }
 .text { padding: 4px 16px 8px } h3 { font-size: 1.2em; margin: 16px 0 8px }
-table { border-collapse: collapse } td, th { border: 1px solid #d1d9e0; padding: 5px 12px }
+table { border-collapse: collapse; margin-bottom: 14px }
+td, th { border: 1px solid #d1d9e0; padding: 5px 12px }
 tr:nth-child(2n) { background: #f6f8fa } a { color: #0969da; text-decoration: none }
 code { font: 85% "DejaVu Sans Mono", monospace; background: #eff1f3; padding: 2px 4px }
 """
@@ -104,14 +110,14 @@ class Project:
         return found[0]
 
 
-def photograph(address: str, name: str, height: int) -> None:
+def photograph(address: str, name: str) -> None:
     """Write a picture of a page."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         raise SystemExit("There is no Chromium: `apt-get install chromium`.")
     picture = HERE / f"{name}.png"
     options = ["--headless", "--no-sandbox", "--hide-scrollbars", f"--virtual-time-budget={WAIT}"]
-    options += [f"--window-size={WIDTH},{height}", f"--screenshot={picture}"]
+    options += ["--window-size={},{}".format(*SIZES[name]), f"--screenshot={picture}"]
     subprocess.run([chromium, *options, address], check=True, stderr=subprocess.DEVNULL)
     size = picture.stat().st_size
     print(f"{picture.name}: {size:,} bytes")
@@ -124,6 +130,7 @@ def comment(project: Project) -> str:
     for name in ("preview", "production"):
         table = rf"(\[{name}\][^\n]*\n).*?(?=name_suffix|\n# What a container|\n\[|\Z)"
         project.edit("deployments/environments.toml", table, rf"\g<1>{LOCAL}")
+    project.deployer("destroy", "local", "--yes")  # its names are those of production
     project.deployer("deploy", "production", "--no-verify")
     project.edit("deployments/catalog.py", r'"0 3 \* \* \*"', '"30 4 * * *"')
     project.edit("deployments/catalog.py", r'name="manual", tags', 'name="on-demand", tags')
@@ -164,10 +171,10 @@ def main(folder: Path) -> None:
             "release": f"artifacts/artifact/{release['id']}",
         }
         for name, address in addresses.items():
-            photograph(f"{project.url}/v2/{address}", name, SIZES[name])
+            photograph(f"{project.url}/v2/{address}", name)
         file = folder / "comment.html"
         file.write_text(page(comment(project)), encoding="utf-8")
-        photograph(file.as_uri(), "comment", 560)
+        photograph(file.as_uri(), "comment")
 
 
 if __name__ == "__main__":
