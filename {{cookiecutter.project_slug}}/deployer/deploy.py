@@ -292,4 +292,5 @@ class Deploy:
             smoke=desired.smoke,
             again=desired.again,
             resources=beside,
+            images=desired.images,
         )

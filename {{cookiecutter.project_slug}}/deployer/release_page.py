@@ -32,6 +32,7 @@ def markdown(environment: Environment, release: Release, plan: Plan) -> str:
         "who": release.who,
         "commit": (release.commit or "")[:SHORT],
         "image": short_digests(release.image or ""),
+        **{f"image {name}": short_digests(image) for name, image in release.images.items()},
         "run": release.run_url,
         "verified": release.verified,
         "changes": release.summary,

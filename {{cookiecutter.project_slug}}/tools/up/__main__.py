@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 from importlib import import_module
 
 from deployer.errors import DeployerError
+from deployer.images import options as image_options
 from tools import image
-from tools.build import build
-from tools.environments import project
 from tools.up import processes
 from tools.up.docker import push, remove_containers
 from tools.up.local import HOME, HOST, Taken, answers, check_port, claimed, free_port, isolate
@@ -59,8 +58,7 @@ class Up:
         """Bring it all up, to the last smoke run."""
         if self.docker:
             say("image …")  # Docker shows its own progress
-            name = f"{project()}:{image.tag()}"
-            build(name)
+            built = image.build_all()
         with self.step("server"), waiting():
             self.server()
         options = ["--work-pool", self.pool]
@@ -69,9 +67,10 @@ class Up:
             self.deployer("setup", self.environment, *setup)
         if self.docker:
             with self.step("registry and push"), waiting():
-                name = push(name, self.run, self.stack)
-            say(f"The image is {name}")
-            options += ["--image", name]
+                pushed = push(built, self.run, self.stack)
+            for name, reference in pushed.items():
+                say(f"The image {f'{name} ' if name else ''}is {reference}")
+            options += image_options(pushed)
             if sys.platform == "linux":
                 # Elsewhere Docker Desktop provides host.docker.internal, which the worker uses.
                 options += ["--job-variable", "network_mode=host"]
