@@ -53,10 +53,7 @@ def started(
             worker = subprocess.Popen(command, cwd=project.path, env=env, stdout=log, stderr=log)
             yield project, env
             worker.terminate()
-            try:
-                worker.wait(30)
-            except subprocess.TimeoutExpired:  # a busy machine: nothing may stay behind
-                worker.kill()
+            worker.wait(30)
 
 
 def test_the_transcript_in_the_docs_is_what_happens(
