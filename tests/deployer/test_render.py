@@ -52,6 +52,23 @@ def test_deployments_of_which_only_the_image_differs_are_counted_in_markdown() -
     assert "f/0" not in shown
 
 
+def test_of_several_images_the_one_that_most_share_is_one_line() -> None:
+    def state(name: str, image: str, release: int) -> dict[str, Any]:
+        return a_state(name, job_variables={"image": f"r/{image}@sha256:{release}"})
+
+    images = {"f/0": "flows", "f/1": "gpu", "f/2": "flows"}
+    before, after = ({key: state(key, images[key], n) for key in images} for n in (1, 2))
+    after["f/3"] = before["f/3"] = state("f/3", "big", 1)
+
+    shown = str(render.text(plan.make(after, before)))
+
+    flows, gpu = (
+        f'    job_variables.image: "r/{each}@sha256:1" → "r/{each}@sha256:2"\n'
+        for each in ("flows", "gpu")
+    )
+    assert shown.startswith(f"~ 2 of them\n{flows}~ f/0\n~ f/1\n{gpu}~ f/2\n= f/3\n")
+
+
 def test_the_summary_says_which_deployments_nothing_was_run_of() -> None:
     run = SmokeRun("f/0", "calm-cat", "Completed", 1.0, "http://ui/run")
     ids = {"f/0": "a", "f/1": "b"}

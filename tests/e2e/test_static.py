@@ -238,7 +238,7 @@ def test_a_secret_goes_to_the_one_step_that_needs_it(default_project: Project) -
             HANDED[each] for each in re.findall(r"inputs\.([\w-]+)", text) if each in HANDED
         }
         logs_in = step.get("uses", "").startswith("docker/login-action@")
-        builds = step.get("uses", "").startswith("docker/build-push-action@")
+        builds = re.match("docker/(build-push|bake)-action@", step.get("uses", ""))
         script = step.get("run", "")
         asking = ("-m deployer ", "tools.run ", "pipeline deployed", "renew retain", "--propose")
         acts = any(each in script for each in asking)

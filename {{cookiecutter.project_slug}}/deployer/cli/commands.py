@@ -126,7 +126,7 @@ def plan(
                 return None
             settled, specs = chosen, desired.from_release(latest[0])
         else:
-            settled, specs = await declared(server, chosen, catalog, wanted.image)
+            settled, specs = await declared(server, chosen, catalog)
         found = await refresh.refresh(server, settled, specs, wanted.only)
         if adopt and found.foreign:
             return await refresh.refresh(server, settled, specs, wanted.only, found.foreign)
@@ -162,7 +162,7 @@ def deploy(
     how = replace(options, only=wanted.only, who=who())
 
     async def want(server: Server) -> tuple[Environment, Desired]:
-        return await declared(server, chosen, catalog, wanted.image, how.commit)
+        return await declared(server, chosen, catalog, how.commit)
 
     _deploy(want, how, where.environment, format)
 
@@ -207,7 +207,7 @@ def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Option
     chosen, catalog = checked(where, wanted)
 
     async def work(server: Server) -> list[SmokeRun]:
-        settled, specs = await declared(server, chosen, catalog, wanted.image)
+        settled, specs = await declared(server, chosen, catalog)
         snapshot = await refresh.refresh(server, settled, specs, wanted.only)
         what = chosen.name, snapshot.deployed, snapshot.smoke(specs)
         runs, _ = await verify.check(server, *what, timeout, say)
@@ -321,7 +321,7 @@ def doctor(
     """
     from deployer import doctor
 
-    findings = asyncio.run(doctor.examine(chosen_environment(where), image, environ))
+    findings = asyncio.run(doctor.examine(chosen_environment(where, Wanted(image)), environ))
     show(doctor.text(findings))
     return FAILED if any(finding.fatal for finding in findings) else 0
 
@@ -333,7 +333,7 @@ def export(where: Where, *, image: Image = Wanted.image) -> None:
     """
     from deployer import export
 
-    show(export.to_yaml(*checked(where), image).removesuffix("\n"))
+    show(export.to_yaml(*checked(where, Wanted(image))).removesuffix("\n"))
 
 
 def import_(

@@ -12,9 +12,9 @@ from importlib import import_module
 
 from deployer.alive import alive
 from deployer.errors import DeployerError
+from deployer.images import options as image_options
 from tools import image
-from tools.build import build, is_engine_running
-from tools.environments import project
+from tools.build import is_engine_running
 from tools.up import processes
 from tools.up.docker import push, remove_containers
 from tools.up.local import HOME, HOST, answers
@@ -62,11 +62,10 @@ class Up:
     def everything(self) -> None:
         """Bring it all up, to the last smoke run."""
         if self.docker:
-            name = f"{project()}:{image.tag()}"
-            if is_engine_running():  # else `build` says so, and nothing is started
+            if is_engine_running():  # else `build_all` says so, and nothing is started
                 self.start_server()
             with self.step("image", leave_terminal=True):  # Docker shows its own progress
-                build(name)
+                built = image.build_all()
         with self.step("server"):
             self.start_server()
             self.wait_for_server()
@@ -76,9 +75,10 @@ class Up:
             self.deployer("setup", self.environment, *setup)
         if self.docker:
             with self.step("registry and push"):
-                name = push(name, self.run, self.stack)
-            say(f"The image is {name}")
-            options += ["--image", name]
+                pushed = push(built, self.run, self.stack)
+            for name, reference in pushed.items():
+                say(f"The image {f'{name} ' if name else ''}is {reference}")
+            options += image_options(pushed)
             if sys.platform == "linux":
                 # Elsewhere Docker Desktop provides host.docker.internal, which the worker uses.
                 options += ["--job-variable", "network_mode=host"]
