@@ -18,6 +18,7 @@ from tests.baking import TEMPLATE_FOLDER, Project, bake_into, copy_template
 # Every file of a new project, whatever the answers are.
 FILES = [
     ".activate-hooks/.activate-hooks.py",
+    ".devcontainer/devcontainer.json",
     ".dockerignore",
     ".editorconfig",
     ".gitattributes",
@@ -37,6 +38,7 @@ FILES = [
     ".github/workflows/report.yml",
     ".github/workflows/rollback.yml",
     ".github/workflows/sweep.yml",
+    ".github/workflows/update.yml",
     ".github/zizmor.yml",
     ".gitignore",
     ".pre-commit-config.yaml",
@@ -49,6 +51,7 @@ FILES = [
     "deployer/LICENSE",
     "deployer/__init__.py",
     "deployer/__main__.py",
+    "deployer/alive.py",
     "deployer/api_errors.py",
     "deployer/catalog.py",
     "deployer/check/__init__.py",
@@ -148,6 +151,7 @@ FILES = [
     "tools/install.py",
     "tools/pipeline.py",
     "tools/preflight.py",
+    "tools/proposal.py",
     "tools/protection.py",
     "tools/records.py",
     "tools/renew.py",
@@ -157,12 +161,16 @@ FILES = [
     "tools/trust.py",
     "tools/up/__init__.py",
     "tools/up/__main__.py",
+    "tools/up/database.py",
     "tools/up/docker.py",
+    "tools/up/empty-database.sql",
     "tools/up/local.py",
     "tools/up/processes.py",
     "tools/up/report.py",
     "tools/up/server_alone.py",
+    "tools/up/steps.py",
     "tools/up/terminal.py",
+    "tools/update.py",
     "tools/vulnerabilities.py",
 ]
 

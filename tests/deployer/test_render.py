@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 from typing import Any
@@ -154,23 +153,6 @@ def test_colours_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None
 
     assert "\033[" in printed(shown, monkeypatch, force_terminal=True, color_system="standard")
     assert "\033[" not in printed(shown, monkeypatch)
-
-
-def test_forced_colours_in_a_pipe_bring_no_spinner(monkeypatch: pytest.MonkeyPatch) -> None:
-    out = io.StringIO()
-    forced = Console(file=out, force_terminal=True, color_system="standard")
-    monkeypatch.setattr(terminal, "console", lambda stderr=False: forced)
-    monkeypatch.setattr(terminal, "PATIENCE", 0)
-
-    async def work() -> None:
-        with terminal.spinner(asyncio.get_running_loop()):
-            await asyncio.sleep(0.2)
-
-    asyncio.run(work())
-    assert out.getvalue() == ""
-    monkeypatch.setattr(out, "isatty", lambda: True)
-    asyncio.run(work())
-    assert out.getvalue() != ""
 
 
 @pytest.mark.parametrize("width", [20, 80])

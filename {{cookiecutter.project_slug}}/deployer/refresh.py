@@ -66,6 +66,13 @@ class Snapshot:
         kept = [each.key for each in self.plan.changes if each.after]
         return [self.live[key] for key in kept if key in self.live]
 
+    def unseen(self, desired: Desired) -> Release | None:
+        """Return the newest release where nobody waited for its runs, and it is what is desired."""
+        latest = self.latest
+        if latest is None or latest.verified != release.UNVERIFIED or not self.plan.empty:
+            return None
+        return latest if latest.specs == desired.specs else None
+
     def smoke(self, desired: Desired) -> dict[str, tuple[Live, dict[str, Any]]]:
         """Return what has to run once, with its parameters, of the deployments in the plan."""
         seen = {change.key for change in self.plan.changes} & self.live.keys()

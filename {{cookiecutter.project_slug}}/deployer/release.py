@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Collection, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from deployer import __version__
@@ -15,6 +15,7 @@ from deployer.server import Server
 from deployer.spec import Spec
 
 FENCE = "\n\n```json\n"
+RECORD = f"\n<details><summary>Record</summary>{FENCE}"  # comes after the page
 PAGE = 10
 FEW = 2  # records of large projects that are read at once where one is looked for
 VERIFIED = "verified"  # smoke runs completed
@@ -155,16 +156,23 @@ async def record(server: Server, environment: Environment, release: Release, pag
         release: what was deployed.
         page: Markdown, what a person reads of it in the UI.
     """
-    # The record itself, on one line: metadata of artifacts ends at 500 characters.
-    content = json.dumps(asdict(release), ensure_ascii=False)
     body = {
         "key": _keys(environment)[0],
         "type": "markdown",
         "description": _title(environment, release.number),
-        "data": f"{page}\n<details><summary>Record</summary>{FENCE}{content}\n```\n</details>\n",
+        "data": _data(page, release),
     }
     made = await server.request("POST", "/artifacts/", json=body)
     await withdraw(server, environment, release.number, kept=made["id"])
+
+
+async def confirm(server: Server, environment: Environment, seen: Release) -> None:
+    """Record that a release was seen to run, some time after nobody waited for it."""
+    async for row in _of(server, environment, seen.number):
+        page = row["data"].partition(RECORD)[0]
+        page = page.replace(f"| verified | {seen.verified} |", f"| verified | {VERIFIED} |")
+        body = {"data": _data(page, replace(seen, verified=VERIFIED))}
+        await if_found(server.request("PATCH", f"/artifacts/{row['id']}", json=body))
 
 
 async def withdraw(
@@ -255,6 +263,12 @@ def _keys(environment: Environment) -> list[str]:
 
 def _title(environment: Environment, number: int) -> str:
     return f"Release {number} of {environment.project} in {environment.name}"
+
+
+def _data(page: str, release: Release) -> str:
+    # The record itself, on one line: metadata of artifacts ends at 500 characters.
+    content = json.dumps(asdict(release), ensure_ascii=False)
+    return f"{page}{RECORD}{content}\n```\n</details>\n"
 
 
 def _parse(row: dict[str, Any]) -> Release:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from deployer import __version__
+from deployer import __version__, alive
 from deployer.cli.context import act, checked, chosen_environment, declared, who
 from deployer.cli.terminal import say, show
 from deployer.errors import DeployerError
@@ -197,11 +197,11 @@ def _deploy(
 
 
 def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Options.timeout) -> None:
-    """Check that a worker polls, and run the smoke runs.
+    """Check that a worker polls, and run the smoke runs; what nobody waited for is verified then.
 
     Example: python -m deployer verify production --image registry/flows@sha256:...
     """
-    from deployer import refresh, verify
+    from deployer import refresh, release, verify
     from deployer.cli import render
 
     chosen, catalog = checked(where, wanted)
@@ -211,6 +211,8 @@ def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Option
         snapshot = await refresh.refresh(server, settled, specs, wanted.only)
         what = chosen.name, snapshot.deployed, snapshot.smoke(specs)
         runs, _ = await verify.check(server, *what, timeout, say)
+        if runs and not wanted.only and (seen := snapshot.unseen(specs)):
+            await release.confirm(server, settled, seen)
         return runs
 
     show(render.runs(act(work)))
@@ -382,6 +384,7 @@ def serve() -> None:
 
     catalog = load.load()
     act(lambda server: server.now())  # Prefect's own error would be a traceback
+    alive.end()
     serve.serve(environment.serving(), catalog)
 
 

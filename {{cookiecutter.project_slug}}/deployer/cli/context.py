@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployer import credentials
-from deployer.cli.terminal import spinner
 from deployer.errors import DeployerError
 from deployer.images import FIRST, parse
 from deployer.options import Wanted, Where
@@ -36,9 +35,8 @@ def act(work: Callable[[Server], Awaitable[T]]) -> T:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         if task and sys.platform != "win32":
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        with spinner(loop):
-            async with connect() as server:
-                return await work(server)
+        async with connect() as server:
+            return await work(server)
 
     return asyncio.run(run())
 
