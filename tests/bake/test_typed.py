@@ -52,10 +52,10 @@ RUN_BY = {
     "printf 'WORK_POOL=": "tests/project/test_compose.py writes that file itself",
     "docker compose up": "tests/project/test_compose.py::"
     "test_the_stack_comes_up_runs_a_flow_and_survives_going_down",
-    "uvx cruft@2.16.0 update": "tests/bake/test_commands.py::"
-    "test_an_update_brings_the_machinery_and_keeps_what_is_the_persons",
-    "uvx poetry lock && git commit": "what it locks is another thing each day; "
-    "tests/bake/test_pre_commit.py has the hook that refuses a stale lock",
+    "uvx nox -s update": "tests/bake/test_update.py::"
+    "test_what_is_new_comes_what_is_the_persons_stays_and_the_lock_follows",
+    "gh api --method": ELSEWHERE + "it is gh's own",
+    "gh secret set": ELSEWHERE + "it is gh's own",
     'export="uv export': "tests/project/test_switch_to_uv.py::"
     "test_after_the_switch_the_commit_hook_exports_the_same_packages_from_uvs_lock",
     "sed -i -e 's|&poetry": "tests/project/test_switch_to_uv.py::"
