@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from prefect.utilities.dockerutils import generate_default_dockerfile
-
 from bench.base import build_stand_in
 from bench.measure import rounds
 from bench.project import bake
@@ -137,6 +135,8 @@ def variants(project: Project, folder: Path, prefix: str) -> dict[str, Image]:
         folder: where the copies go.
         prefix: of all tags, with the stand-in `base` among them.
     """
+    from prefect.utilities.dockerutils import generate_default_dockerfile  # it takes a second
+
     plain = folder / "plain"
     without = shutil.ignore_patterns("Dockerfile", ".dockerignore")
     shutil.copytree(project.path, plain, ignore=without)

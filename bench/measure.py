@@ -9,11 +9,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TypeVar
-
-import prefect
 
 from tests.support.docker import docker
 from tests.support.postgres import programs
@@ -102,7 +101,7 @@ def lacks(need: str) -> bool:
 
 def versions(need: str) -> dict[str, str]:
     """Return the versions of what takes part in every row, and of what one part needs."""
-    found = {"Prefect": prefect.__version__, "Python": platform.python_version()}
+    found = {"Prefect": version("prefect"), "Python": platform.python_version()}
     if need == "Docker":
         found[need] = docker("version", "--format", "{{.Server.Version}}").partition("+")[0]
     if need == "PostgreSQL" and (folder := programs()):

@@ -84,8 +84,7 @@ SETTLED = 3  # looks at the server, two seconds apart, in which the number of ru
 # The server's log then has a line for each request.
 LOGGED = {"PREFECT_SERVER_LOGGING_LEVEL": "INFO"}
 REQUEST = re.compile(r'"(GET|POST|PUT|PATCH|DELETE) /api/')
-# Before 3.9.1 Prefect read a folder of the system, file by file, for each schedule's time zone; with
-# none it asks the package tzdata.
+# Before 3.9.1 Prefect read a folder of the system, file by file, for each schedule's time zone.
 ZONES_OF_PACKAGE = {"PYTHONTZPATH": ""}
 
 

@@ -14,8 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from prefect.utilities.dockerutils import get_prefect_image_name
-
 from bench.base import build_stand_in
 from bench.project import DEPLOYER, bake
 from bench.samples import OURS
@@ -167,6 +165,8 @@ def sides() -> Iterator[tuple[Place, dict[str, Side]]]:
 @contextmanager
 def base_image(project: Project) -> Iterator[None]:
     """Put the stand-in with the project's requirements in the place of Prefect's base image."""
+    from prefect.utilities.dockerutils import get_prefect_image_name  # it takes a second
+
     name = get_prefect_image_name()
     before = docker("images", "--quiet", "--no-trunc", name)
     build_stand_in(project, name, "filled")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure import rounds
+from bench.measure import lacks, rounds
 from bench.report import Part, Section, render
 from bench.samples import OURS, Measured, Sample, gather
 from bench.sections import SECTIONS
@@ -101,6 +101,14 @@ def test_no_side_always_goes_first() -> None:
     firsts = [turns[0] for turns in rounds(["one", "two"], 4)]
     assert sorted(firsts) == ["one", "one", "two", "two"]
     assert firsts[0] != firsts[1]
+
+
+def test_a_machine_without_an_engine_lacks_docker_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert lacks("Docker")
+    assert not lacks("")
 
 
 def test_the_page_is_what_the_kept_samples_say() -> None:
