@@ -21,7 +21,8 @@ holds is compared with what was declared. Each round has a fresh server.
 The server has SQLite and Prefect's default settings, but that it logs requests, which are counted
 there. "PostgreSQL" says that its database is one; "zones" that it takes time zones from the
 package tzdata (`PYTHONTZPATH` is empty), which made servers before Prefect 3.9.1 faster. Memory
-is the largest resident set of the process in any of the four cases.
+is the largest resident set of the process in any of the four cases. The plot is of deployments
+without schedules.
 """
 DEPLOY_ALL, SCRIPT = "`prefect deploy --all`", "`prefect.deploy()`"
 COMMANDS: dict[str, tuple[str | Path, ...]] = {

@@ -34,13 +34,13 @@ def draw(measured: Mapping[str, Measured], folder: Path) -> None:
 
 
 def growth(rows: Rows) -> Any:
-    """Seconds over the number of deployments, each with one schedule."""
+    """Seconds over the number of deployments, which have no schedules."""
     cases = (deploys.CREATED, deploys.UNCHANGED, deploys.ONE, deploys.ALL)
     found = {
         case: {
             size: row
             for size in ROUNDS
-            if (row := rows.get((f"{deploys.label(size, 1)}: {case}", "s")))
+            if (row := rows.get((f"{deploys.label(size, 0)}: {case}", "s")))
         }
         for case in cases
     }
@@ -53,9 +53,11 @@ def growth(rows: Rows) -> Any:
             seconds = [by_size[size].median(who) for size in sizes]
             axis.plot(sizes, seconds, marker="o", markersize=3, label=who.strip("`"))
         axis.set(title=case, xscale="log", yscale="log", xlabel="deployments")
+        axis.set_xticks([*ROUNDS], [str(size) for size in ROUNDS], minor=False)
+        axis.minorticks_off()
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("seconds")
-    axes[0].legend()
+    axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
