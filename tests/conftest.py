@@ -24,6 +24,15 @@ GIT_CONFIG = """\
 """
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in a hook of its own
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process, and all that need the small project in production."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        group = "site" if "site" in fixtures else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the person's own settings of cookiecutter and git apart from the tests."""

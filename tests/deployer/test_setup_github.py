@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from deployer.errors import DeployerError
-from tools import ROOT, credentials, protection, setup_github
+from tools import ROOT, github_credentials, protection, setup_github
 from tools.protection import CHANGED, DONE, MISSING, NEW, NOTE, Place, State, Step, steps
 
 from tests.baking import Project
@@ -94,11 +94,11 @@ def test_other_branches_that_an_environment_is_open_to_are_named() -> None:
 
 def test_a_preview_gets_productions_server_only_if_somebody_says_so() -> None:
     environ = {**SERVER, "PATH": "/bin"}
-    common = credentials.shared(environ)
+    common = github_credentials.shared(environ)
     assert common == SERVER
-    assert credentials.of("staging", environ, common, apart=False) == SERVER
-    assert credentials.of("preview", environ, common, apart=False) == SERVER
-    assert credentials.of("preview", environ, common, apart=True) == {}
+    assert github_credentials.of("staging", environ, common, apart=False) == SERVER
+    assert github_credentials.of("preview", environ, common, apart=False) == SERVER
+    assert github_credentials.of("preview", environ, common, apart=True) == {}
     made = steps(STATE, {"preview": {}})
     assert find(made, "preview gets no server").outcome == NOTE
     commands = [command.arguments[0] for step in made for command in step.commands]
@@ -106,11 +106,11 @@ def test_a_preview_gets_productions_server_only_if_somebody_says_so() -> None:
 
     # Where it has a server of its own nothing of production's goes there.
     environ["PREVIEW_PREFECT_API_URL"] = "https://previews.example.com/api"
-    own = credentials.of("preview", environ, common, apart=True)
+    own = github_credentials.of("preview", environ, common, apart=True)
     assert own == {"PREFECT_API_URL": "https://previews.example.com/api"}
     # A key of its own for the same workspace is one of its own.
     environ = {"PREFECT_API_URL": CLOUD, "PREFECT_API_KEY": KEY, "PREVIEW_PREFECT_API_KEY": "own"}
-    own = credentials.of("preview", environ, credentials.shared(environ), apart=True)
+    own = github_credentials.of("preview", environ, github_credentials.shared(environ), apart=True)
     assert own == {"PREFECT_API_URL": CLOUD, "PREFECT_API_KEY": "own"}
 
 
@@ -246,7 +246,7 @@ def test_the_profile_is_asked_where_the_environment_names_no_server_that_github_
         folder.mkdir(parents=True)
     environ = {"HOME": str(home), "PREFECT_HOME": str(project)}
     environ |= {"PREFECT_API_URL": "http://127.0.0.1:4200/api", "PREFECT_API_KEY": "another"}
-    assert credentials.shared(environ) == {}
+    assert github_credentials.shared(environ) == {}
     (project / "profiles.toml").write_text(
         'active = "here"\n[profiles.here]\nPREFECT_API_URL = "http://localhost:4200/api"\n'
     )
@@ -254,12 +254,14 @@ def test_the_profile_is_asked_where_the_environment_names_no_server_that_github_
         f'active = "cloud"\n[profiles.cloud]\nPREFECT_API_URL = "{CLOUD}"\n'
         f'PREFECT_API_KEY = "{KEY}"\n[profiles.own]\nPREFECT_API_URL = "{URL}"\n'
     )
-    assert credentials.shared(environ) == {"PREFECT_API_URL": CLOUD, "PREFECT_API_KEY": KEY}
-    assert credentials.shared({**environ, "PREFECT_PROFILE": "own"}) == {"PREFECT_API_URL": URL}
-    assert credentials.shared({**environ, **SERVER})["PREFECT_API_URL"] == URL
+    assert github_credentials.shared(environ) == {"PREFECT_API_URL": CLOUD, "PREFECT_API_KEY": KEY}
+    assert github_credentials.shared({**environ, "PREFECT_PROFILE": "own"}) == {
+        "PREFECT_API_URL": URL
+    }
+    assert github_credentials.shared({**environ, **SERVER})["PREFECT_API_URL"] == URL
     (home / ".prefect/profiles.toml").write_text("[")
     with pytest.raises(DeployerError, match=r"profiles\.toml cannot be read"):
-        credentials.shared(environ)
+        github_credentials.shared(environ)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +275,7 @@ def test_a_value_that_github_would_show_is_refused_and_not_repeated(
     name: str, value: str, fragment: str
 ) -> None:
     with pytest.raises(DeployerError, match=fragment) as refused:
-        credentials.shared({**SERVER, name: value})
+        github_credentials.shared({**SERVER, name: value})
     assert "canary" not in str(refused.value)
 
 
@@ -294,7 +296,7 @@ def test_a_person_is_asked_only_for_what_nobody_knows(
     asked: list[str],
     result: dict[str, str],
 ) -> None:
-    full = {short: getattr(credentials, short) for short in NAMES}
+    full = {short: getattr(github_credentials, short) for short in NAMES}
     questions: list[str] = []
 
     def answer(text: str) -> Any:
@@ -304,7 +306,7 @@ def test_a_person_is_asked_only_for_what_nobody_knows(
 
         return question
 
-    given = credentials.ask(
+    given = github_credentials.ask(
         {full[key]: value for key, value in known.items()},
         {full[key]: value for key, value in held.items()},
         frozenset(full[each] for each in secrets),

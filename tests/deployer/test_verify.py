@@ -124,7 +124,7 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
         world.deploy([entry], verify=True)
 
     poll(world, queue)
-    world.run(lambda connection: worker(connection, POOL, queue))
+    world.run(lambda connection: worker(connection, "local", POOL, queue))
 
     # Nothing but a poll comes by itself: the rest is said at once.
     monkeypatch.setattr(verify, "PATIENCE", 10_000)
@@ -135,9 +135,9 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
 
     world.call("DELETE", path)
     with pytest.raises(DeployerError, match=f"no work queue '{queue}' of the work pool '{POOL}'"):
-        world.run(lambda connection: worker(connection, POOL, queue))
+        world.run(lambda connection: worker(connection, "local", POOL, queue))
     with pytest.raises(DeployerError, match="There is no work pool 'nowhere' on the server"):
-        world.run(lambda connection: worker(connection, "nowhere", queue))
+        world.run(lambda connection: worker(connection, "local", "nowhere", queue))
 
 
 def test_where_nothing_is_run_a_queue_that_nobody_polls_is_a_warning(

@@ -17,11 +17,11 @@ A deploy runs like this:
 7. What left the catalog is deleted, and `release` records on the server what was deployed.
    `environment_state` remembers the order of the pipeline's runs, and that a rollback holds.
 
-Whatever fails puts back what was there (`deploy`). `server` holds every request that reads or
-deletes, `api_errors` turns the server's errors into sentences, `patches` holds all that is changed
-inside Prefect. `cli` is the command line, `doctor` finds what is wrong between here and the runs;
-`setup`, `destroy`, `export` and `serve` are commands of their own; `importing` is the one that
-writes a catalog of what exists.
+Whatever fails puts back what was there (`deploy`). `server` reads and deletes, `api_errors` turns
+the server's errors into sentences, `prefect_patches` holds all that is changed inside Prefect.
+`cli` is the command line, `doctor` finds what is wrong between here and the runs; `setup`,
+`destroy`, `export` and `serve` are commands of their own; `importing` is the one that writes a
+catalog of what exists.
 
 Importing any of these modules touches neither the network nor the environment.
 """

@@ -2,12 +2,12 @@
 
 import sys
 
-from deployer import patches
+from deployer import prefect_patches
 
-patches.collect_garbage_rarely()
+prefect_patches.collect_garbage_rarely()
 
 from deployer.cli import main  # noqa: E402 - it makes the import of Prefect faster
 
 code = main()
-patches.skip_last_collection()
+prefect_patches.skip_last_collection()
 sys.exit(code)

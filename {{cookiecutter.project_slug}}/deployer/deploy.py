@@ -150,7 +150,7 @@ class Deploy:
         runs: list[SmokeRun] = []
         warnings: list[str] = []
         if self.options.verify:
-            what = after.deployed, after.smoke(self.desired)
+            what = self.environment.name, after.deployed, after.smoke(self.desired)
             runs, warnings = await verify.check(self.server, *what, self.options.timeout, self.say)
             self.clock("verify")
         now = await self.server.read_these(ids, triggers) if runs else arrived

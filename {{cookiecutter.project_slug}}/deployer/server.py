@@ -15,7 +15,7 @@ from prefect.context import AsyncClientContext
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import get_current_settings
 
-from deployer import connection, patches
+from deployer import connection, prefect_patches
 from deployer import spec as specs
 from deployer.api_errors import cause, explain, if_found, server_time
 from deployer.environment import Environment
@@ -50,7 +50,7 @@ async def connect() -> AsyncIterator[Server]:
         )
     try:
         async with AsyncClientContext.get_or_create() as context:
-            patches.retry_soon(context.client._client)
+            prefect_patches.retry_soon(context.client._client)
             yield Server(context.client)
     except (httpx.HTTPError, JSONDecodeError, OSError, PrefectException, RuntimeError) as error:
         inner = cause(error)

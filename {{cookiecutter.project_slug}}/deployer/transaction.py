@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from deployer import patches, writers
+from deployer import prefect_patches, writers
 from deployer import spec as specs
 from deployer.api_errors import explain, is_refusal
 from deployer.desired import Desired
@@ -57,7 +57,7 @@ class Transaction:
         await self.beside.apply()
         changes = self.plan.of("create", "update")
         refused = []
-        with patches.asking_once(self.server.client):
+        with prefect_patches.asking_once(self.server.client):
             for number, change in enumerate(changes, 1):
                 await self.step(f"{number}/{len(changes)} {change.key}")
                 try:

@@ -22,7 +22,6 @@ from deployer.server import Live, Server
 from deployer.uninterrupted import uninterrupted
 
 PATIENCE = 20  # seconds to wait for the first poll of a new queue
-SETUP = "python -m deployer setup ENVIRONMENT"
 ERROR = 40  # logging.ERROR
 FINAL = {each.value for each in TERMINAL_STATES}
 
@@ -50,6 +49,7 @@ class SmokeRun:
 
 async def check(
     server: Server,
+    environment: str,
     deployed: list[Live],
     smoke: dict[str, tuple[Live, dict[str, Any]]],
     timeout: float,
@@ -59,6 +59,7 @@ async def check(
 
     Args:
         server: where they are.
+        environment: its name, for the sentence that says how its work pools are made.
         deployed: all deployments.
         smoke: those that are run once, with the parameters, by `FLOW/NAME`.
         timeout: seconds after which runs that have not ended are cancelled.
@@ -72,9 +73,11 @@ async def check(
     """
     needed = dict.fromkeys(_place(live) for live, _ in smoke.values())
     for place in needed:
-        await worker(server, *place)
+        await worker(server, environment, *place)
     others = [each for each in dict.fromkeys(map(_place, deployed)) if each not in needed]
-    warnings = [str(each) for place in others for each in await _standstill(server, *place)]
+    warnings = [
+        str(each) for place in others for each in await _standstill(server, environment, *place)
+    ]
     for warning in warnings:
         say(f"warning: {warning}")
     return await smoke_runs(server, smoke, timeout, say) if smoke else [], warnings
@@ -84,16 +87,17 @@ def _place(live: Live) -> tuple[str, str]:
     return live.spec["work_pool"], live.spec["work_queue"]
 
 
-async def _standstill(server: Server, pool: str, queue: str) -> list[Finding]:
+async def _standstill(server: Server, environment: str, pool: str, queue: str) -> list[Finding]:
     """Return why no run from a work queue would start now."""
+    setup = f"python -m deployer setup {environment}"
     found = await if_found(server.client.read_work_pool(pool))
     if found is None:
-        return [work_pools.missing(pool, SETUP)]
-    look = work_pools.standstill(server.client, found, queue, await server.now(), SETUP)
+        return [work_pools.missing(pool, setup)]
+    look = work_pools.standstill(server.client, found, queue, await server.now(), setup)
     return [each async for each in look]
 
 
-async def worker(server: Server, pool: str, queue: str) -> None:
+async def worker(server: Server, environment: str, pool: str, queue: str) -> None:
     """Wait some seconds until runs from a work queue would start.
 
     Raises:
@@ -101,7 +105,7 @@ async def worker(server: Server, pool: str, queue: str) -> None:
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        problems = await _standstill(server, pool, queue)
+        problems = await _standstill(server, environment, pool, queue)
         if not problems:
             return
         only_a_poll = all(each.what.startswith(work_pools.NOBODY) for each in problems)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.credentials import KEY, SECRETS, URL, wants_key
+from tools.github_credentials import KEY, SECRETS, URL, wants_key
 
 ENVIRONMENTS = ("preview", "staging", "production")  # that the workflows deploy to
 OPEN = "preview"  # the one that every branch reaches

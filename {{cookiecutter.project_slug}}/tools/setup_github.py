@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 from deployer.errors import DeployerError
 from deployer.project import read
-from tools import ROOT, credentials
-from tools.credentials import URL
+from tools import ROOT, github_credentials
 from tools.gh import gh
+from tools.github_credentials import URL
 from tools.protection import (
     CODE_OWNERS,
     DONE,
@@ -122,14 +122,14 @@ def place(
 
 def known(found: State, environ: Mapping[str, str], share: bool, may_ask: bool) -> dict[str, Any]:
     """Return for each environment the values that are to be set, as far as they can be had."""
-    common = credentials.shared(environ)
+    common = github_credentials.shared(environ)
     if may_ask:
         held = found.environments.get("production", Place()) if found.protects else found.place
         arguments = (common, held.variables, held.secrets, input, getpass.getpass)
-        common = credentials.ask(*arguments)
+        common = github_credentials.ask(*arguments)
     declared = read(ROOT)
     return {
-        name: credentials.of(name, environ, common, apart=name == OPEN and not share)
+        name: github_credentials.of(name, environ, common, apart=name == OPEN and not share)
         for name in ENVIRONMENTS
         if name in declared
     }
