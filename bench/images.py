@@ -103,7 +103,8 @@ def measure(repeat: int) -> Generator[Sample]:
                 yield Sample("cold build", "s", who, made[who].build("--no-cache"))
             for what, path in (("code", "flows/basic_flow.py"), ("dependency", "requirements.txt")):
                 for who in turns:
-                    made[who].add(path, f"# {number}")
+                    # Not the same line for all, or one would find what another has installed.
+                    made[who].add(path, f"# {number} of {made[who].tag}")
                     yield Sample(f"rebuild: {what}", "s", who, made[who].build())
         for who, image in made.items():
             size = docker("image", "inspect", "--format", "{{.Size}}", image.tag)
