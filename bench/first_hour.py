@@ -21,12 +21,13 @@ from tests.support.server import PrefectServer
 
 HOW = """\
 `uvx nox -s up -- --once` in a new project (cold: no environment, no database; uv has the
-packages), once more in the same one (warm), and `uvx nox -s demo`, which is always cold. By hand
-is what Prefect's quickstart does, typed without a pause, with the same flows: `uv venv`, `uv pip
-install -r requirements.txt`, `prefect server start`, `prefect work-pool create`, `prefect worker
-start`, `prefect deploy --all`, `prefect deployment run --watch` for each of the two flows that
-`up` runs. Ours also installs the tools of the project, compiles all packages, and waits for the
-worker. Steps are those that `up` prints; "all" is the whole command, its start and end included.
+packages), once more in the same one (warm), and `uvx nox -s demo`, which makes the project too
+and is always cold. By hand is what Prefect's quickstart does, typed without a pause, in a project
+that is there: `uv venv`, `uv pip install -r requirements.txt`, `prefect server start`, `prefect
+work-pool create`, `prefect worker start`, `prefect deploy --all`, and for each of the two flows
+that `up` runs `prefect deployment run --watch`. Ours also installs the tools of the project and
+compiles all packages, by hand each module is compiled when it is first imported. "install" is all
+that is no other step, "all" the whole command, its start and end included.
 """
 PEER = "by hand"
 WAYS = [PEER, OURS]
@@ -65,7 +66,7 @@ def up(project: Project, _folder: Path) -> dict[str, float]:
     """Bring everything up once, and return the seconds by step."""
     cost = run(["uvx", "nox", "-s", "up", "--", "--once"], project.path, plain())
     steps = {name: float(seconds) for name, seconds in STEP.findall(cost.output) if name in STEPS}
-    return {**steps, "install": cost.seconds - sum(steps.values()), "all": cost.seconds}
+    return {"install": cost.seconds - sum(steps.values()), **steps, "all": cost.seconds}
 
 
 def by_hand(project: Project, folder: Path) -> dict[str, float]:

@@ -20,7 +20,7 @@ from tests.baking import Project
 from tests.support.docker import docker, remove_images
 
 COMPILE = "RUN python -m compileall -q -j 0 /usr/local/lib"
-DEFAULT, COMPILED = "Prefect's default", "the same, all compiled"
+DEFAULT, COMPILED = "Prefect's default", "Prefect's default, all compiled"
 HOW = """\
 "Prefect's default" is the Dockerfile that Prefect writes for `dockerfile="auto"`, which copies
 the requirements first, installs them with uv and then copies the project, without a

@@ -80,7 +80,7 @@ def render(sections: Iterable[Section], measured: Mapping[str, Measured]) -> str
 
 def table(unit: str, rows: Sequence[Row]) -> str:
     """Return the rows of one unit as a table; what one way has no figure of is a dash."""
-    peers = list(dict.fromkeys(peer for row in rows for peer in row.peers))
+    peers = sorted({peer for row in rows for peer in row.peers})
     head = [unit, OURS]
     for peer in peers:
         head += [peer, "÷ ours"]
