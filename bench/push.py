@@ -31,13 +31,12 @@ def measure(repeat: int) -> Generator[Sample]:
     """Yield the seconds of each push, and the size of what is pulled."""
     with sides() as (place, made):
         both = [PAGE, OURS]
-        for who in (*both, CACHED):  # which fills its cache
+        for who in (*both, CACHED):  # which fills its cache, and deploys what the page deployed
             seconds = take(place, made[who], FIRST)
             if who in both:
                 yield Sample(FIRST, "s", who, seconds)
-        for who in both:
-            size = place.registry.size(*reference(place, made[who]))
-            yield Sample("image that a machine pulls", "MB", who, size / 1e6)
+                size = place.registry.size(*reference(place, made[who]))
+                yield Sample("image that a machine pulls", "MB", who, size / 1e6)
         for turns in rounds([*both, CACHED], repeat):
             for case in EDITED:
                 for who in turns:
