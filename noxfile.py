@@ -69,7 +69,9 @@ def bake(session: nox.Session, folder: Path) -> Path:
     settings = folder / "cookiecutter.yaml"
     settings.write_text(f"replay_dir: '{folder}/replay'\ncookiecutters_dir: '{folder}/clones'\n")
     options = ["--no-input", f"--config-file={settings}", f"--output-dir={folder / 'out'}"]
-    session.run("uvx", "cookiecutter==2.7.*", str(ROOT), *options, silent=True)
+    # It ends with commands for a person, who is not meant here: heard only where it fails.
+    quietly = [sys.executable, str(PROJECT / "deployer" / "alive.py"), "cookiecutter"]
+    session.run(*quietly, "uvx", "cookiecutter==2.7.*", str(ROOT), *options, log=False)
     (project,) = (folder / "out").iterdir()
     return project
 
@@ -125,9 +127,10 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Test the deployer with every fault, fifty kills and hundreds of examples. It takes hours."""
+    """Test with every fault, fifty kills, hundreds of examples, and a whole first hour: hours."""
     session.env.update(DEPLOYER_SOAK="1", DEPLOYER_EXAMPLES="200")
-    run(session, "pytest", "--timeout=14400", *(session.posargs or ["tests/deployer"]))
+    parts = session.posargs or ["tests/deployer", "tests/e2e/test_walk.py"]
+    run(session, "pytest", "--timeout=14400", *parts)
 
 
 @nox.session
@@ -141,7 +144,7 @@ def everything(session: nox.Session) -> None:
     """Run every test there is, in one run."""
     # Much of a test is waiting. tests/conftest.py says which tests stay in one process; the folders
     # stay in the order of pyproject.toml: the longest first, and each one's servers start once.
-    options = ["--numprocesses=3", "--dist=loadgroup", "--no-loadscope-reorder"]
+    options = ["--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"]
     run(session, "pytest", *options, *session.posargs)
 
 
@@ -149,6 +152,7 @@ def everything(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Lock the newest releases that are allowed; with `-- --no-update` only what has to change.
 
+    The empty database is made anew with the Prefect of that lock.
     With `-- --lift-caps` newer minor releases of Prefect and its companions are allowed too.
     """
     hooks = (PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
@@ -172,3 +176,6 @@ def lock(session: nox.Session) -> None:
             shutil.copy(project / name, PROJECT / name)
         if "--lift-caps" in session.posargs:  # or the lock would not fit
             session.run(*lift, str(PROJECT / "pyproject.toml"))
+        database = [str(ROOT / ".ci" / "database.py"), str(PROJECT / "tools/up/empty-database.sql")]
+        locked = f"--with-requirements={PROJECT / 'requirements.txt'}"
+        session.run("uv", "run", "--no-project", "--quiet", locked, "python", *database)

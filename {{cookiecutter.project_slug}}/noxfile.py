@@ -90,12 +90,19 @@ def dev(session: nox.Session) -> None:
 
 
 @nox.session
+def update(session: nox.Session) -> None:
+    """Bring what is new in the template, and lock anew where that moved: `-- --checkout TAG`."""
+    session.run(sys.executable, "-m", "tools.update", *session.posargs, log=False)
+
+
+@nox.session
 def check(session: nox.Session) -> None:
     """Check the catalog and the lock, without a server."""
     run(session, "python", "-m", "deployer", "check", *session.posargs)
     if git("ls-files"):
         # It exports what Poetry has locked, and fails where that is not what is committed.
-        run(session, "pre-commit", "run", "requirements-dev", "--files", "poetry.lock")
+        export = ["pre-commit", "run", "requirements-dev", "--files", "poetry.lock"]
+        run(session, "python", "-m", "deployer.alive", "poetry.lock", *export)
 
 
 @nox.session

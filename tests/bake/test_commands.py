@@ -1,4 +1,4 @@
-"""The commands a person types: cookiecutter, and cruft from the first commit to an update."""
+"""The commands with which a person makes a project: cookiecutter and cruft."""
 
 import re
 import shutil
@@ -11,6 +11,7 @@ import pytest
 
 from tests.bake.answering import DEFAULTS, assert_says
 from tests.baking import Project, run
+from tests.support.history import commit
 
 FILE = "deployments/environments.toml"
 
@@ -31,15 +32,6 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     folder = tmp_path_factory.mktemp("offline")
     (folder / "sitecustomize.py").write_text(NO_NETWORK)
     return {"PYTHONPATH": str(folder)}
-
-
-def commit(repository: Path, message: str) -> None:
-    run("git", "add", "--all", folder=repository)
-    run("git", "commit", "--quiet", f"--message={message}", folder=repository)
-
-
-def append(path: Path, text: str) -> None:
-    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
 @pytest.fixture
@@ -130,55 +122,3 @@ def test_cruft_makes_the_same_project_offline(
     for path in baked.files():
         texts = {each.read(path).replace(origin, "") for origin, each in origins.items()}
         assert len(texts) == 1, path
-
-
-def test_an_update_brings_the_machinery_and_keeps_what_is_the_persons(
-    repository: Path, tmp_path: Path
-) -> None:
-    answers = {**DEFAULTS, "project_name": 'It\'s "1" & \\ 😀', "project_slug": "mine"}
-    context = ['{"project_name": "It\'s \\"1\\" & \\\\ 😀", "project_slug": "mine"}']
-    run("cruft", "create", repository, "--no-input", "--extra-context", *context, folder=tmp_path)
-    project = Project(tmp_path / "mine")
-    assert_says(project, answers)
-    files, environments = project.files(), project.read(FILE)
-    run("git", "init", "--quiet", folder=project.path)
-    commit(project.path, "First commit")
-
-    # The person works on a flow, adds one and removes a file that the template brought.
-    append(project.path / "flows/basic_flow.py", "\n# A person's line.\n")
-    (project.path / "flows/mine.py").write_text("# A person's flow.\n")
-    (project.path / "flows/advanced_flow.py").unlink()
-    commit(project.path, "Work")
-
-    # The template goes on, in its own part and in the person's.
-    inside = repository / "{{cookiecutter.project_slug}}"
-    append(inside / "deployer/__init__.py", "\n# A line of the template.\n")
-    (inside / "deployer/new.py").write_text("# A file of the template.\n")
-    append(inside / "flows/basic_flow.py", "\n# A change that is not wanted.\n")
-    append(inside / "flows/advanced_flow.py", "\n# Nor this one.\n")
-    append(inside / FILE, "\n# Nor another origin.\n")
-    append(inside / "poetry.lock", "\n# Nor a lock that fits other dependencies.\n")
-    commit(repository, "The template goes on")
-
-    done = project.run("cruft", "update", "--skip-apply-ask")
-    assert "uvx nox" not in done.stdout
-
-    changed = project.run("git", "status", "--porcelain", "--untracked-files=all").stdout
-    assert [line.split()[-1] for line in changed.splitlines()] == [
-        ".cruft.json",
-        "deployer/__init__.py",
-        "deployer/new.py",
-    ]
-    assert project.read("deployer/__init__.py").endswith("# A line of the template.\n")
-    assert project.read("flows/basic_flow.py").endswith("# A person's line.\n")
-    assert project.read(FILE) == environments
-    assert set(project.files()) == {*files, "deployer/new.py", "flows/mine.py"} - {
-        "flows/advanced_flow.py"
-    }
-    assert_says(project, answers)
-
-    commit(project.path, "Update")
-    project.run("cruft", "check")
-    again = project.run("cruft", "update", "--skip-apply-ask")
-    assert "already up to date" in again.stdout
-    assert project.run("git", "status", "--porcelain").stdout == ""

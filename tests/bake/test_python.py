@@ -1,5 +1,6 @@
 """One Python everywhere: what the image has, what CI runs, what the project allows."""
 
+import json
 import re
 
 import yaml
@@ -8,6 +9,7 @@ from tests.bake.answering import parse_toml
 from tests.baking import ROOT, Project
 
 PYTHON = r"3\.\d+"
+DEV_CONTAINER = ".devcontainer/devcontainer.json"
 
 
 def image_python(project: Project) -> str:
@@ -21,10 +23,25 @@ def image_python(project: Project) -> str:
 def test_every_place_that_names_the_images_python_names_the_same(default_project: Project) -> None:
     python = image_python(default_project)
     form = rf"(?:python|python-version: \"|/lib/python):?({PYTHON})"
-    for path, number in (("Dockerfile", 5), ("docs/github.md", 1)):
+    for path, number in (("Dockerfile", 5), ("docs/github.md", 1), (DEV_CONTAINER, 1)):
         assert re.findall(form, default_project.read(path)) == [python] * number, path
     canary = (ROOT / ".github/workflows/canary.yml").read_text(encoding="utf-8")
     assert re.findall(form, canary) == [python]
+
+
+def test_the_dev_container_installs_what_the_project_pins_and_runs_a_session_that_exists(
+    default_project: Project,
+) -> None:
+    container = json.loads(default_project.read(DEV_CONTAINER))
+    pip, nox = container["postCreateCommand"].split(" && ")
+    assert pip == "python -m pip install --require-hashes -r requirements-uv.txt"
+    assert default_project.has_file(pip.split()[-1])
+    session = nox.removeprefix("uvx nox -s ")
+    assert f"@nox.session\ndef {session}(" in default_project.read("noxfile.py")
+    # What that session makes is what the editor runs.
+    editor = container["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]
+    assert editor == "${containerWorkspaceFolder}/.venv/bin/python"
+    assert '".venv", "requirements-dev.txt"' in default_project.read("noxfile.py")
 
 
 def test_ci_runs_the_oldest_python_that_is_allowed_and_the_images(default_project: Project) -> None:

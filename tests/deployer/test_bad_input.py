@@ -274,7 +274,11 @@ BAD_CATALOGS: dict[str, tuple[str, tuple[str, ...]]] = {
     # Options
     "an unknown option": (entry("tagz=['a']"), (f"{HOURLY}there is no option 'tagz", "mean tags?")),
     "an option unlike any": (entry("zzz=1"), ("no option 'zzz'; see the options of Flow.deploy",)),
-    "an image": (entry("image='x'"), (f"{HOURLY}image cannot be set here", "--image")),
+    "an image": (
+        entry("image='an/image:1'"),
+        (f"{HOURLY}there is no image 'an/image:1' in [images] of deployments/environments.toml;",),
+    ),
+    "an image that is no text": (entry("image=['a']"), ("there is no image ['a'] in [images]",)),
     "a work pool of a bad name": (
         entry("work_pool_name='a/b'"),
         (f"{HOURLY}work_pool_name is 'a/b': leave '/' out",),
@@ -674,6 +678,18 @@ BAD_ENVIRONMENTS: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     ),
     "an origin of numbers": (production("", 'project = "p"\norigin = 1'), ("origin is 1: use up",)),
     "an origin alone": ('project = "p"\norigin = "a"', ("environments.toml has no environment",)),
+    "no table of images": (production("", 'project = "p"\nimages = 1'), ("images is 1, but it",)),
+    "an image in capitals": (
+        production("[images]\nGPU = 'gpu'"),
+        ("environments.toml: image 'GPU': use up to 30 of a-z, 0-9 and -",),
+    ),
+    "an image called src": (production("[images]\nsrc = 'gpu'"), ("image 'src': use up to 30",)),
+    "an image made of nothing": (
+        production("[images]\ngpu = ''"),
+        ("environments.toml: image 'gpu' is '': write a stage of the Dockerfile, or",),
+    ),
+    "an image made by numbers": (production("[images]\ngpu = 1"), ("image 'gpu' is 1: write a",)),
+    "an option as an image": (production("[images]\ngpu = '-x'"), ("image 'gpu' is '-x': write",)),
     "no release to keep": (
         production("keep_releases = 0"),
         ("keep_releases is 0, but it has to be",),
@@ -943,6 +959,39 @@ def test_what_the_command_line_says_of_job_variables_is_checked_too(
 
     assert answer.code == 1
     assert answer.err.startswith("error: --job-variable: job_variables.image would be overwritten")
+    assert bench.listener.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["gup=b"],
+            "--image gup=…: there is no image 'gup' in [images] of FILE; did you mean gpu?",
+        ),
+        (
+            ["b"],
+            "--image gives the image of all that name none twice, and 'b' last: leave one out.",
+        ),
+        (
+            [],
+            "sample/hourly runs the image 'gpu', which was not given: add --image gpu=REFERENCE; "
+            "`nox -s image -- --target gpu` builds it.",
+        ),
+    ],
+    ids=["unknown", "twice", "missing"],
+)
+def test_images_that_are_not_those_of_the_catalog_are_refused_offline(
+    bench: Bench, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    bench.environments.write_text(production("[images]\ngpu = 'gpu'"))
+    bench.declare(entry("image='gpu'"))
+    given = [part for word in words for part in ("--image", word)]
+
+    answer = bench.run(capsys, "plan", "production", "--image", "a", *given)
+
+    sentence = sentence.replace("FILE", "deployments/environments.toml")
+    assert (answer.code, answer.err) == (1, f"error: {sentence}\n")
     assert bench.listener.connections == 0
 
 

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,12 @@ def examine(
 ) -> list[Finding]:
     """Run the doctor in this process, against this address and with no other settings."""
     chosen = environment or Environment("project", "production", work_pool="a pool of nobody")
+    chosen = replace(chosen, given_images={"": image} if image else {})
     with temporary_settings(
         {PREFECT_API_URL: url, **(settings or {})},
         restore_defaults={*CREDENTIALS.values(), PREFECT_CLOUD_API_URL, PREFECT_API_SSL_CERT_FILE},
     ):
-        return asyncio.run(doctor.examine(chosen, image, environ or {}))
+        return asyncio.run(doctor.examine(chosen, environ or {}))
 
 
 def only(findings: list[Finding], *, fatal: bool) -> Finding:

@@ -28,7 +28,7 @@ UNSEEN = {
     *("a queue for each and one name for all", "a priority of no queue"),
     *("a date in job variables", "no number in job variables", "a NUL in job variables"),
     *("a readable credential", "a template that is not there", "a template outside"),
-    "an origin alone",
+    *("an origin alone", "an image called src"),
     *("a template at an absolute path", "a template that is no JSON", "a template that is a list"),
 }
 
@@ -53,7 +53,7 @@ def test_every_setting_is_explained_in_the_schema(project: Project) -> None:
     schema = json.loads(project.read(SCHEMA))
 
     explained = {**schema["properties"], **schema["$defs"]["Settings"]["properties"]}
-    assert len(explained) == 15
+    assert len(explained) == 16
     assert explained["keep_releases"]["default"] == 30
     assert [name for name, each in explained.items() if not each.get("description")] == []
 

@@ -55,7 +55,7 @@ ENVIRONMENTS = st.builds(
 
 def declared(catalog: list[Deployment], environment: Environment = PRODUCTION) -> dict[str, Spec]:
     """Return the specs of a catalog by key."""
-    return from_catalog(catalog, environment, None).specs
+    return from_catalog(catalog, environment).specs
 
 
 def executed(text: str) -> list[Deployment]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import prefect
 import pytest
 from deployer import environment_state
 from deployer.api_errors import explain
@@ -107,6 +108,20 @@ def test_an_address_that_redirects_to_the_api_is_told_with_the_right_one(
 
     assert f"there is no Prefect API: it redirects to {server.api_url}/admin/version." in said
     assert said.endswith(f"To fix it: export PREFECT_API_URL={server.api_url}")
+
+
+@pytest.mark.parametrize(
+    ("version", "fix"),
+    [("2.20.1", "upgrade the server first: "), ("4.0.0", "install the server's version here: ")],
+)
+def test_a_server_of_another_major_version_is_told_as_one_sentence(
+    server: PrefectServer, version: str, fix: str
+) -> None:
+    with front(server, {"/admin/version": (200, f'"{version}"')}) as url:
+        said = refused(url)
+
+    what = f"Prefect is {prefect.__version__} here and {version} on the server."
+    assert said.startswith(f"{what} To fix it: {fix}")
 
 
 def test_a_login_that_ends_on_the_way_is_a_sentence(server: PrefectServer) -> None:

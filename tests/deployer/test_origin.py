@@ -81,10 +81,11 @@ def test_another_repositorys_deployment_is_named_in_the_plan_and_taken_over_only
 ) -> None:
     ours = World(server, origin=OURS)
     theirs = of_origin(ours, THEIRS)
-    ours.deploy(THREE)
+    ours.deploy(THREE, run_url="https://github.com/acme/flows/actions/runs/7")
     before = ours.states()
-    said = f"{ours.key(THREE[0])} exists already and is not ours (its origin is {OURS}, and here "
-    said += f"it is {THEIRS}): rename the entry, or take it over with --adopt."
+    said = f"{ours.key(THREE[0])} exists already and is not ours (its origin is {OURS} of "
+    said += f"https://github.com/acme/flows, and here it is {THEIRS}): rename the entry, or take "
+    said += "it over with --adopt."
 
     assert theirs.plan(THREE[:1]).notes == (said,)
     with pytest.raises(DeployerError) as refused:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 from typing import Any
@@ -51,6 +50,23 @@ def test_deployments_of_which_only_the_image_differs_are_counted_in_markdown() -
     assert "| ~ | all | job\\_variables.image: " in shown
     assert "| ~ | 3 of them | nothing else |" in shown
     assert "f/0" not in shown
+
+
+def test_of_several_images_the_one_that_most_share_is_one_line() -> None:
+    def state(name: str, image: str, release: int) -> dict[str, Any]:
+        return a_state(name, job_variables={"image": f"r/{image}@sha256:{release}"})
+
+    images = {"f/0": "flows", "f/1": "gpu", "f/2": "flows"}
+    before, after = ({key: state(key, images[key], n) for key in images} for n in (1, 2))
+    after["f/3"] = before["f/3"] = state("f/3", "big", 1)
+
+    shown = str(render.text(plan.make(after, before)))
+
+    flows, gpu = (
+        f'    job_variables.image: "r/{each}@sha256:1" → "r/{each}@sha256:2"\n'
+        for each in ("flows", "gpu")
+    )
+    assert shown.startswith(f"~ 2 of them\n{flows}~ f/0\n~ f/1\n{gpu}~ f/2\n= f/3\n")
 
 
 def test_the_summary_says_which_deployments_nothing_was_run_of() -> None:
@@ -137,23 +153,6 @@ def test_colours_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None
 
     assert "\033[" in printed(shown, monkeypatch, force_terminal=True, color_system="standard")
     assert "\033[" not in printed(shown, monkeypatch)
-
-
-def test_forced_colours_in_a_pipe_bring_no_spinner(monkeypatch: pytest.MonkeyPatch) -> None:
-    out = io.StringIO()
-    forced = Console(file=out, force_terminal=True, color_system="standard")
-    monkeypatch.setattr(terminal, "console", lambda stderr=False: forced)
-    monkeypatch.setattr(terminal, "PATIENCE", 0)
-
-    async def work() -> None:
-        with terminal.spinner(asyncio.get_running_loop()):
-            await asyncio.sleep(0.2)
-
-    asyncio.run(work())
-    assert out.getvalue() == ""
-    monkeypatch.setattr(out, "isatty", lambda: True)
-    asyncio.run(work())
-    assert out.getvalue() != ""
 
 
 @pytest.mark.parametrize("width", [20, 80])

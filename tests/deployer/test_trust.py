@@ -144,7 +144,7 @@ def test_an_attestation_of_main_is_the_proof_where_there_can_be_one(
     # Neither of these counts there: not what this run says, nor what a server says.
     monkeypatch.setattr(records, "everywhere", lambda environ: iter([Recorded(image)]))
     with pytest.raises(DeployerError, match=r"nothing proves that .+ built it on main"):
-        trust.proof(image, settings(), built=DIGEST)
+        trust.proof(image, settings(), built=[DIGEST])
     (call,) = asked
     options = dict(zip(call[3::2], call[4::2], strict=True))
     assert call[:3] == ("attestation", "verify", f"oci://{image}")
@@ -167,12 +167,14 @@ def test_without_attestations_it_is_this_run_or_a_recorded_release(
     found = [Recorded(f"{RELEASE}@{OTHER}")]
     monkeypatch.setattr(records, "everywhere", lambda environ: iter(found))
     image = f"{RELEASE}@{DIGEST}"
-    assert trust.proof(image, settings(PRIVATE), built=DIGEST) == "built by this run"
+    assert trust.proof(image, settings(PRIVATE), built=[OTHER, DIGEST]) == "built by this run"
     with pytest.raises(DeployerError, match="this run did not build it"):
-        trust.proof(image, settings(PRIVATE), built=OTHER)
+        trust.proof(image, settings(PRIVATE), built=[OTHER])
+    assert trust.proof(f"{RELEASE}@{OTHER}", settings(PRIVATE)) == "release 3 of production"
+    found[0] = records.Record("production", 3, "", "abc", (f"{RELEASE}@{OTHER}",))
     assert trust.proof(f"{RELEASE}@{OTHER}", settings(PRIVATE)) == "release 3 of production"
     with pytest.raises(DeployerError, match="only images of"):
-        trust.proof(f"{RELEASE}/preview@{OTHER}", settings(PRIVATE), built=OTHER)
+        trust.proof(f"{RELEASE}/preview@{OTHER}", settings(PRIVATE), built=[OTHER])
     assert asked == []
 
 
@@ -368,8 +370,12 @@ def test_nothing_is_run_that_is_not_trusted(
         assert "is refused" in said.err
     # A preview's credentials run a preview's image, and no release.
     assert run.main(["deploy", "preview", "--preview", "true", f"--image={RELEASE}@{DIGEST}"]) == 1
+    # One that is not proven is enough, and so is one without which nothing can be run.
+    built = json.dumps([DIGEST.removeprefix("sha256:")])
+    for image in (f"{RELEASE}@{DIGEST} gpu={RELEASE}@{OTHER}", f"gpu={RELEASE}@{DIGEST}"):
+        assert run.main(["deploy", "production", "--image", image, "--built", built]) == 1
     assert executed == []
-    run.main(["deploy", "production", "--image", f"{RELEASE}@{DIGEST}", "--built", DIGEST])
+    run.main(["deploy", "production", "--image", f"{RELEASE}@{DIGEST}", "--built", built])
     run.main(["deploy", "preview", "--preview=true", f"--image={RELEASE}/preview@{DIGEST}"])
     assert [program for program, _ in executed] == ["docker", "docker"]
 
@@ -382,6 +388,9 @@ def test_what_is_empty_is_not_handed_to_the_deployer() -> None:
     assert run.arguments(deploy) == ["deploy", "staging", *plain, "--order", "7", "--image", image]
     dry = arguments("deploy", "staging", f"--image={image}", "--order=7", "--dry-run=true")
     assert run.arguments(dry) == ["plan", "staging", *plain, "--image", image]
+    more = arguments("plan", "staging", f"--image={image} gpu={image}", "--deploys=a gpu=b")
+    expected = ["plan", "staging", *plain, "--image", "a", "--image", "gpu=b"]
+    assert run.arguments(more) == expected
     back = arguments("rollback", "production", "--image=", "--to=3", "--verify=false")
     expected = ["rollback", "production", *plain, "--to", "3", "--no-verify"]
     assert run.arguments(back) == expected
@@ -481,7 +490,8 @@ def test_only_old_images_that_no_release_names_are_deleted(monkeypatch: pytest.M
     monkeypatch.setattr(github, "versions", lambda path: [*young, *old])
     monkeypatch.setattr(github, "api", lambda method, path: deleted.append(f"{method} {path}"))
     monkeypatch.setenv("GITHUB_REPOSITORY", "Acme/Flows")
-    named = [Recorded(f"{RELEASE}@sha256:2")]
+    named = [Recorded(f"{RELEASE}@sha256:0"), Recorded("")]
+    named[1] = records.Record("staging", 1, "", "", (f"{RELEASE}@sha256:2",))
     monkeypatch.setattr(records, "everywhere", lambda *given: iter(named))
     assert len(renew.retain(settings(), 150, NOW)) == 1
     assert deleted == ["DELETE packages/flows/versions/1"]

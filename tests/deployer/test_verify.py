@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from deployer import release, verify
 from deployer.catalog import Deployment
 from deployer.cli import render
 from deployer.errors import DeployerError
+from deployer.refresh import refresh
 from deployer.server import Server
 from deployer.verify import SmokeRun, smoke_runs, worker
 
@@ -118,13 +120,16 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
     world = World(server)
     queue = f"queue {world.number}"
     entry = Deployment(plain, "main", smoke={}, work_queue_name=queue)
+    said: list[str] = []
 
     poll(world)
     with pytest.raises(DeployerError, match=f"No worker polls the work queue '{queue}' of the"):
-        world.deploy([entry], verify=True)
+        world.deploy([entry], verify=True, say=said.append)
+    assert said.count(f"waiting for a worker that polls the work queue '{queue}' of '{POOL}'") == 1
+    said.clear()
 
     poll(world, queue)
-    world.run(lambda connection: worker(connection, "local", POOL, queue))
+    world.run(lambda connection: worker(connection, "local", POOL, queue, said.append))
 
     # Nothing but a poll comes by itself: the rest is said at once.
     monkeypatch.setattr(verify, "PATIENCE", 10_000)
@@ -135,9 +140,10 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
 
     world.call("DELETE", path)
     with pytest.raises(DeployerError, match=f"no work queue '{queue}' of the work pool '{POOL}'"):
-        world.run(lambda connection: worker(connection, "local", POOL, queue))
+        world.run(lambda connection: worker(connection, "local", POOL, queue, said.append))
     with pytest.raises(DeployerError, match="There is no work pool 'nowhere' on the server"):
-        world.run(lambda connection: worker(connection, "local", "nowhere", queue))
+        world.run(lambda connection: worker(connection, "local", "nowhere", queue, said.append))
+    assert said == []
 
 
 def test_where_nothing_is_run_a_queue_that_nobody_polls_is_a_warning(
@@ -185,3 +191,26 @@ def test_a_record_says_verified_only_where_something_ran(server: PrefectServer) 
     assert done.release.verified == "not verified"
     found = world.run(lambda to: release.recent(to, world.environment, 3))
     assert [each.verified for each in found] == ["not verified", "verified", "nothing to verify"]
+
+
+def test_only_what_is_released_desired_and_deployed_can_be_verified_later(
+    server: PrefectServer,
+) -> None:
+    world = World(server)
+    released, another = ([Deployment(anywhere, "main", parameters={"rows": n})] for n in (1, 2))
+    world.deploy(released)
+
+    def unseen(catalog: list[Deployment]) -> release.Release | None:
+        desired = world.target(catalog)
+        return world.run(lambda to: refresh(to, world.environment, desired)).unseen(desired)
+
+    assert unseen(another) is None
+    seen = unseen(released)
+    assert seen
+    assert seen.verified == "not verified"
+    world.run(lambda to: release.confirm(to, world.environment, seen))
+
+    assert world.run(lambda to: release.recent(to, world.environment)) == [
+        replace(seen, verified="verified")
+    ]
+    assert unseen(released) is None

@@ -91,7 +91,7 @@ class World:
 
     def target(self, catalog: list[Deployment], resources: Sequence[Any] = ()) -> Desired:
         """Return what a catalog asks for here."""
-        return from_catalog(catalog, self.environment, None, resources=resources)
+        return from_catalog(catalog, self.environment, resources=resources)
 
     def deploy(
         self,
@@ -153,7 +153,7 @@ class World:
 
 def planned(world: World, catalog: list[Deployment]) -> Desired:
     """Return what the command line makes of a catalog once it has asked for the work pools."""
-    _, found = world.run(lambda server: declared(server, world.environment, catalog, None))
+    _, found = world.run(lambda server: declared(server, world.environment, catalog))
     return found
 
 

@@ -589,7 +589,7 @@ def test_the_pipelines_build_is_told_where_the_mirror_is(bake: Callable[..., Pro
 
 def build_contexts(project: Project, mirror: str) -> str:
     """Return what the pipeline tells its builder of base images in a mirror."""
-    command = [sys.executable, "-m", "tools.pipeline", "name", "--package", "release"]
+    command = [sys.executable, "-m", "tools.pipeline", "find", "--package", "none"]
     settings = json.dumps({"BASE_MIRROR": mirror})
     env = {"SETTINGS": settings, "GITHUB_REPOSITORY": "acme/flows", "GITHUB_EVENT_PATH": ""}
     lines = project.run(*command, env=env).stdout.splitlines()

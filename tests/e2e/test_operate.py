@@ -11,7 +11,17 @@ import pytest
 
 from tests.e2e.small import JOBS, Site, explain
 from tests.support.act import Act, WorkflowRun
+from tests.support.docker import docker
 from tests.support.waiting import eventually
+
+GPU = """\
+FROM runtime AS gpu
+ENV PYTHONPATH=/app IMAGE=gpu
+COPY --from=build /opt/venv /opt/venv
+COPY flows /app/flows
+COPY deployments /app/deployments
+COPY deployer /app/deployer
+"""
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -60,10 +70,12 @@ def test_before_the_first_release_there_is_no_drift(clone: Act, site: Site) -> N
 
 
 def test_a_rollback_needs_no_registry_and_no_image(clone: Act, site: Site) -> None:
-    clone.replace("deployments/catalog.py", '"rows": 500', '"rows": 501')
+    clone.replace("Dockerfile", "\nFROM runtime\n", f"\n{GPU}\nFROM runtime\n")
+    clone.replace("deployments/environments.toml", "[local]", '[images]\ngpu = "gpu"\n\n[local]')
+    clone.replace("deployments/catalog.py", '"rows": 500},', '"rows": 501},\n        image="gpu",')
     pushed = clone.push()
     assert pushed.jobs == dict.fromkeys(JOBS, "success"), explain(pushed)
-    image = site.hourly()["job_variables"]["image"]
+    image = assert_two_images_were_built(clone, site, pushed)
     latest = number(pushed.summaries["production"])
     site.registry.stop()
     try:
@@ -79,6 +91,26 @@ def test_a_rollback_needs_no_registry_and_no_image(clone: Act, site: Site) -> No
     finally:
         site.registry.start()
     assert len(clone.records_of("build-push-action")) == 1
+
+
+def assert_two_images_were_built(clone: Act, site: Site, pushed: WorkflowRun) -> str:
+    """Follow the image of the one deployment that names one from the build on; return it."""
+    gpu, first = (site.deployed()[name]["job_variables"]["image"] for name in ("hourly", "manual"))
+    assert gpu != first
+    for image, name, tag in ((first, "", "src-"), (gpu, " gpu", "gpu-")):
+        assert f"Image{name}: `{image}`, built now" in pushed.summaries["image"]
+        digests = {site.registry.digest(clone.package, t) for t in site.tags() if t.startswith(tag)}
+        assert image.partition("@")[2] in digests
+        assert f"{image}: attested by" in pushed.output
+    assert f'job\\_variables.image: "{site.image}" → "{gpu}"' in pushed.summaries["production"]
+    scanned = [each["image"] for each in clone.records_of("sbom-action")]
+    assert sorted(scanned) == sorted([first, gpu])
+    subjects = [
+        f"{each['subject-name']}@{each['subject-digest']}" for each in clone.records_of("attest")
+    ]
+    assert sorted(subjects) == sorted([first, gpu] * 2)  # how it was made, and what is in it
+    assert docker("run", "--rm", gpu, "printenv", "IMAGE").strip() == "gpu"
+    return str(gpu)
 
 
 def deployed(site: Site) -> tuple[Any, str]:

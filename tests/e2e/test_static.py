@@ -21,6 +21,9 @@ PINNED = re.compile(
     r"(?P<action>[\w.-]+/[\w./-]+)@(?P<commit>[0-9a-f]{40}) # (?P<tag>v\d+\.\d+\.\d+)"
 )
 
+# Its environment has a token for GitHub and no server.
+NO_SERVER = "update.yml"
+
 
 @pytest.fixture(params=["template", "project"])
 def folder(request: pytest.FixtureRequest, template: Path, default_project: Project) -> Path:
@@ -178,9 +181,8 @@ def test_a_job_that_reaches_the_server_first_says_what_is_not_set(default_projec
     for name, workflow in workflows(default_project.path):
         for job, content in workflow["jobs"].items():
             # A sweep without a server has nothing to do.
-            if "environment" in content and "./.github/actions/remove-previews" not in uses(
-                content
-            ):
+            sweeps = "./.github/actions/remove-previews" in uses(content)
+            if "environment" in content and not sweeps and name != NO_SERVER:
                 where, second = f"{name}: {job}", content["steps"][1]
                 if second.get("uses") != "./.github/actions/deploy":
                     assert second["name"] == "Say what is not set", where
@@ -236,9 +238,9 @@ def test_a_secret_goes_to_the_one_step_that_needs_it(default_project: Project) -
             HANDED[each] for each in re.findall(r"inputs\.([\w-]+)", text) if each in HANDED
         }
         logs_in = step.get("uses", "").startswith("docker/login-action@")
-        builds = step.get("uses", "").startswith("docker/build-push-action@")
+        builds = re.match("docker/(build-push|bake)-action@", step.get("uses", ""))
         script = step.get("run", "")
-        asking = ("-m deployer ", "tools.run ", "pipeline deployed", "renew retain")
+        asking = ("-m deployer ", "tools.run ", "pipeline deployed", "renew retain", "--propose")
         acts = any(each in script for each in asking)
         installs = "tools.install " in script
         assert "REGISTRY_PASSWORD" not in secrets or logs_in, where
@@ -351,7 +353,7 @@ def test_every_step_that_installs_packages_is_given_what_a_private_index_asks_fo
     installing = [
         step for _, step in steps(default_project.path) if "tools.install " in step.get("run", "")
     ]
-    assert len(installing) == 5
+    assert len(installing) == 6
     for step in installing:
         given = step["env"]["NETRC_TEXT"]
         assert "secrets.NETRC" in given or "inputs.netrc" in given
@@ -379,7 +381,7 @@ def test_only_jobs_that_reach_the_server_run_on_ones_own_runner(default_project:
     for name, workflow in workflows(default_project.path):
         for job, content in workflow["jobs"].items():
             own += [f"{name} {job}"] * ("vars.RUNNER" in content["runs-on"])
-            reaching += [f"{name} {job}"] * ("environment" in content)
+            reaching += [f"{name} {job}"] * ("environment" in content and name != NO_SERVER)
     assert own == reaching
     assert own == [
         "ci.yml preview",
@@ -417,6 +419,7 @@ def test_github_keeps_a_deployment_only_of_what_deploys(default_project: Project
         "renew.yml retain",
         "rollback.yml rollback",
         "sweep.yml sweep",
+        "update.yml tell",
     ]
 
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
+import sqlite3
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from functools import cache
+from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.support.processes import Process, free_port
 
 if TYPE_CHECKING:
     from typing import Self
+
+EMPTY_DATABASE = ROOT / TEMPLATE_FOLDER / "tools" / "up" / "empty-database.sql"
 
 
 def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
@@ -27,18 +29,10 @@ def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in environment.items() if not key.startswith("PREFECT_")}
 
 
-@cache
-def _empty_database() -> bytes:
-    """Return the SQLite file of a server that nobody has used yet.
-
-    Prefect makes it by more than a hundred migrations, the larger part of a first start.
-    """
-    with TemporaryDirectory() as home:
-        env = without_prefect(os.environ) | {"HOME": home, "PREFECT_HOME": home}
-        command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
-        subprocess.run(command, env=env, check=True, capture_output=True, timeout=300)
-        (file,) = Path(home).glob("prefect.db*")  # nothing of it is in a journal any more
-        return file.read_bytes()
+def _make_database(file: Path) -> None:
+    """Make the SQLite file of a server that nobody has used yet, as a project's own `up` does."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(EMPTY_DATABASE.read_text(encoding="utf-8"))
 
 
 class PrefectServer(Process):
@@ -100,7 +94,7 @@ class PrefectServer(Process):
         is_ours = self.python == Path(sys.executable)  # an older Prefect migrates by itself
         if is_ours and not uses_another and not database.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            database.write_bytes(_empty_database())
+            _make_database(database)
         return super().start()
 
     def is_ready(self) -> bool:

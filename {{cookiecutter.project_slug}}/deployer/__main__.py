@@ -3,11 +3,13 @@
 import sys
 
 from deployer import prefect_patches
+from deployer.alive import alive
 
 prefect_patches.collect_garbage_rarely()
 
-from deployer.cli import main  # noqa: E402 - it makes the import of Prefect faster
+with alive(" ".join(["deployer", *sys.argv[1:2]])):
+    from deployer.cli import main  # it takes a moment, and makes the import of Prefect faster
 
-code = main()
+    code = main()
 prefect_patches.skip_last_collection()
 sys.exit(code)

@@ -60,17 +60,17 @@ async def probe(client: PrefectClient) -> tuple[datetime, str]:
 
 
 async def instead() -> str | None:
-    """Say what answers in place of the Prefect API; None where that answers, or nothing does."""
+    """Say what answers in place of a Prefect API that fits; None where that, or nothing, does."""
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
         async with get_client() as client:
             try:
-                await probe(client)
+                wrong = [each for each in differences(*await probe(client)) if each.fatal]
+                return str(wrong[0]) if wrong else None
             except Exception as error:
                 other = isinstance(error, NotTheApi | httpx.TooManyRedirects)
                 return (
                     str(await problem(error, client)) if other or _status(error) in NO_API else None
                 )
-    return None
 
 
 def _status(error: Exception) -> int:

@@ -291,4 +291,5 @@ class Deploy:
             smoke=desired.smoke,
             again=desired.again,
             resources=beside,
+            images=desired.images,
         )

@@ -12,6 +12,7 @@ from deployer import resources as beside
 from deployer import spec as specs
 from deployer.catalog import Deployment
 from deployer.environment import Environment
+from deployer.images import FIRST
 from deployer.release import Release
 from deployer.spec import Spec
 
@@ -24,7 +25,8 @@ class Desired:
         specs: the wanted specs by `FLOW/NAME`.
         smoke: parameters of the smoke runs by `FLOW/NAME`.
         entries: the catalog's entries; None for a recorded release, whose code is not here.
-        image: the image that the specs use.
+        image: the image of the specs that name none; None for a working tree.
+        images: the others, by the names that entries give them.
         commit: of the source.
         again: number of the recorded release; None for the catalog.
         resources: the wanted specs of what is beside deployments, by `KIND/NAME`.
@@ -37,25 +39,27 @@ class Desired:
     commit: str | None = None
     again: int | None = None
     resources: dict[str, Spec] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
 
 
 def from_catalog(
     catalog: list[Deployment],
     environment: Environment,
-    image: str | None,
     commit: str | None = None,
     resources: Sequence[Any] = (),
 ) -> Desired:
     """Return what a checked catalog asks for in an environment."""
     entries, wanted, smoke = {}, {}, {}
     for entry in catalog:
-        declared = specs.declared(entry, environment, image)
+        declared = specs.declared(entry, environment)
         key = specs.key(declared)
         entries[key], wanted[key] = entry, declared
         if entry.smoke is not None:
             smoke[key] = to_jsonable_python(entry.smoke)
     more = beside.declared(resources, environment)
-    return Desired(wanted, smoke, entries, image, commit, resources=more)
+    others = {**environment.given_images}
+    image = others.pop(FIRST, None)
+    return Desired(wanted, smoke, entries, image, commit, resources=more, images=others)
 
 
 def from_release(recorded: Release) -> Desired:
@@ -67,4 +71,5 @@ def from_release(recorded: Release) -> Desired:
         commit=recorded.commit,
         again=recorded.content,
         resources=recorded.resources,
+        images=recorded.images,
     )

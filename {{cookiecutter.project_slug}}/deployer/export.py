@@ -34,20 +34,19 @@ OPEN = "{{ literal.open }}"
 LITERAL = {"builtins.dict": {"literal": {"open": "{{"}}}
 
 
-def to_yaml(environment: Environment, catalog: list[Deployment], image: str | None) -> str:
+def to_yaml(environment: Environment, catalog: list[Deployment]) -> str:
     """Return a prefect.yaml that leaves the same deployments as the deployer does.
 
     Args:
         environment: where the deployments go.
         catalog: checked entries.
-        image: the image their runs use; None runs from the working tree.
 
     Raises:
         DeployerError: names every entry that such a file cannot express.
     """
     deployments, problems = [], []
     for entry in catalog:
-        wanted = plan.settle(specs.declared(entry, environment, image), None, None)
+        wanted = plan.settle(specs.declared(entry, environment), None, None)
         try:
             deployments.append(_deployment(entry, wanted))
         except ValueError as error:

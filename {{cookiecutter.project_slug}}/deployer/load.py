@@ -12,6 +12,7 @@ from typing import Any
 
 from prefect.flows import load_flow_from_entrypoint
 
+from deployer import environment
 from deployer.catalog import Deployment
 from deployer.check.catalog import FILE, check
 from deployer.check.resources import check as check_resources
@@ -39,7 +40,7 @@ def load() -> list[Deployment]:
         if not isinstance(each, Deployment)
     ]
     wrong = check_resources(getattr(module, "RESOURCES", []))
-    if problems := [*(others or check(catalog)), *wrong]:
+    if problems := [*(others or check(catalog, environment.images())), *wrong]:
         raise DeployerError(*problems)
     return catalog
 

@@ -33,7 +33,10 @@ Whole = Annotated[int, Parameter(converter=number)]
 FromOne = Annotated[int, Parameter(converter=number, validator=Number(gte=1))]
 Seconds = Annotated[float, Parameter(converter=number, validator=Number(gte=0))]
 
-Image = Annotated[str | None, about("reference of the image that the runs use")]
+Image = Annotated[
+    tuple[str, ...],
+    about("reference of the image that the runs use; NAME=REFERENCE for one of [images], repeated"),
+]
 Timeout = Annotated[Seconds, about("seconds to wait for the smoke runs")]
 LockTimeout = Annotated[Seconds, about("seconds to wait for another deployer")]
 Adopt = Annotated[bool, about("take over deployments of the same name that are not ours")]
@@ -60,7 +63,7 @@ class Where:
 class Wanted:
     """What is deployed."""
 
-    image: Image = None
+    image: Image = ()
     only: Annotated[str | None, about("only what matches this FLOW/NAME, such as 'etl/*'")] = None
     job_variable: Annotated[
         tuple[str, ...], about("extra job variable KEY=VALUE, JSON or else text; may be repeated")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -65,6 +66,13 @@ class Snapshot:
         kept = [each.key for each in self.plan.changes if each.after]
         return [self.live[key] for key in kept if key in self.live]
 
+    def unseen(self, desired: Desired) -> Release | None:
+        """Return the newest release where nobody waited for its runs, and it is what is desired."""
+        latest = self.latest
+        if latest is None or latest.verified != release.UNVERIFIED or not self.plan.empty:
+            return None
+        return latest if latest.specs == desired.specs else None
+
     def smoke(self, desired: Desired) -> dict[str, tuple[Live, dict[str, Any]]]:
         """Return what has to run once, with its parameters, of the deployments in the plan."""
         seen = {change.key for change in self.plan.changes} & self.live.keys()
@@ -105,7 +113,8 @@ async def refresh(
         beside = tuple(each for each in beside if fnmatchcase(each.key, only))
     made = plan.make(wanted, found, recorded, beside)
     foreign = await server.named([each.key for each in made.of("create")])
-    not_ours = tuple(_not_ours(*each, environment) for each in foreign.items())
+    homes = await _homes(server, foreign, environment)
+    not_ours = tuple(_not_ours(*each, environment, homes) for each in foreign.items())
     taken = resource_plan.foreign(beside, there)
     made = replace(made, notes=(*made.notes, *taken, *not_ours))
     if only and not made.everything:
@@ -114,7 +123,21 @@ async def refresh(
     return Snapshot(made, live, latest, state, foreign, (*taken, *not_ours), there)
 
 
-def _not_ours(key: str, found: Live, environment: Environment) -> str:
+async def _homes(server: Server, foreign: Rows, environment: Environment) -> dict[str, str]:
+    """Return the repository of each origin of what is not ours, where a release says it."""
+    found: dict[str, str] = {}
+    for each in foreign.values():
+        tags = each.spec["tags"]
+        named = dict(tag.split(":", 1) for tag in tags if ":" in tag)
+        for origin in origins(tags) - found.keys():
+            names = {"project": named.get("project", ""), "name": named.get("environment", "")}
+            with suppress(DeployerError):  # what cannot be read says nothing
+                theirs = replace(environment, **names, origin=origin)
+                found[origin] = await release.repository(server, theirs) or ""
+    return found
+
+
+def _not_ours(key: str, found: Live, environment: Environment, homes: dict[str, str]) -> str:
     """Say that there is a deployment of this key which does not belong to us."""
     tags = found.spec["tags"]
     mark = "environment:"
@@ -125,7 +148,8 @@ def _not_ours(key: str, found: Live, environment: Environment) -> str:
             "the two another name_suffix in deployments/environments.toml, or take it over with "
             "--adopt."
         )
-    theirs = ", ".join(sorted(origins(tags)))
+    known = {each: homes.get(each) for each in sorted(origins(tags))}
+    theirs = ", ".join(f"{each} of {home}" if home else each for each, home in known.items())
     here = f"here it is {environment.origin}" if environment.origin else "here there is none"
     both = f" (its origin is {theirs}, and {here})" if theirs else ""
     return (

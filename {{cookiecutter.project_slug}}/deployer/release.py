@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Collection, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from deployer import __version__
@@ -32,7 +32,7 @@ class Release:
         at: when it was recorded, by the server's clock (ISO 8601).
         who: the person or the pipeline.
         commit: of the source; None where nobody said.
-        image: reference with digest; None for a working tree.
+        image: of the deployments that name none, with digest; None for a working tree.
         order: the pipeline's run id; None for a deploy by hand.
         run_url: of the pipeline's run.
         verified: whether it was seen to run: one of the words VERIFIED, UNVERIFIED, NOTHING.
@@ -42,6 +42,7 @@ class Release:
         again: the release that was rolled back to; None for a deploy.
         deployer: version of the deployer that wrote the record.
         resources: what was declared beside deployments, by `KIND/NAME`.
+        images: the other images, by the names that entries give them; older records have none.
     """
 
     number: int
@@ -58,6 +59,7 @@ class Release:
     again: int | None = None
     deployer: str = __version__
     resources: dict[str, Spec] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
 
     @property
     def content(self) -> int:
@@ -77,6 +79,19 @@ async def recent(server: Server, environment: Environment, limit: int = 1) -> li
         if len(found) == limit:
             break
     return found
+
+
+async def repository(server: Server, environment: Environment) -> str | None:
+    """Return the address of the repository that deployed last; None where no record says it.
+
+    Raises:
+        DeployerError: the record was made by another deployer or changed by hand.
+    """
+    where = {"artifacts": {"key": {"any_": _keys(environment)[:1]}}, "sort": "CREATED_DESC"}
+    async for row in server.rows("/artifacts/filter", where, 1):
+        run = _parse(row).run_url or ""
+        return run.partition("/actions/runs/")[0] or None
+    return None
 
 
 def verdict(waited: bool, ran: bool) -> str:
@@ -142,6 +157,13 @@ async def record(server: Server, environment: Environment, release: Release) -> 
     }
     made = await server.request("POST", "/artifacts/", json=body)
     await withdraw(server, environment, release.number, kept=made["id"])
+
+
+async def confirm(server: Server, environment: Environment, seen: Release) -> None:
+    """Record that a release was seen to run, some time after nobody waited for it."""
+    data = _markdown(environment, replace(seen, verified=VERIFIED))
+    async for row in _of(server, environment, seen.number):
+        await if_found(server.request("PATCH", f"/artifacts/{row['id']}", json={"data": data}))
 
 
 async def withdraw(
@@ -262,6 +284,7 @@ def _markdown(environment: Environment, release: Release) -> str:
         "who": release.who,
         "commit": release.commit,
         "image": release.image,
+        **{f"image {name}": image for name, image in release.images.items()},
         "run": release.run_url,
         "verified": release.verified,
         "changes": release.summary,

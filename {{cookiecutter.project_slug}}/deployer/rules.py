@@ -66,8 +66,9 @@ def job_variable_problems(variables: Any) -> Iterator[str]:
         return
     if "image" in variables:
         yield (
-            "job_variables.image would be overwritten, because all deployments run the image that "
-            "was built and checked: leave it out; it is given on the command line, with --image."
+            "job_variables.image would be overwritten, because deployments run what was built and "
+            "checked: leave it out; it is given on the command line, with --image, or an entry "
+            "names one of [images]."
         )
     env = variables.get("env")
     for name in env if isinstance(env, dict) else ():

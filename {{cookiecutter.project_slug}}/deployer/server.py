@@ -54,10 +54,10 @@ async def connect() -> AsyncIterator[Server]:
             yield Server(context.client)
     except (httpx.HTTPError, JSONDecodeError, OSError, PrefectException, RuntimeError) as error:
         inner = cause(error)
-        if isinstance(inner, RuntimeError):
-            raise  # Prefect wraps a server that cannot be reached in one of these
         silent = isinstance(inner, httpx.TransportError)
         said = None if silent else await connection.instead()
+        if said is None and isinstance(inner, RuntimeError):
+            raise  # Prefect raises one too where the server cannot be reached, or does not fit
         raise DeployerError(said or explain(error)) from error
 
 

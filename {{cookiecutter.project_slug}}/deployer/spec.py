@@ -36,13 +36,12 @@ WRITTEN = {"parameters", "job_variables", "match", "match_related"}
 NO_DESCRIPTION = ("None", "", None)
 
 
-def declared(entry: Deployment, environment: Environment, image: str | None = None) -> Spec:
+def declared(entry: Deployment, environment: Environment) -> Spec:
     """Return the spec that an entry asks for in an environment.
 
     Args:
         entry: a checked entry of the catalog.
-        environment: where it goes.
-        image: the image its runs use; None runs from the working tree.
+        environment: where it goes; without images its runs use the working tree.
     """
     options = entry.options
     flow = entry.flow
@@ -50,7 +49,7 @@ def declared(entry: Deployment, environment: Environment, image: str | None = No
     config = limit if isinstance(limit, ConcurrencyLimitConfig) else None
     layers = [environment.job_variables, options.get("job_variables") or {}]
     variables = _merged(*layers, environment.given_variables)
-    if image:
+    if image := environment.image(options.get("image")):
         variables["image"] = image
     elif environment.work_pool_type == "process":
         # A process worker does not start in the project's folder, so it could not import the flows.

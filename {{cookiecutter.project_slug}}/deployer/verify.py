@@ -73,7 +73,7 @@ async def check(
     """
     needed = dict.fromkeys(_place(live) for live, _ in smoke.values())
     for place in needed:
-        await worker(server, environment, *place)
+        await worker(server, environment, *place, say)
     others = [each for each in dict.fromkeys(map(_place, deployed)) if each not in needed]
     warnings = [
         str(each) for place in others for each in await _standstill(server, environment, *place)
@@ -97,13 +97,15 @@ async def _standstill(server: Server, environment: str, pool: str, queue: str) -
     return [each async for each in look]
 
 
-async def worker(server: Server, environment: str, pool: str, queue: str) -> None:
-    """Wait some seconds until runs from a work queue would start.
+async def worker(
+    server: Server, environment: str, pool: str, queue: str, say: Callable[[str], None]
+) -> None:
+    """Wait some seconds until runs from a work queue would start, and say so before.
 
     Raises:
         DeployerError: pool or queue is missing or paused, or no worker polls it.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline, told = time.monotonic() + PATIENCE, False
     while True:
         problems = await _standstill(server, environment, pool, queue)
         if not problems:
@@ -111,6 +113,9 @@ async def worker(server: Server, environment: str, pool: str, queue: str) -> Non
         only_a_poll = all(each.what.startswith(work_pools.NOBODY) for each in problems)
         if not only_a_poll or time.monotonic() > deadline:  # the rest does not come by itself
             raise DeployerError(*map(str, problems))
+        if not told:
+            say(f"waiting for a worker that polls the work queue {queue!r} of {pool!r}")
+            told = True
         await asyncio.sleep(1)
 
 

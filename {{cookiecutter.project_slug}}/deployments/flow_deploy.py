@@ -1,4 +1,4 @@
-"""Build the image and deploy the catalog to a Docker work pool of this machine, without a push.
+"""Build the images and deploy the catalog to a Docker work pool of this machine, without a push.
 
 `python -m deployments.flow_deploy`; then `prefect worker start --pool local-docker --type docker`.
 """
@@ -9,20 +9,18 @@ import sys
 
 from deployer.cli import main
 from deployer.errors import DeployerError
+from deployer.images import options
 from tools import image
-from tools.build import build
-from tools.environments import project
 
 
 def deploy() -> int:
     """Return 0 if it is deployed; otherwise what failed has said why."""
     try:
-        name = f"{project()}:{image.tag()}"
-        build(name)
+        built = image.build_all()
     except DeployerError as error:
         sys.exit(f"error: {error}")
     return main(["setup", "local-docker"]) or main(
-        ["deploy", "local-docker", "--image", name, "--no-verify"]
+        ["deploy", "local-docker", *options(built), "--no-verify"]
     )
 
 

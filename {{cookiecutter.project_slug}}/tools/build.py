@@ -12,6 +12,8 @@ from pathlib import Path
 from deployer.errors import DeployerError
 from tools import ROOT
 
+DOCKERFILE = "Dockerfile"
+
 
 def call(*command: str, env: dict[str, str] | None = None, stdin: str | None = None) -> str:
     """Run a command in the project's folder and return its output.
@@ -37,12 +39,12 @@ def is_engine_running() -> bool:
     return True
 
 
-def build(name: str, target: str | None = None) -> None:
+def build(name: str, recipe: str = "") -> None:
     """Build the image of that name, unless it is there; Docker's own progress goes to stderr.
 
     Args:
         name: its name, with a tag.
-        target: the stage of the Dockerfile; None is the last one.
+        recipe: a stage of the Dockerfile, or another Dockerfile; empty is the last stage.
 
     Raises:
         DeployerError: there is no engine, the base image cannot be had, or the build failed.
@@ -52,7 +54,8 @@ def build(name: str, target: str | None = None) -> None:
     if call("docker", "images", "--quiet", name):
         print(f"{name} is there already.", file=sys.stderr)
         return
-    for base, source in mirrored().items():
+    file, stage = parts(recipe)
+    for base, source in mirrored(file).items():
         print(f"Pulling {source}", file=sys.stderr)
         try:
             call("docker", "pull", "--quiet", source)
@@ -62,34 +65,48 @@ def build(name: str, target: str | None = None) -> None:
             ) from None
         call("docker", "tag", source, base)
     print(f"Building {name}", file=sys.stderr)
-    command = ["docker", "build", "--tag", name, *([f"--target={target}"] if target else [])]
-    command += [*secrets(), "."]
+    command = ["docker", "build", "--tag", name, f"--file={file}"]
+    command += [*([f"--target={stage}"] if stage else []), *secrets(file), "."]
     if subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False).returncode:  # noqa: S603
         raise DeployerError(f"`docker build` of {name} failed: its messages are above.")
 
 
-def mirrored() -> dict[str, str]:
-    """Return where to take the Dockerfile's base images from instead: from under BASE_MIRROR."""
+def parts(recipe: str) -> tuple[str, str]:
+    """Return the Dockerfile that a recipe means, and the stage in it; empty is the last one."""
+    return (recipe, "") if recipe and (ROOT / recipe).is_file() else (DOCKERFILE, recipe)
+
+
+def mirrored(file: str = DOCKERFILE) -> dict[str, str]:
+    """Return where to take a Dockerfile's base images from instead: from under BASE_MIRROR."""
     mirror = os.environ.get("BASE_MIRROR", "").rstrip("/")
-    return {base: f"{mirror}/{base}" for base in bases()} if mirror else {}
+    own = {name for _, name in stages(file)}
+    found = [base for base, _ in stages(file) if base not in own]
+    return {base: f"{mirror}/{base}" for base in found} if mirror else {}
 
 
-def bases() -> list[str]:
-    """Return the Dockerfile's base images."""
-    stages = re.findall(r"(?m)^FROM (\S+)(?: AS (\S+))?$", dockerfile())
-    own = {name for _, name in stages}
-    return list(dict.fromkeys(base for base, _ in stages if base not in own))
+def base(recipe: str = "") -> str:
+    """Return the base image that an image stands on."""
+    file, name = parts(recipe)
+    for below, stage in reversed(stages(file)):
+        if name in ("", stage):
+            name = below
+    return name
 
 
-def secrets() -> list[str]:
+def stages(file: str) -> list[tuple[str, str]]:
+    """Return what each stage of a Dockerfile begins with, and its name, empty where it has none."""
+    return re.findall(r"(?m)^FROM (\S+)(?: AS (\S+))?$", instructions(file))
+
+
+def secrets(file: str) -> list[str]:
     """Return the options that hand the person's .netrc over, where the Dockerfile mounts it."""
     netrc = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
-    if "id=netrc" in dockerfile() and netrc.exists():
+    if "id=netrc" in instructions(file) and netrc.exists():
         return [f"--secret=id=netrc,src={netrc}"]
     return []
 
 
-def dockerfile() -> str:
-    """Return the Dockerfile's instructions."""
-    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines(keepends=True)
+def instructions(file: str) -> str:
+    """Return what a Dockerfile says, without comments."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("#"))

@@ -8,6 +8,7 @@ import json
 import sys
 
 from deployer.errors import DeployerError
+from deployer.images import NAME
 from deployer.project import FILE, read
 from deployer.rules import name_problem
 from tools import ROOT
@@ -33,7 +34,27 @@ def names() -> list[str]:
     Raises:
         DeployerError: environments.toml cannot be read.
     """
-    return [name for name in read(ROOT) if name not in ("project", "origin")]
+    return [name for name in read(ROOT) if name not in ("project", "origin", "images")]
+
+
+def images() -> dict[str, str]:
+    """Return how the images beside the first one are made, by their names.
+
+    Returns:
+        A stage of the Dockerfile, or the path of another Dockerfile.
+
+    Raises:
+        DeployerError: environments.toml cannot be read, or what it says of images is not that.
+    """
+    found = read(ROOT).get("images", {})
+    if not isinstance(found, dict):
+        raise DeployerError(f"{FILE}: images has to be a table, [images].")
+    for name, recipe in found.items():
+        if not NAME.fullmatch(name) or not isinstance(recipe, str):
+            raise DeployerError(
+                f"{FILE}: `python -m deployer check` says what is wrong in [images]."
+            )
+    return found
 
 
 def project() -> str:

@@ -189,6 +189,8 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("--commit", default="", help="that the text is about")
     made = commands.add_parser("drift", help="open, edit or close the issue about drift")
     made.add_argument("--gone", action="store_true", help="nothing differs")
+    made = commands.add_parser("update", help="open, edit or close the issue about the template")
+    made.add_argument("--gone", action="store_true", help="nothing is left to do")
     made = commands.add_parser("failed", help="open or close the issue about a workflow on main")
     made.add_argument("workflow", help="its name")
     made.add_argument("--conclusion", required=True, help="of its last run")
@@ -203,6 +205,9 @@ def main(argv: list[str] | None = None) -> int:
         elif options.command == "drift":
             title = "Production is not what was released"
             print(issue(title, sys.stdin.read(), options.gone))
+        elif options.command == "update":
+            title, text = "The template has moved on", sys.stdin.read()
+            print(issue(title, text, options.gone, "update", "This project is up to date."))
         elif options.command == "failed":
             print(failed(options.workflow, options.conclusion, options.url))
         elif options.command == "previews":

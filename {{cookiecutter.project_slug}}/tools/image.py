@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,10 +17,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deployer.errors import DeployerError
-from tools.build import build, call
-from tools.environments import project
+from deployer.images import FIRST
+from tools import ROOT
+from tools.build import build, call, parts
+from tools.environments import images, project
 
-# What makes the image of the flows, and a worker's; together, all that .dockerignore lets in.
+# What makes the first image, and a worker's; together, all that .dockerignore lets in.
 COMMON = ("Dockerfile", ".dockerignore", "requirements-uv.txt", "requirements.txt")
 CONTENT = (*COMMON, "flows", "deployments", "deployer")
 WORKER = (*COMMON, "requirements-worker.txt")
@@ -27,13 +30,33 @@ WORKER = (*COMMON, "requirements-worker.txt")
 ABSENT = ("not found", "name unknown", "manifest unknown", "denied", "unauthorized", "forbidden")
 
 
-def tag(target: str | None = None) -> str:
+def recipe(name: str) -> str:
+    """Return the Dockerfile's stage, or the Dockerfile, that makes an image; empty is the last one.
+
+    Raises:
+        DeployerError: environments.toml names no such image.
+    """
+    known = {FIRST: "", "worker": "worker", **images()}
+    if name not in known:
+        raise DeployerError(f"There is no image {name!r}: choose one of {', '.join([*known][1:])}.")
+    return known[name]
+
+
+def content(name: str) -> tuple[str, ...]:
+    """Return the paths that go into an image; of one that a person adds, all that could."""
+    if name in (FIRST, "worker"):
+        return WORKER if name else CONTENT
+    let_in = re.findall(r"(?m)^!(.+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"))
+    return (parts(recipe(name))[0], ".dockerignore", *let_in)
+
+
+def tag(name: str = FIRST) -> str:
     """Return the tag of the image that the files as they are now would make, committed or not.
 
     Args:
-        target: `worker`; None is the image of the flows.
+        name: `worker`, or one of environments.toml; empty is the first image.
     """
-    content = WORKER if target else CONTENT
+    paths = content(name)
     try:
         index = Path(call("git", "rev-parse", "--path-format=absolute", "--git-path", "index"))
     except (DeployerError, FileNotFoundError):
@@ -46,22 +69,30 @@ def tag(target: str | None = None) -> str:
         if index.exists():
             shutil.copy(index, copy)
         env = {**os.environ, "GIT_INDEX_FILE": str(copy)}
-        call("git", "add", "--all", "--", *content, env=env)
-        files = call("git", "ls-files", "-s", "--", *content, env=env)
-    return f"{target or 'src'}-" + call("git", "hash-object", "--stdin", stdin=files + "\n")[:40]
+        call("git", "add", "--all", "--", *paths, env=env)
+        files = call("git", "ls-files", "-s", "--", *paths, env=env)
+    return f"{name or 'src'}-" + call("git", "hash-object", "--stdin", stdin=files + "\n")[:40]
 
 
-def name_of(repository: str, label: str | None, platform: str, target: str | None = None) -> str:
+def name_of(repository: str, label: str | None, platform: str, name: str = FIRST) -> str:
     """Return the image's name, with the tag that the files as they are now give it.
 
     Args:
         repository: what the tag is appended to, such as `ghcr.io/me/flows`.
         label: whose image it is, before the rest of the tag: `pr-7`.
         platform: part of the name where it is not empty: `linux/arm64`.
-        target: `worker`; None is the image of the flows.
+        name: `worker`, or one of environments.toml; empty is the first image.
     """
-    parts = [label, tag(target), platform.replace("/", "-")]
-    return f"{repository}:{'-'.join(part for part in parts if part)}"
+    said = [label, tag(name), platform.replace("/", "-")]
+    return f"{repository}:{'-'.join(part for part in said if part)}"
+
+
+def build_all() -> dict[str, str]:
+    """Build the project's images, as far as they are not there; return their references by name."""
+    made = {name: name_of(project(), None, "", name) for name in (FIRST, *images())}
+    for name, reference in made.items():
+        build(reference, recipe(name))
+    return made
 
 
 def digest(name: str) -> str | None:
@@ -92,7 +123,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--platform", help="part of the name where it is given: linux/arm64")
     parser.add_argument("--label", help="whose image it is, before the rest of the tag: pr-7")
-    parser.add_argument("--target", choices=["worker"], help="instead of the image of the flows")
+    parser.add_argument(
+        "--target", default=FIRST, help="instead of the first image: worker, or one of [images]"
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--name-only", action="store_true", help="print the name, build nothing")
     what.add_argument(
@@ -108,12 +141,13 @@ def main(argv: list[str] | None = None) -> int:
             print(digest(options.digest) or "")
             return 0
         repository = options.repository or project()
+        made_by = recipe(options.target)
         name = name_of(repository, options.label, options.platform or "", options.target)
         if options.digest is not None:
             print(digest(name) or "")
             return 0
         if not options.name_only:
-            build(name, options.target)
+            build(name, made_by)
     except DeployerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

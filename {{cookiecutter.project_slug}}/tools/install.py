@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 
+from deployer.alive import alive
 from tools import ROOT
 
 
@@ -52,14 +53,14 @@ def install(uv: str, folder: Path, requirements: Path, own: Path | None = None) 
     """
     environment = dict(os.environ)
     netrc = environment.pop("NETRC_TEXT", "")
-    # On a terminal uv shows how far it is; a log needs no line for each package.
-    quiet = [] if sys.stderr.isatty() else ["--quiet"]
-    commands = [[uv, "pip", "install", *quiet, f"--python={folder}", "--require-hashes"]]
+    # Compiling takes longest, and of that uv shows nothing: the signs of life are ours.
+    commands = [[uv, "pip", "install", "--quiet", f"--python={folder}", "--require-hashes"]]
     commands[0] += ["-r", str(requirements)]
     if not (folder / "pyvenv.cfg").exists():
         print(f"Installing the packages of {requirements.name} …", file=sys.stderr)
         commands.insert(0, [uv, "venv", "--quiet", "--python=>=3.11,<3.15", str(folder)])
     with ExitStack() as stack:
+        stack.enter_context(alive(requirements.name))
         if own:
             # pip has to know where packages are from as well; what they are is uv's business.
             index = stack.enter_context(NamedTemporaryFile("w", suffix=".txt", encoding="utf-8"))

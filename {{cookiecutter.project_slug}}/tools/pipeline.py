@@ -16,44 +16,59 @@ from itertools import islice
 from pathlib import Path
 
 from deployer.errors import DeployerError
-from tools import records, trust
+from deployer.images import FIRST, parse, words
+from tools import bake, records, trust
 from tools.build import call, mirrored
-from tools.environments import names
+from tools.environments import images, names
 from tools.image import digest, name_of
-from tools.settings import Settings, read
-
-
-def name(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
-    """Return what the image is called and what the jobs that follow have to know."""
-    package = settings.preview if options.package == "preview" else settings.release
-    platform = settings.variables.get("IMAGE_PLATFORM") or ""
-    os.environ["BASE_MIRROR"] = settings.variables.get("BASE_MIRROR") or ""
-    contexts = (f"{base}=docker-image://{there}" for base, there in mirrored().items())
-    return {
-        "package": package,
-        "image": name_of(package, options.label, platform),
-        "released": name_of(settings.release, None, platform),
-        "platform": platform or "linux/amd64",
-        "environments": json.dumps(names()),
-        "contexts": ",".join(contexts),
-        "attests": "true" if settings.attests else "",
-    }
+from tools.settings import Settings, is_true, read
 
 
 def find(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
-    """Return the digest of an image that is there and may be taken: a release only with a proof."""
-    found = digest(options.image)
-    if options.package == "release" and found:
-        image = f"{settings.release}@{found}"
+    """Return which images are there and may be taken, which have to be built, and how."""
+    preview, asks = options.package == "preview", options.package != "none"
+    package = settings.preview if preview else settings.release
+    platform = settings.variables.get("IMAGE_PLATFORM") or ""
+    os.environ["BASE_MIRROR"] = settings.variables.get("BASE_MIRROR") or ""
+    found, released, build = parse(options.given.split()), dict[str, str](), dict[str, str]()
+    for name in () if options.given else (FIRST, *images()):
+        called = name_of(package, options.label, platform, name)
+        there = taken(called, package, settings) if asks and not options.rebuild else None
+        if there:
+            found[name] = there
+        else:
+            build[name] = called
+        main = name_of(settings.release, None, platform, name)
+        if preview and (there := digest(main)):
+            released[name] = f"{settings.release}@{there}"
+    others = {name: called for name, called in build.items() if name != FIRST}
+    contexts = (f"{base}=docker-image://{there}" for base, there in mirrored().items())
+    return {
+        "package": package,
+        "environments": json.dumps(names()),
+        "platform": platform or "linux/amd64",
+        "contexts": ",".join(contexts),
+        "attests": "true" if settings.attests else "",
+        "found": " ".join(words(found)),
+        "released": " ".join(words(released)),
+        "build": " ".join(words(build)),
+        "first": build.get(FIRST, ""),
+        "others": bake.define(others, platform or "linux/amd64") if others else "",
+    }
+
+
+def taken(called: str, package: str, settings: Settings) -> str | None:
+    """Return an image of the registry by its digest, if it may be taken: a release with a proof."""
+    there = digest(called)
+    image = f"{package}@{there}"
+    if there and package == settings.release:
         try:
             # Not by the records: this job has no credentials of a Prefect server.
             say(f"`{image}` is there: {trust.proof(image, settings, environ={})}.")
         except DeployerError as error:
             say(f"`{image}` is there, but is built again: {reason(settings, error)}")
-            found = None
-    elif options.package == "preview":
-        print(f"released={digest(options.released) or ''}")
-    return {"digest": found or ""}
+            return None
+    return image if there else None
 
 
 def reason(settings: Settings, error: DeployerError) -> str:
@@ -67,16 +82,21 @@ def reason(settings: Settings, error: DeployerError) -> str:
 
 
 def push(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
-    """Push an image and return its digest, as the registry took it.
+    """Push what was built and return what it is by digest; then the digests alone, for jobs.
 
-    The registry is not asked for it afterwards, because somebody may move the tag in between.
+    The registry is not asked for digests afterwards, because somebody may move a tag in between.
     """
-    command = ["docker", "push", options.image]
-    answer = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=False)  # noqa: S603
-    print(answer.stdout, file=sys.stderr)
-    if answer.returncode:
-        raise DeployerError(f"{options.image} was not pushed: the messages of docker are above.")
-    return {"digest": pushed(answer.stdout, options.image.rpartition(":")[2])}
+    done: dict[str, str] = {}
+    for name, called in parse(options.images.split()).items():
+        command = ["docker", "push", called]
+        answer = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=False)  # noqa: S603
+        print(answer.stdout, file=sys.stderr)
+        if answer.returncode:
+            raise DeployerError(f"{called} was not pushed: the messages of docker are above.")
+        package, _, tag = called.rpartition(":")
+        done[name] = f"{package}@{pushed(answer.stdout, tag)}"
+    digests = dict.fromkeys(image.partition("@sha256:")[2] for image in done.values())
+    return {"pushed": " ".join(words(done)), "digests": json.dumps([*digests])}
 
 
 def pushed(text: str, tag: str) -> str:
@@ -110,6 +130,20 @@ def deployed(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
     return {"image": last.image}
 
 
+def conclude(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
+    """Return the images of this commit, and those that main would deploy for it."""
+    new = parse(options.pushed.split())
+    images = {**parse(options.images.split()), **new}
+    for name, image in sorted(images.items()):
+        state = "built now" if name in new else "there already"
+        say(f"Image{f' {name}' if name else ''}: `{image}`, {state}.")
+    # What main has not built yet it will build of the same content.
+    digests = {name: image.partition("@")[2] for name, image in images.items()}
+    released = {name: f"{settings.release}@{each}" for name, each in digests.items()}
+    released |= parse(options.released.split())
+    return {"image": " ".join(words(images)), "released": " ".join(words(released))}
+
+
 def say(text: str) -> None:
     """Add a line to the summary of the job."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -119,7 +153,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-STEPS = {"name": name, "find": find, "push": push, "deployed": deployed}
+STEPS = {"find": find, "push": push, "conclude": conclude, "deployed": deployed}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -128,9 +162,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("--package", choices=["release", "preview", "none"], default="none")
     parser.add_argument("--label", help="whose image it is: pr-7")
-    parser.add_argument("--image", help="its name, with a tag")
     parser.add_argument("--environment", help="a table of deployments/environments.toml")
-    parser.add_argument("--released", help="the name that main would give to it")
+    parser.add_argument("--given", default="", help="images to take instead")
+    parser.add_argument("--rebuild", default=False, type=is_true, help="`true`: whatever is there")
+    parser.add_argument("--images", default="", help="REFERENCE of the first, NAME=REFERENCE …")
+    parser.add_argument("--released", default="", help="those that main has built already")
+    parser.add_argument("--pushed", default="", help="what `push` said")
     options = parser.parse_args(argv)
     try:
         for key, value in STEPS[options.step](read(), options).items():

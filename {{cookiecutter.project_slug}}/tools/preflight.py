@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from deployer.errors import DeployerError
+from deployer.images import parse
 from tools import trust
 from tools.gh import gh
 from tools.settings import Settings, read
@@ -51,7 +52,7 @@ class Job:
     Attributes:
         settings: of the workflow's run.
         environment: of the job; None where it has none.
-        image: that somebody asked for.
+        image: that somebody asked for, or several, as `deployer.images` writes them.
         secrets: the names of the secrets that it got.
         multi_line: the names of those of several lines.
     """
@@ -128,10 +129,9 @@ def runner(job: Job) -> Iterator[Problem]:
 
 def image(job: Job) -> Iterator[Problem]:
     """Yield why an image that somebody asked for may not be deployed."""
-    if not job.image:
-        return
     try:
-        trust.digest_in(job.image, job.settings.release)
+        for each in parse(job.image.split()).values():
+            trust.digest_in(each, job.settings.release)
     except DeployerError as error:
         yield Problem("This image is refused", str(error))
 

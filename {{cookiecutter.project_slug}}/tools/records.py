@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 from deployer.errors import DeployerError
 from deployer.project import FILE, read, record_keys
 from tools import ROOT
-from tools.environments import project
+from tools.environments import names, project
 
 FENCE = "```json\n"  # the record is the one line behind it
 PAGE = 10  # a record holds all of its release, so that only a few are read at once
@@ -32,14 +32,21 @@ class Record:
     Attributes:
         environment: where.
         number: 1, 2, 3 …
-        image: reference with digest; empty where a working tree was deployed.
+        image: reference of the first image, with digest; empty where it was a working tree.
         commit: of the source; empty where nobody said.
+        others: references of the other images.
     """
 
     environment: str
     number: int
     image: str
     commit: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """References of all images."""
+        return (self.image, *self.others)
 
 
 def recorded(environment: str, environ: Mapping[str, str] = os.environ) -> Iterator[Record]:
@@ -59,9 +66,9 @@ def recorded(environment: str, environ: Mapping[str, str] = os.environ) -> Itera
 
 def everywhere(environ: Mapping[str, str] = os.environ) -> Iterator[Record]:
     """Return the releases of every environment on the server but previews."""
-    for name, table in read(ROOT).items():
-        # There is a preview for each {label}.
-        if isinstance(table, dict) and "{label}" not in str(table):
+    tables = read(ROOT)
+    for name in names():
+        if "{label}" not in str(tables[name]):  # there is a preview for each
             yield from _recorded(name, environ)
 
 
@@ -81,10 +88,11 @@ def _of_key(key: str, environment: str, environ: Mapping[str, str]) -> Iterator[
             try:
                 record = json.loads(row["data"].split(FENCE, 1)[1].split("\n", 1)[0])
                 number = int(record["number"])
+                others = tuple(map(str, record.get("images", {}).values()))
             except (AttributeError, IndexError, KeyError, TypeError, ValueError):
                 continue  # somebody changed it, so it says nothing
-            names = (str(record.get(each) or "") for each in ("image", "commit"))
-            yield Record(environment, number, *names)
+            image, commit = (str(record.get(each) or "") for each in ("image", "commit"))
+            yield Record(environment, number, image, commit, others)
 
 
 def _ask(path: str, body: dict[str, Any], environ: Mapping[str, str]) -> Any:

@@ -14,9 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deployer.errors import DeployerError
+from deployer.images import FIRST
 from tools import github, records
-from tools.build import bases, call, mirrored
-from tools.image import digest, name_of
+from tools.build import base, call, mirrored, parts
+from tools.environments import images
+from tools.image import digest, name_of, recipe
 from tools.settings import Settings, read
 
 KEPT = 20  # images, whatever their age
@@ -39,18 +41,19 @@ def layers(image: str, platform: str) -> list[str]:
 
 
 def moved(settings: Settings) -> str | None:
-    """Return why the image of this commit has to be built anew; None where it need not be."""
+    """Return why the images of this commit have to be built anew; None where they need not be."""
     platform = settings.variables.get("IMAGE_PLATFORM") or ""
-    image = name_of(settings.release, None, platform)
-    if not digest(image):
-        return None  # the next push builds it
     os.environ["BASE_MIRROR"] = settings.variables.get("BASE_MIRROR") or ""
-    platform = platform or "linux/amd64"
-    ours = layers(image, platform)
-    for base in bases():
-        theirs = layers(mirrored().get(base, base), platform)
+    for name in (FIRST, *images()):
+        image = name_of(settings.release, None, platform, name)
+        if not digest(image):
+            continue  # the next push builds it
+        ours = layers(image, platform or "linux/amd64")
+        below = base(recipe(name))
+        where = mirrored(parts(recipe(name))[0]).get(below, below)
+        theirs = layers(where, platform or "linux/amd64")
         if ours[: len(theirs)] != theirs:
-            return f"{base} has moved since {image} was built"
+            return f"{below} has moved since {image} was built"
     return None
 
 
@@ -65,7 +68,7 @@ def retain(settings: Settings, days: int, now: datetime) -> list[str]:
     Raises:
         DeployerError: what was released cannot be read, and then nothing is deleted.
     """
-    named = {each.image.partition("@")[2] for each in records.everywhere()}
+    named = {image.partition("@")[2] for each in records.everywhere() for image in each.images}
     path = github.package(settings.repository.partition("/")[2].lower())
     versions = sorted(github.versions(path), key=lambda each: str(each["created_at"]))
     done = []

@@ -8,6 +8,7 @@ that a cancelled job reaches the deployer. Standard library only.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -16,9 +17,12 @@ from itertools import islice
 
 from deployer import errors
 from deployer.errors import DeployerError
+from deployer.images import FIRST
+from deployer.images import options as image_options
+from deployer.images import parse as parse_images
 from tools import records, trust
 from tools.preflight import annotate
-from tools.settings import Settings, read
+from tools.settings import Settings, is_true, read
 
 HANDED_ON = (
     "PREFECT_API_URL",
@@ -26,6 +30,7 @@ HANDED_ON = (
     "PREFECT_API_AUTH_STRING",
     "PREFECT_CLIENT_CUSTOM_HEADERS",
     "GITHUB_ACTOR",
+    "CI",  # so that it gives no signs of life, which nobody reads
 )
 # What runs in the image has no business with whatever else listens on the runner's own loopback.
 LOOPBACK = re.compile(r"https?://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)")
@@ -68,14 +73,18 @@ def command(options: argparse.Namespace, environ: Mapping[str, str]) -> list[str
     if not options.image:
         return [options.python, *deployer]
     settings = read(environ)
-    if options.preview:
-        trust.digest_in(options.image, settings.preview)
-    else:
-        why = trust.proof(options.image, settings, options.built, environ)
-        print(f"{options.image}: {why}", file=sys.stderr)
+    images = parse_images(options.image.split())
+    if FIRST not in images:
+        raise DeployerError(f"{options.image} is not all: which image is the first one is missing.")
+    for image in images.values():
+        if options.preview:
+            trust.digest_in(image, settings.preview)
+        else:
+            why = trust.proof(image, settings, options.built, environ)
+            print(f"{image}: {why}", file=sys.stderr)
     handed_on = [f"--env={name}" for name in HANDED_ON]
     there = f"--network={network(environ.get('PREFECT_API_URL', ''))}"
-    return ["docker", "run", "--rm", there, *handed_on, options.image, "python", *deployer]
+    return ["docker", "run", "--rm", there, *handed_on, images[FIRST], "python", *deployer]
 
 
 def arguments(options: argparse.Namespace) -> list[str]:
@@ -93,12 +102,13 @@ def arguments(options: argparse.Namespace) -> list[str]:
         given.append("--resume")
     if options.expect_plan and what == "deploy":
         given += ["--expect-plan", options.expect_plan]
-    return [*given, "--image", options.deploys or options.image]
+    deployed = parse_images((options.deploys or options.image).split())
+    return [*given, *image_options(deployed)]
 
 
-def is_true(text: str) -> bool:
-    """Read what a workflow's input of type boolean is in the environment: true, false or empty."""
-    return text == "true"
+def digests(text: str) -> list[str]:
+    """Read the digests of what the image job built, a JSON list; nothing is none."""
+    return [f"sha256:{each}" for each in json.loads(text or "[]")]
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -106,10 +116,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__)
     parser.add_argument("command", choices=["deploy", "plan", "rollback"])
     parser.add_argument("environment", help="a table of deployments/environments.toml")
-    parser.add_argument("--image", required=True, help="what to run, with its digest")
+    parser.add_argument(
+        "--image", required=True, help="what to run, with its digest; then NAME=IMAGE of each other"
+    )
     parser.add_argument("--python", help="what to run instead where the image is empty")
     parser.add_argument("--deploys", help="what the deployer is told to deploy, if not the same")
-    parser.add_argument("--built", default="", help="the digest that this workflow's run built")
+    parser.add_argument(
+        "--built", default=(), type=digests, help="what this workflow's run built, as JSON"
+    )
     parser.add_argument(
         "--preview", type=is_true, default=False, help="`true`: with a preview's credentials"
     )

@@ -138,6 +138,11 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
+def is_true(text: str) -> bool:
+    """Read what a workflow's input of type boolean is in the environment: true, false or empty."""
+    return text == "true"
+
+
 def ui(url: str) -> str:
     """Return where the UI of the server is that has its API at this address."""
     workspace = r"^https://api\.prefect\.cloud/api/accounts/([^/]+)/workspaces/([^/]+).*"

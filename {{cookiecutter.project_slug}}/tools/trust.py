@@ -7,7 +7,7 @@ packages. So it is asked for a proof, and this is the one place that decides wha
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from deployer.errors import DeployerError
 from tools import records
@@ -52,14 +52,17 @@ def attested(image: str, settings: Settings) -> None:
 
 
 def proof(
-    image: str, settings: Settings, built: str = "", environ: Mapping[str, str] = os.environ
+    image: str,
+    settings: Settings,
+    built: Collection[str] = (),
+    environ: Mapping[str, str] = os.environ,
 ) -> str:
     """Return, in words, why an image may be run as a release.
 
     Args:
         image: its name, with a digest.
         settings: of the workflow's run.
-        built: the digest that an earlier job of this very run built and pushed.
+        built: the digests that an earlier job of this very run built and pushed.
         environ: how to reach the Prefect server, where the releases are recorded.
 
     Raises:
@@ -75,10 +78,10 @@ def proof(
                 f"{error} Run deploy.yml on main: it builds the image and attests it."
             ) from None
         return f"attested by {WORKFLOW} on main"
-    if built and digest == built:
+    if digest in built:
         return "built by this run"
     for each in records.everywhere(environ):
-        if each.image == image:
+        if image in each.images:
             return f"release {each.number} of {each.environment}"
     raise DeployerError(
         f"The image {image} is refused: this run did not build it, and no release on the server "

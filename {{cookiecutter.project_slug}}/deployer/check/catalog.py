@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from functools import cache
 from typing import Any, get_type_hints
@@ -20,6 +20,7 @@ from deployer import credentials
 from deployer import spec as specs
 from deployer.catalog import SCHEDULES, Deployment
 from deployer.check.parameters import parameter_problems
+from deployer.environment import image_problem
 from deployer.errors import on_one_line
 from deployer.rules import (
     hint,
@@ -32,7 +33,6 @@ from deployer.rules import (
 
 FILE = "deployments/catalog.py"
 ELSEWHERE = {
-    "image": "the image is given on the command line: --image",
     **dict.fromkeys(
         ("pull", "pull_steps", "storage"),
         "no code is pulled when a run starts, because it is in the image: put it into flows/ and "
@@ -51,9 +51,14 @@ SHORTEST = timedelta(seconds=10)  # between two runs; a container takes as long 
 RESERVED = ("project:", "environment:", "origin:")
 
 
-def check(catalog: list[Deployment]) -> list[str]:
-    """Return everything that is wrong with a catalog, one sentence each; reads no server."""
-    found = [(entry.key, problem) for entry in catalog for problem in _entry_problems(entry)]
+def check(catalog: list[Deployment], images: Collection[str] = ()) -> list[str]:
+    """Return everything that is wrong with a catalog, one sentence each; reads no server.
+
+    Args:
+        catalog: the entries.
+        images: the names of the images that an entry may run instead of the first one.
+    """
+    found = [(each.key, problem) for each in catalog for problem in _entry_problems(each, images)]
     for key, count in Counter(entry.key for entry in catalog).items():
         if count > 1:
             found.append((key, f"there are {count} entries of this name; rename one."))
@@ -72,7 +77,7 @@ def warnings(catalog: list[Deployment]) -> list[str]:
     ]
 
 
-def _entry_problems(entry: Deployment) -> list[str]:
+def _entry_problems(entry: Deployment, images: Collection[str]) -> list[str]:
     if not isinstance(entry.flow, Flow):
         return [f"{shown(entry.flow)} is not a flow: put @flow on the function."]
     names = {"the flow's name": entry.flow.name, "the deployment's name": entry.name}
@@ -82,6 +87,9 @@ def _entry_problems(entry: Deployment) -> list[str]:
     if isinstance(entry.name, str) and entry.name.endswith(".py"):
         problems.append(f"the deployment's name {entry.name!r} ends with .py: Prefect cuts it off.")
     problems += [*_place_problems(entry.flow), *_type_problems(entry.options)]
+    image = entry.options.get("image")
+    if image is not None and (problem := image_problem(image, images)):
+        problems.append(problem)
     if problems:
         return problems
     given = [option for option in SCHEDULES if entry.options.get(option) is not None]
@@ -120,6 +128,7 @@ def _options() -> type[BaseModel]:
     """Return the options of `Flow.deploy` with the types that Prefect gives them."""
     hints = get_type_hints(Flow.deploy, localns={"DockerImage": Any})
     elsewhere = {"name", "return", *ELSEWHERE}
+    hints["image"] = Any  # a name of environments.toml, and no image of Prefect's
     fields: dict[str, Any] = {k: (v, None) for k, v in hints.items() if k not in elsewhere}
     config = ConfigDict(strict=True, extra="forbid", revalidate_instances="always")
     return create_model("Options", __config__=config, **fields)

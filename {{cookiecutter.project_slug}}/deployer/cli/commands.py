@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from deployer import __version__
+from deployer import __version__, alive
 from deployer.cli.context import act, checked, chosen_environment, declared, who
 from deployer.cli.terminal import say, show
 from deployer.errors import DeployerError
@@ -126,7 +126,7 @@ def plan(
                 return None
             settled, specs = chosen, desired.from_release(latest[0])
         else:
-            settled, specs = await declared(server, chosen, catalog, wanted.image)
+            settled, specs = await declared(server, chosen, catalog)
         found = await refresh.refresh(server, settled, specs, wanted.only)
         if adopt and found.foreign:
             return await refresh.refresh(server, settled, specs, wanted.only, found.foreign)
@@ -162,7 +162,7 @@ def deploy(
     how = replace(options, only=wanted.only, who=who())
 
     async def want(server: Server) -> tuple[Environment, Desired]:
-        return await declared(server, chosen, catalog, wanted.image, how.commit)
+        return await declared(server, chosen, catalog, how.commit)
 
     _deploy(want, how, where.environment, format)
 
@@ -197,20 +197,22 @@ def _deploy(
 
 
 def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Options.timeout) -> None:
-    """Check that a worker polls, and run the smoke runs.
+    """Check that a worker polls, and run the smoke runs; what nobody waited for is verified then.
 
     Example: python -m deployer verify production --image registry/flows@sha256:...
     """
-    from deployer import refresh, verify
+    from deployer import refresh, release, verify
     from deployer.cli import render
 
     chosen, catalog = checked(where, wanted)
 
     async def work(server: Server) -> list[SmokeRun]:
-        settled, specs = await declared(server, chosen, catalog, wanted.image)
+        settled, specs = await declared(server, chosen, catalog)
         snapshot = await refresh.refresh(server, settled, specs, wanted.only)
         what = chosen.name, snapshot.deployed, snapshot.smoke(specs)
         runs, _ = await verify.check(server, *what, timeout, say)
+        if runs and not wanted.only and (seen := snapshot.unseen(specs)):
+            await release.confirm(server, settled, seen)
         return runs
 
     show(render.runs(act(work)))
@@ -319,7 +321,7 @@ def doctor(
     """
     from deployer import doctor
 
-    findings = asyncio.run(doctor.examine(chosen_environment(where), image, environ))
+    findings = asyncio.run(doctor.examine(chosen_environment(where, Wanted(image)), environ))
     show(doctor.text(findings))
     return FAILED if any(finding.fatal for finding in findings) else 0
 
@@ -331,7 +333,7 @@ def export(where: Where, *, image: Image = Wanted.image) -> None:
     """
     from deployer import export
 
-    show(export.to_yaml(*checked(where), image).removesuffix("\n"))
+    show(export.to_yaml(*checked(where, Wanted(image))).removesuffix("\n"))
 
 
 def import_(
@@ -382,6 +384,7 @@ def serve() -> None:
 
     catalog = load.load()
     act(lambda server: server.now())  # Prefect's own error would be a traceback
+    alive.end()
     serve.serve(environment.serving(), catalog)
 
 

@@ -8,13 +8,13 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployer import credentials
-from deployer.cli.terminal import spinner
 from deployer.errors import DeployerError
+from deployer.images import FIRST, parse
 from deployer.options import Wanted, Where
 from deployer.rules import job_variable_problems
 
@@ -35,9 +35,8 @@ def act(work: Callable[[Server], Awaitable[T]]) -> T:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         if task and sys.platform != "win32":
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        with spinner(loop):
-            async with connect() as server:
-                return await work(server)
+        async with connect() as server:
+            return await work(server)
 
     return asyncio.run(run())
 
@@ -56,6 +55,10 @@ def chosen_environment(
 
     chosen = environment.select(environment.load(), where.environment, where.label, shared=shared)
     credentials.know(os.environ.get(name, "") for name in chosen.secrets.values())
+    images = parse(wanted.image)
+    for name in images.keys() - {FIRST}:
+        if problem := environment.image_problem(name, environment.images()):
+            raise DeployerError(f"--image {name}=…: {problem}")
     variables: dict[str, Any] = {}
     for pair in wanted.job_variable:
         name, _, value = pair.partition("=")
@@ -73,7 +76,7 @@ def chosen_environment(
     if where.work_pool or kind:
         given = where.work_pool is not None
         chosen = replace(chosen, work_pool=pool, work_pool_type=kind, given_pool=given)
-    return replace(chosen, given_variables=variables)
+    return replace(chosen, given_variables=variables, given_images=images)
 
 
 def checked(
@@ -82,14 +85,26 @@ def checked(
     """Return environment and catalog once everything about them is fine; sends no request."""
     from deployer import load
 
-    return chosen_environment(where, wanted, shared=shared), load.load()
+    chosen, catalog = chosen_environment(where, wanted, shared=shared), load.load()
+    if missing := [*_missing_images(chosen, catalog)]:
+        raise DeployerError(*missing)
+    return chosen, catalog
+
+
+def _missing_images(chosen: Environment, catalog: list[Deployment]) -> Iterator[str]:
+    """Say which images entries name and nobody gave, where any was given."""
+    running = {entry.options["image"]: entry for entry in catalog if entry.options.get("image")}
+    for name in running.keys() - chosen.given_images.keys() if chosen.given_images else ():
+        yield (
+            f"{running[name].key} runs the image {name!r}, which was not given: add --image "
+            f"{name}=REFERENCE; `nox -s image -- --target {name}` builds it."
+        )
 
 
 async def declared(
     server: Server,
     chosen: Environment,
     catalog: list[Deployment],
-    image: str | None,
     commit: str | None = None,
 ) -> tuple[Environment, Desired]:
     """Ask the server which work pools a checked catalog goes to.
@@ -105,6 +120,7 @@ async def declared(
     from deployer import work_pool as work_pools
     from deployer.api_errors import if_found
 
+    image = chosen.image(None)
     names = dict.fromkeys([chosen.work_pool, *work_pools.others(chosen, catalog)])
     found = {name: await if_found(server.client.read_work_pool(name)) for name in names}
     wrong = [each for pair in found.items() for each in work_pools.mismatch(chosen, *pair)]
@@ -113,7 +129,7 @@ async def declared(
     if wrong:
         raise DeployerError(*map(str, wrong))
     chosen = replace(chosen, work_pool_type=pools[0].type)
-    specs = desired.from_catalog(catalog, chosen, image, commit, load.resources())
+    specs = desired.from_catalog(catalog, chosen, commit, load.resources())
     for pool in pools:  # the deploy writes the declared template before the deployments
         own = specs.resources.get(f"work-pool/{pool.name}", {})
         pool.base_job_template = own.get("base_job_template", pool.base_job_template)

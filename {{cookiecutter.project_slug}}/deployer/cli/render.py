@@ -64,7 +64,7 @@ def text(plan: Plan) -> Text:
 def markdown(plan: Plan, title: str) -> str:
     """Return a plan as a Markdown table without the unchanged deployments, folded over 30 rows.
 
-    Where an image is all that differs, deployments are only counted.
+    Where the image that most share is all that differs, deployments are only counted.
     """
     table = ["| | deployment | changes |", "| --- | --- | --- |"]
     only_image = 0
@@ -119,12 +119,17 @@ def as_json(plan: Plan, hold: Hold | None = None) -> str:
 
 
 def _rows(plan: Plan) -> list[tuple[str, str, list[str]]]:
-    """Return action, key and differing fields of each change; an image that all share is first."""
-    images = [change.fields.get(IMAGE) for change in plan.of("update")]
-    shared = images[0] if len(images) > 1 and images.count(images[0]) == len(images) else None
-    rows = [("update", "all", [_field(IMAGE, shared)])] if shared else []
+    """Return action, key and differing fields of each change; an image that most share is first."""
+    images = [each for change in plan.of("update") if (each := change.fields.get(IMAGE))]
+    shared = max(images, key=images.count, default=None)
+    number = images.count(shared) if shared else 0
+    rows = []
+    if shared and number > 1:
+        who = "all" if number == len(plan.of("update", "unchanged")) else f"{number} of them"
+        rows = [("update", who, [_field(IMAGE, shared)])]
     for change in plan.everything:
-        fields = {k: v for k, v in change.fields.items() if not (shared and k == IMAGE)}
+        folded = rows and change.fields.get(IMAGE) == shared
+        fields = {k: v for k, v in change.fields.items() if not (folded and k == IMAGE)}
         rows.append((change.action, change.key, [_field(*each) for each in fields.items()]))
     return rows
 
@@ -198,7 +203,10 @@ def releases(
     found: list[Release], form: str, environment: str, hold: Hold | None = None
 ) -> Text | str:
     """Return releases, newest first, as lines or as JSON; the lines say what holds."""
-    names = ("number", "at", "who", "commit", "image", "verified", "summary", "again", "run_url")
+    names = (
+        *("number", "at", "who", "commit", "image", "images"),
+        *("verified", "summary", "again", "run_url"),
+    )
     if form == "json":
         rows = [{name: getattr(each, name) for name in names} for each in found]
         return json.dumps(rows, indent=2, ensure_ascii=False)

@@ -1,23 +1,19 @@
 """What a person sees: the report on stdout, progress and errors on stderr.
 
-Colours and the spinner are for terminals that take them. Elsewhere (pipes, `NO_COLOR`, `TERM=dumb`)
-the text is the same without a single escape code. Lines are never wrapped here.
+Colours are for terminals that take them. Elsewhere (pipes, `NO_COLOR`, `TERM=dumb`) the text is the
+same without a single escape code. Lines are never wrapped here.
 """
 
 from __future__ import annotations
 
 import os
-from asyncio import AbstractEventLoop
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 
 from rich.console import Console
 from rich.text import Text
 
+from deployer import alive
 from deployer.credentials import cover
-
-PATIENCE = 2  # seconds before the spinner shows
 
 
 @cache
@@ -30,6 +26,7 @@ def console(stderr: bool = False) -> Console:
 
 def show(report: Text | str) -> None:
     """Print a report; Markdown and JSON are `str` and stay as they are."""
+    alive.clear()
     if isinstance(report, Text):
         console().print(_covered(report), soft_wrap=True)
     else:
@@ -38,12 +35,14 @@ def show(report: Text | str) -> None:
 
 def say(message: str) -> None:
     """Tell about progress."""
+    alive.clear()
     console(stderr=True).print(_covered(Text(message)), soft_wrap=True)
 
 
 def fail(problem: str) -> None:
     """Print an error."""
     message = Text.assemble(("error:", "bold red"), f" {problem}")
+    alive.clear()
     console(stderr=True).print(_covered(message), soft_wrap=True)
 
 
@@ -51,24 +50,3 @@ def _covered(report: Text) -> Text:
     """Return a report as it is, or without its colours where something in it is masked."""
     text = cover(report.plain)
     return report if text == report.plain else Text(text)
-
-
-@contextmanager
-def spinner(loop: AbstractEventLoop) -> Iterator[None]:
-    """Show on a terminal that a command is at work, and for how long."""
-    stderr = console(stderr=True)
-    if stderr.color_system is None or not stderr.file.isatty():  # FORCE_COLOR makes no terminal
-        yield
-        return
-    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
-
-    # What goes to stdout is the report, which must not come out on stderr.
-    columns = (SpinnerColumn(), TimeElapsedColumn())
-    progress = Progress(*columns, console=stderr, transient=True, redirect_stdout=False)
-    progress.add_task("")
-    timer = loop.call_later(PATIENCE, progress.start)
-    try:
-        yield
-    finally:
-        timer.cancel()
-        progress.stop()

@@ -33,14 +33,11 @@ def text(findings: Sequence[Finding]) -> str:
     return "\n\n".join(shown) or "Everything looks well."
 
 
-async def examine(
-    environment: Environment, image: str | None, environ: Mapping[str, str]
-) -> list[Finding]:
+async def examine(environment: Environment, environ: Mapping[str, str]) -> list[Finding]:
     """Look at everything that a deploy and its runs need.
 
     Args:
-        environment: where to deploy.
-        image: reference of the image that the runs use.
+        environment: where to deploy, with the images that the runs use.
         environ: the environment variables as they were given, empty ones too.
     """
     found = [
@@ -57,8 +54,8 @@ async def examine(
     kind = pool.type if pool else environment.work_pool_type
     if pool and kind != "process":
         found += _loopback(environment)
-    found += work_pools.unsuited(environment.work_pool, kind, image)
-    if image and kind not in (None, "process"):
+    found += work_pools.unsuited(environment.work_pool, kind, environment.image(None))
+    for image in environment.given_images.values() if kind not in (None, "process") else ():
         found += images.examine(image, environment, _default_policy(pool))
     return found
 

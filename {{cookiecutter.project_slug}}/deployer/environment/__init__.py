@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployer.environment.settings import FILLED, LABEL, Settings, validated
 from deployer.errors import DeployerError
+from deployer.images import FIRST
 from deployer.project import FILE, read, record_keys, root
-from deployer.rules import shown
+from deployer.rules import hint, shown
 
 ORIGIN = "origin:"
 
@@ -25,6 +27,7 @@ class Environment(Settings):
         own_queue: whether `{label}` is in the queue's name, so that no other preview uses it.
         given_variables: job variables of the command line; they win over an entry's own.
         given_pool: whether the command line names the work pool; it wins over an entry's own.
+        given_images: references of the command line, by the names that entries give to images.
     """
 
     project: str
@@ -34,6 +37,7 @@ class Environment(Settings):
     own_queue: bool = False
     given_variables: dict[str, Any] = field(default_factory=dict)
     given_pool: bool = False
+    given_images: dict[str, str] = field(default_factory=dict)
 
     @property
     def marks(self) -> list[str]:
@@ -68,6 +72,10 @@ class Environment(Settings):
     def pool(self, own: str | None) -> str:
         """Return the name of the work pool of an entry, which may name its own."""
         return self.work_pool if own is None or self.given_pool else own
+
+    def image(self, name: str | None) -> str | None:
+        """Return the reference of the image that an entry runs; None runs the working tree."""
+        return self.given_images.get(name or FIRST)
 
     @property
     def table(self) -> str:
@@ -104,6 +112,24 @@ def load() -> dict[str, Environment]:
     tables = file.__pydantic_extra__.items()
     origin = file.origin
     return {name: Environment(file.project, name, origin, **vars(table)) for name, table in tables}
+
+
+def images() -> list[str]:
+    """Return the names of the images that an entry may run instead of the first one.
+
+    Raises:
+        DeployerError: with everything that is wrong with environments.toml.
+    """
+    return list(validated(read(root())).images)
+
+
+def image_problem(name: Any, known: Iterable[str]) -> str | None:
+    """Say why a deployment cannot run an image of this name, where these are known."""
+    known = list(known)
+    if name in known:
+        return None
+    helps = hint(name, known, 'add it there: gpu = "gpu" is the stage gpu of the Dockerfile.')
+    return f"there is no image {shown(name)} in [images] of {FILE}; {helps}"
 
 
 def serving() -> Environment:

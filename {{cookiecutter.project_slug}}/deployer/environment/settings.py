@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails
 
+from deployer import images
 from deployer.errors import DeployerError, on_one_line
 from deployer.project import FILE, root
 from deployer.rules import hint, job_variable_problems, name_problem, shown, variable_problems
@@ -73,6 +74,10 @@ def _template(text: str, _: Any) -> str | None:
     return None if isinstance(content, dict) else f"{text!r} is not a JSON object"
 
 
+def _image(name: str, _: Any) -> str | None:
+    return None if images.NAME.fullmatch(name) else "begins tags already: choose another name"
+
+
 def _job_variables(variables: dict[str, Any]) -> dict[str, Any]:
     if problems := [*job_variable_problems(variables)]:
         raise ValueError(*problems)
@@ -92,6 +97,10 @@ QueueNumber = Annotated[Number, _refuse(_number_of_queue)]
 Label = Annotated[str, Field(pattern=f"^{LABEL.pattern}$", max_length=60)]
 Variable = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 Secrets = Annotated[dict[Label, Variable], Field(json_schema_extra={"additionalProperties": False})]
+ImageName = Annotated[
+    str, Field(pattern=f"^{LABEL.pattern}$", max_length=images.LONGEST_NAME), _refuse(_image)
+]
+Recipe = Annotated[str, Field(pattern=r"^\w[\w./-]*$")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +154,10 @@ class File(BaseModel):
     """Marks what is this project's on the server: nothing else is ever changed or deleted."""
     origin: Label | None = None
     """Tells this project from others of its name; made once. Left out: there is no other."""
+    images: Annotated[
+        dict[ImageName, Recipe], Field(json_schema_extra={"additionalProperties": False})
+    ] = {}
+    """Images beside the first = a stage of the Dockerfile, or a Dockerfile of its own."""
 
 
 def validated(content: dict[str, Any]) -> File:
@@ -181,13 +194,23 @@ def _sentences(error: ErrorDetails) -> list[str]:
     table, *path = map(str, error["loc"])
     where = f" [{table if LABEL.fullmatch(table) else shown(table)}]"
     if table in File.model_fields:
-        where, path = "", [table]
+        where, path = "", [table, *path]
     value = shown(error["input"])
     match [error["type"], *path]:
         case ["value_error", "job_variables" | "variables"]:
             found = error["ctx"]["error"].args
         case ["value_error", key]:
             found = [f"{key} {error['ctx']['error']}."]
+        case [_, "images", name, "[key]"]:
+            found = [
+                f"image {shown(name)}: use up to {images.LONGEST_NAME} of a-z, 0-9 and -, but not "
+                "src or worker, as in gpu."
+            ]
+        case [_, "images", name]:
+            found = [
+                f"image {shown(name)} is {value}: write a stage of the Dockerfile, or the path of "
+                "a Dockerfile in the project."
+            ]
         case [_, "origin"]:
             found = [f"origin is {value}: use up to 60 of a-z, 0-9 and -, as in 3f9ac2d41b7e."]
         case ["missing", key]:

@@ -106,6 +106,7 @@ def acceptance(
     """
     texts, notes = [], []
     released, smoke = (recorded.specs, recorded.smoke) if recorded else ({}, {})
+    names = {image: name for name, image in recorded.images.items()} if recorded else {}
     for change in made.of("create", "update", "delete"):
         if change.before is None:
             notes.append(f"{change.key}: somebody deleted it: remove its entry.")
@@ -113,6 +114,9 @@ def acceptance(
         spec = plan.settle(change.before, released.get(change.key), None)
         try:
             call, lines = entry(spec, environment, smoke.get(change.key))
+            variables = released.get(change.key, spec)["job_variables"]
+            if name := names.get(variables.get("image")):
+                call.options["image"] = name
         except ValueError as error:
             notes.append(f"{change.key}: {reason(error)}.")
             continue

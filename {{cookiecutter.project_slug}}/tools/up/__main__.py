@@ -1,4 +1,4 @@
-"""The command `python -m tools.up`, and its steps one after the other."""
+"""The command `python -m tools.up`."""
 # ruff: noqa: T201 - a command line prints
 
 from __future__ import annotations
@@ -6,159 +6,17 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
-from importlib import import_module
+from contextlib import ExitStack
 
+from deployer import prefect_patches
+from deployer.alive import alive
 from deployer.errors import DeployerError
-from tools import image
-from tools.build import build
-from tools.environments import project
 from tools.up import processes
-from tools.up.docker import push, remove_containers
-from tools.up.local import HOME, HOST, Taken, answers, check_port, claimed, free_port, isolate
-from tools.up.report import ask, report
-from tools.up.terminal import say, waiting
-
-
-class Up:
-    """What was started, and how long each step took.
-
-    Attributes:
-        docker: the flows run in containers instead of processes.
-        environment: where the catalog is deployed to.
-        pool: the work pool's name.
-        kind: the work pool's type.
-        url: the server's address.
-        began: when this was made.
-        steps: name and seconds of what is done.
-        programs: what has to go on running.
-    """
-
-    def __init__(self, stack: ExitStack, docker: bool, port: int) -> None:
-        """Start nothing yet.
-
-        Args:
-            stack: ends what is started, last first.
-            docker: run the flows in containers instead of processes.
-            port: the server's.
-        """
-        self.stack = stack
-        self.docker = docker
-        self.environment = "local-docker" if docker else "local"
-        self.pool, self.kind = self.environment, "docker" if docker else "process"
-        self.url = f"http://{HOST}:{port}"
-        self.began = datetime.now(UTC)
-        self.steps: list[tuple[str, float]] = []
-        self.programs: list[processes.Program] = []
-
-    def everything(self) -> None:
-        """Bring it all up, to the last smoke run."""
-        if self.docker:
-            say("image …")  # Docker shows its own progress
-            name = f"{project()}:{image.tag()}"
-            build(name)
-        with self.step("server"), waiting():
-            self.server()
-        options = ["--work-pool", self.pool]
-        with self.step("work pool"):
-            setup = [*options, "--work-pool-type", self.kind]
-            self.deployer("setup", self.environment, *setup)
-        if self.docker:
-            with self.step("registry and push"), waiting():
-                name = push(name, self.run, self.stack)
-            say(f"The image is {name}")
-            options += ["--image", name]
-            if sys.platform == "linux":
-                # Elsewhere Docker Desktop provides host.docker.internal, which the worker uses.
-                options += ["--job-variable", "network_mode=host"]
-        with self.step("worker and deploy"):
-            worker = self.worker()
-            self.deployer("deploy", self.environment, *options, "--no-verify")
-            with waiting():
-                worker.wait_until(self.is_polled)
-        with self.step("smoke runs"):
-            self.deployer("verify", self.environment, *options)
-
-    def serving(self, there: str | None = None) -> None:
-        """Serve the flows from this process, until Ctrl-C.
-
-        Args:
-            there: address of the server that runs already, or just starts; None starts one.
-        """
-        with self.step("server"), waiting():
-            if there is None:
-                self.server()
-            else:
-                end = time.monotonic() + processes.READY_WITHIN
-                while not answers(f"{there}/api/ready") and time.monotonic() < end:
-                    time.sleep(0.1)
-        say(f"The UI is at {there or self.url}.")
-        self.deployer("serve")
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Announce a step and measure it."""
-        say(f"{name} …")
-        start = time.monotonic()
-        yield
-        self.steps.append((name, time.monotonic() - start))
-
-    def run(self, name: str, command: list[str]) -> processes.Program:
-        """Start a program that ends with this one and writes to `.prefect/NAME.log`."""
-        with processes.deferred_signals():
-            program = processes.Program(command, HOME / f"{name}.log")
-            self.stack.callback(program.stop)
-        self.programs.append(program)
-        return program
-
-    def server(self) -> None:
-        """Start the Prefect server."""
-        # It takes seconds to start, and so does the import of Prefect here: both at once.
-        threading.Thread(target=import_module, args=["deployer.deploy"], daemon=True).start()
-        where = ["--host", HOST, "--port", self.url.rpartition(":")[2]]
-        program = self.run("server", [sys.executable, "-m", "prefect", "server", "start", *where])
-        program.wait_until(lambda: answers(f"{self.url}/api/ready"))
-
-    def worker(self) -> processes.Program:
-        """Start the worker, in the project's folder."""
-        if self.docker:
-            identity = ask(self.url, f"/work_pools/{self.pool}")["id"]
-            self.stack.callback(remove_containers, f"io.prefect.work-pool-id={identity}")
-        which = ["--pool", self.pool, "--type", self.kind]
-        return self.run("worker", [sys.executable, "-m", "prefect", "worker", "start", *which])
-
-    def is_polled(self) -> bool:
-        """Tell whether the worker has asked for runs."""
-        polled = ask(self.url, f"/work_pools/{self.pool}/queues/default")["last_polled"]
-        return polled is not None and datetime.fromisoformat(polled) > self.began
-
-    def deployer(self, *words: str) -> None:
-        """Run a command of the deployer here, where the import of Prefect is paid once.
-
-        Raises:
-            DeployerError: it failed, and has said why.
-        """
-        from deployer.cli import INTERRUPTED, main
-
-        code = main([*words])
-        processes.catch_signals()  # asyncio leaves SIGTERM to the system
-        if code == INTERRUPTED:
-            raise KeyboardInterrupt
-        if code:
-            raise DeployerError(f"`deployer {words[0]}` failed; logs are in {HOME}.")
-
-    def check(self) -> None:
-        """See to it that all programs run.
-
-        Raises:
-            DeployerError: one ended by itself.
-        """
-        for program in self.programs:
-            program.check()
+from tools.up.local import Taken, check_port, claimed, free_port, isolate
+from tools.up.report import report
+from tools.up.steps import Up
+from tools.up.terminal import say
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -177,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     processes.end_with_parent()
     is_up = False
     try:
-        with ExitStack() as stack:
+        with ExitStack() as ending, ExitStack() as stack:
             port = options.port or free_port()
             up = Up(stack, options.docker, port)
             isolate(up.url)
@@ -211,6 +69,7 @@ def main(argv: list[str] | None = None) -> int:
             finally:
                 for number in processes.SIGNALS:
                     signal.signal(number, signal.SIG_IGN)
+                ending.enter_context(alive("ending"))
     except DeployerError as error:
         print(error, file=sys.stderr)
         return 1
@@ -220,4 +79,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    prefect_patches.skip_last_collection()
+    sys.exit(code)

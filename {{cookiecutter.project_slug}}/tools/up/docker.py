@@ -16,15 +16,17 @@ from tools.up.terminal import say
 REGISTRY = "registry:2"  # used where there is no program called docker-registry
 
 
-def push(name: str, run: Callable[[str, list[str]], Program], stack: ExitStack) -> str:
-    """Push an image to a registry on this machine and return its name there, with its digest.
+def push(
+    images: dict[str, str], run: Callable[[str, list[str]], Program], stack: ExitStack
+) -> dict[str, str]:
+    """Push images to a registry on this machine and return what they are there, with digests.
 
-    Where no registry can be had, return the name as it is: the engine has the image already.
+    Where no registry can be had, return them as they are: the engine has them already.
 
     Args:
-        name: of an image that the engine has.
+        images: references of images that the engine has, by their names.
         run: starts a program, given its name and its command.
-        stack: takes the name away again at the end.
+        stack: takes the references away again at the end.
     """
     address = f"{HOST}:{free_port()}"
     if program := shutil.which("docker-registry"):
@@ -37,15 +39,20 @@ def push(name: str, run: Callable[[str, list[str]], Program], stack: ExitStack) 
     elif call("docker", "images", "--quiet", REGISTRY):
         command = ["docker", "run", "--rm", "--publish", f"{address}:5000", REGISTRY]
     else:
-        say(f"There is neither docker-registry nor {REGISTRY} here: deploying {name} by tag.")
-        return name
+        said = ", ".join(images.values())
+        say(f"There is neither docker-registry nor {REGISTRY} here: deploying {said} by tag.")
+        return images
     run("registry", command).wait_until(lambda: answers(f"http://{address}/v2/"))
-    there = f"{address}/{name}"
-    call("docker", "tag", name, there)
+    return {name: _push(image, address, stack) for name, image in images.items()}
+
+
+def _push(image: str, address: str, stack: ExitStack) -> str:
+    there = f"{address}/{image}"
+    call("docker", "tag", image, there)
     stack.callback(attempt, "docker", "rmi", there)
     call("docker", "push", "--quiet", there)
     found = call("docker", "inspect", "--format", "{{json .RepoDigests}}", there)
-    digest: str = next(name for name in json.loads(found) if name.startswith(f"{address}/"))
+    digest: str = next(each for each in json.loads(found) if each.startswith(f"{address}/"))
     return digest
 
 

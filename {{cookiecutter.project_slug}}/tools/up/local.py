@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from deployer.errors import DeployerError
 from tools import ROOT
+from tools.up.database import prepare
 
 HOME = ROOT / ".prefect"
 HOST = "127.0.0.1"
@@ -81,7 +82,7 @@ class Taken(DeployerError):
 
 @contextmanager
 def claimed(url: str) -> Iterator[None]:
-    """Keep others from starting a server on the project's database, which has room for one.
+    """Make the project's database, and keep others from starting a server on it.
 
     However this process ends, the system takes the lock back.
 
@@ -99,4 +100,5 @@ def claimed(url: str) -> Iterator[None]:
         raise Taken(address.read_text()) from None
     with lock:
         address.write_text(url)
+        prepare(HOME)
         yield

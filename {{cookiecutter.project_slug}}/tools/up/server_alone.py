@@ -6,9 +6,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from contextlib import suppress
 
+import psutil
+
+from deployer.alive import alive
 from tools.up.local import HOST, Taken, claimed
+
+
+def listens(number: int) -> bool:
+    """Tell whether a process of this number, or a child of it, listens on some port."""
+    with suppress(psutil.Error):
+        process = psutil.Process(number)
+        for each in (process, *process.children(recursive=True)):
+            if any(one.status == psutil.CONN_LISTEN for one in each.net_connections()):
+                return True
+    return False
 
 
 def main() -> int:
@@ -17,6 +31,9 @@ def main() -> int:
     command = [sys.executable, "-m", "prefect", "server", "start", *sys.argv[1:]]
     try:
         with claimed(url.removesuffix("/api")), subprocess.Popen(command) as server:  # noqa: S603
+            with suppress(KeyboardInterrupt), alive("server"):
+                while server.poll() is None and not listens(server.pid):
+                    time.sleep(0.2)
             while server.poll() is None:
                 with suppress(KeyboardInterrupt):  # the server has it too, and ends by itself
                     server.wait()

@@ -1,0 +1,177 @@
+"""Brings what is new in the template: `python3 -m tools.update`. Standard library only.
+
+cruft merges as git does, and leaves alone what is yours. Where the dependencies of pyproject.toml
+moved with it, Poetry locks anew and exports the requirements, as the commit hook would.
+
+In a workflow one job updates, and hands on with `--outputs` what that changed; another one makes a
+pull request of it with `--propose`.
+"""
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deployer.alive import alive
+from deployer.errors import DeployerError
+from tools import ROOT, proposal
+from tools.build import call
+
+CRUFT = "cruft@2.16.0"  # its last release: docs/updating.md says what to do should it die
+LOCK = "`uvx poetry lock`"
+
+
+def origin() -> tuple[str, str]:
+    """Return the template's address, and its commit that this project is at.
+
+    Raises:
+        DeployerError: the project does not know.
+    """
+    try:
+        state = json.loads((ROOT / ".cruft.json").read_text(encoding="utf-8"))
+        return state["template"], state["commit"]
+    except FileNotFoundError:
+        raise DeployerError(
+            "There is no .cruft.json, so nobody knows which template this project is from: "
+            f"`uvx {CRUFT} link gh:org/template` writes one."
+        ) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise DeployerError(f".cruft.json cannot be read: {error!r}: restore it.") from None
+
+
+def dependencies() -> list[Any]:
+    """Return what poetry.lock depends on of pyproject.toml.
+
+    Raises:
+        DeployerError: pyproject.toml does not parse.
+    """
+    try:
+        content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise DeployerError(f"pyproject.toml is not valid: {error}.") from None
+    project, poetry = content.get("project", {}), content.get("tool", {}).get("poetry", {})
+    declared = [project.get(each) for each in ("requires-python", "dependencies")]
+    own = [poetry.get(each) for each in ("dependencies", "group", "source")]
+    return [*declared, content.get("dependency-groups"), *own]
+
+
+def conflicts() -> list[str]:
+    """Return the files in which both sides changed the same lines."""
+    unmerged = call("git", "diff", "--name-only", "--diff-filter=U").splitlines()
+    rejected = call("git", "ls-files", "--others", "--", "*.rej").splitlines()
+    return sorted({*unmerged, *(each.removesuffix(".rej") for each in rejected)})
+
+
+def merge(options: list[str]) -> None:
+    """Let cruft bring the changes.
+
+    Raises:
+        DeployerError: it could not; the error is its own.
+    """
+    command = ["uvx", CRUFT, "update", "--skip-apply-ask", *options]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    except FileNotFoundError:
+        where = "https://docs.astral.sh/uv/getting-started/installation/"
+        raise DeployerError(f"uv is not on PATH: {where}") from None
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()[-15:]
+        raise DeployerError(f"`{' '.join(command[:3])}` failed:", *said)
+
+
+def lock() -> None:
+    """Lock anew, and export the requirements, with what the commit hook has.
+
+    Raises:
+        DeployerError: Poetry could not.
+    """
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    poetry, *plugins = dict.fromkeys(re.findall(r"poetry[a-z-]*==[0-9.]+", hooks))
+    program = ["uvx", *(f"--with={each}" for each in plugins), f"--from={poetry}", "poetry"]
+    for words in ("lock", *re.findall(r"entry: poetry (export .+)", hooks)):
+        call(*program, *words.split())
+
+
+def update(options: list[str]) -> tuple[str, list[str]]:
+    """Update this project.
+
+    Args:
+        options: for `cruft update`, such as `--checkout v1.2.0`.
+
+    Returns:
+        `same`, `updated` or `conflict`, and what a person has to know, in sentences.
+
+    Raises:
+        DeployerError: something has to be put right first, or a program failed.
+    """
+    template, before = origin()
+    if call("git", "status", "--porcelain"):
+        raise DeployerError("There are changes that are not committed: commit or stash them first.")
+    declared = dependencies()
+    with alive("cruft"):
+        merge(options)
+    _, now = origin()
+    if now == before:
+        return "same", [f"This project is up to date with {template}."]
+    said = [f"Updated from {before[:7]} to {now[:7]} of {template}."]
+    if found := conflicts():
+        said += [f"Both sides changed {each}: settle it there by hand." for each in found]
+        return "conflict", [*said, f"Then {LOCK} if pyproject.toml has moved, and commit."]
+    if dependencies() != declared:
+        if not (ROOT / "poetry.lock").exists():
+            return "updated", [*said, "The dependencies have moved: lock them anew."]
+        with alive("poetry lock"):
+            lock()
+        said.append("The dependencies have moved, and are locked anew.")
+    return "updated", [*said, "Look at it with `git diff HEAD`, and commit."]
+
+
+def tell(environ: Mapping[str, str], **outputs: str) -> None:
+    """Hand outputs on to the workflow's next steps and jobs."""
+    with Path(environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
+        file.writelines(f"{name}={value}\n" for name, value in outputs.items())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Update, and say what that did; return 1 where it could not, or a person has to end it."""
+    parser = argparse.ArgumentParser(prog="python -m tools.update", description=__doc__)
+    parser.add_argument("--outputs", action="store_true", help="hand it on to another job")
+    parser.add_argument("--propose", action="store_true", help="make a pull request of PATCH")
+    options, rest = parser.parse_known_args(argv)
+    environ = os.environ
+    try:
+        if options.propose:
+            can_propose = bool(environ.get("GH_TOKEN"))
+            if can_propose:
+                print(proposal.propose(environ["PATCH"], environ["REPORT"], environ))
+            tell(environ, proposed=str(can_propose).lower())
+            return 0
+        if options.outputs and not (ROOT / ".cruft.json").exists():
+            tell(environ, state="same", report="This project follows no template.", patch="")
+            return 0
+        state, said = update(rest)
+        print("\n".join(said))
+        if options.outputs:
+            changed = proposal.pack() if state == "updated" else ""
+            report = " ".join([*said[:-1], "`uvx nox -s update` does the same on your machine."])
+            tell(environ, state=state, report=report, patch=changed)
+            return 0
+    except DeployerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 1 if state == "conflict" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
