@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -23,14 +24,23 @@ PROJECT = ROOT / "{{cookiecutter.project_slug}}"
 ENVIRONMENT = ROOT / ".nox" / "template"
 PROGRAMS = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 OWN = [".ci", "bench", "docs", "hooks", "tests", "noxfile.py"]
-FAST = ["tests/bake", "tests/deployer", "tests/project"]
+FAST = ["tests/bake", "tests/bench", "tests/deployer", "tests/project"]
 
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "all"]
 
 
-def run(session: nox.Session, program: str, *arguments: str) -> None:
-    """Run a program of the shared environment, which is brought up to date first."""
+def run(
+    session: nox.Session, program: str, *arguments: str, groups: Sequence[str] = ("test",)
+) -> None:
+    """Run a program of the shared environment, which is brought up to date first.
+
+    Args:
+        session: the running one.
+        program: its name.
+        arguments: its own.
+        groups: what it needs, as pyproject.toml calls it.
+    """
     uv = shutil.which("uv")
     if uv is None:
         session.error("uv is not on PATH: https://docs.astral.sh/uv/getting-started/installation/")
@@ -42,8 +52,8 @@ def run(session: nox.Session, program: str, *arguments: str) -> None:
     if not (ENVIRONMENT / "pyvenv.cfg").exists():
         session.run(uv, "venv", "--quiet", "--python=>=3.11,<3.15", str(ENVIRONMENT))
     locked = str(PROJECT / "requirements-dev.txt")
-    group = f"{ROOT / 'pyproject.toml'}:test"
-    session.run(uv, "pip", "install", "--quiet", f"--group={group}", "-r", locked, *dask())
+    wanted = [f"--group={ROOT / 'pyproject.toml'}:{name}" for name in groups]
+    session.run(uv, "pip", "install", "--quiet", *wanted, "-r", locked, *dask())
     session.run(str(PROGRAMS / program), *arguments, interrupt_timeout=60, terminate_timeout=60)
 
 
@@ -133,8 +143,8 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Compare the speed with Prefect's own ways: `-- --repeat N --deployments N --only PART`."""
-    run(session, "python", "-m", "bench", *session.posargs)
+    """Measure beside Prefect's own ways and write BENCHMARKS.md: `-- [--quick] [--only PART]`."""
+    run(session, "python", "-m", "bench", *session.posargs, groups=["test", "bench"])
 
 
 @nox.session(name="all")

@@ -1,1 +1,1 @@
-"""How long the deployer takes, side by side with Prefect's own `prefect deploy --all`."""
+"""Speed and size, side by side with Prefect's own ways."""

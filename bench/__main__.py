@@ -1,74 +1,84 @@
-"""`python -m bench`: measure, print a Markdown report, exit with 1 where a threshold is missed."""
+"""`uvx nox -s bench`: measure, keep the samples, write BENCHMARKS.md out of all that there are."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
 import signal
 import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from pathlib import Path
 
-import prefect
+from bench.measure import lacks, load, machine, versions
+from bench.plots import draw
+from bench.report import Part, render
+from bench.samples import Measured, Sample, gather
+from bench.sections import SECTIONS
 
-from bench import deploys, images, pipeline
-from bench.measure import load
-from bench.report import Report
-from tests.support.server import PrefectServer
-
-PARTS = ("deployer", "pipeline", "images")
-INTRODUCTION = """\
-# Speed and size
-
-- server: Prefect {prefect} on Python {python}, SQLite, every setting at its default but {settings}
-- machine: {machine}, {cores} cores, load {load} at the start
-"""
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "bench" / "results"
+PARTS = [part for section in SECTIONS for part in section.parts]
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure what the command line names and print the report.
-
-    Returns:
-        The exit code: 1 if a threshold was missed.
-    """
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure what the command line names and write the report; return 0, or 2 for a wrong name."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
-    parser.add_argument(
-        "--only", action="append", choices=PARTS, help="measure this part, and others named so"
-    )
-    parser.add_argument("--repeat", type=int, default=3, help="rounds (default 3)")
-    parser.add_argument("--deployments", type=int, default=100, help="default 100; 0 leaves it out")
-    parser.add_argument("--many", type=int, default=1000, help="default 1000; 0 leaves it out")
-    args = parser.parse_args(argv)
+    parser.add_argument("--only", action="append", metavar="PART", help="a name, or with * several")
+    parser.add_argument("--quick", action="store_true", help="what takes less than 5 minutes")
+    parser.add_argument("--rounds", type=int, help="in the place of each part's own number")
+    parser.add_argument("--render", action="store_true", help="measure nothing")
+    options = parser.parse_args(argv)
+    chosen = [
+        part
+        for part in PARTS
+        if not options.only or any(fnmatch(part.name, pattern) for pattern in options.only)
+    ]
+    if not chosen:
+        parser.error(f"there is no such part: choose from {', '.join(part.name for part in PARTS)}")
     # Servers live in process groups of their own: they end with this process only when it unwinds.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # A person's own settings would change the figures.
     for name in list(os.environ):
         if name.startswith("PREFECT_") or name == "PYTHONDONTWRITEBYTECODE":
             del os.environ[name]
-
-    report = Report([introduction()])
-    parts = args.only or PARTS
-    if "deployer" in parts:
-        deploys.measure(report, args.repeat, args.deployments, args.many)
-    if "pipeline" in parts:
-        pipeline.measure(report, args.repeat)
-    if "images" in parts:
-        images.measure(report, args.repeat)
-    print(report.text())
-    return 0 if all(reached for *_, reached in report.thresholds) else 1
+    for part in [] if options.render else chosen:
+        rounds = part.quick if options.quick else options.rounds or part.rounds
+        if rounds and lacks(part.needs):
+            print(f"{part.name}: not measured, because there is no {part.needs} here.")
+        elif rounds:
+            take(part, rounds)
+    write()
+    return 0
 
 
-def introduction() -> str:
-    """Return what the server and the machine are, as Markdown."""
-    server = PrefectServer(sys.executable, ".")
-    changed = [name for name in server.environment() if name.startswith("PREFECT_")]
-    return INTRODUCTION.format(
-        prefect=prefect.__version__,
-        python=platform.python_version(),
-        settings=", ".join(f"`{name}`" for name in sorted(changed)),
-        machine=platform.machine(),
-        cores=os.cpu_count(),
-        load=load(),
-    )
+def take(part: Part, rounds: int) -> None:
+    """Measure a part and keep its samples, all or none of them."""
+    begin = load()
+    samples: list[Sample] = []
+    with closing(part.measure(rounds)) as measuring:
+        for sample in measuring:
+            print(f"{part.name}: {sample.row}, {sample.who}: {sample.value:.2f} {sample.unit}")
+            samples.append(sample)
+    Measured(
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
+        machine=machine(),
+        versions=versions(part.needs),
+        rounds=rounds,
+        load=(begin, load()),
+        rows=gather(samples),
+    ).write(RESULTS / f"{part.name}.json")
 
 
-sys.exit(main())
+def write() -> None:
+    """Write the report and its pictures out of the samples on disk."""
+    files = {part.name: RESULTS / f"{part.name}.json" for part in PARTS}
+    measured = {name: Measured.read(file) for name, file in files.items() if file.exists()}
+    draw(measured, RESULTS)
+    (ROOT / "BENCHMARKS.md").write_text(render(SECTIONS, measured), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -26,7 +26,7 @@ def build_stand_in(project: Project, tag: str, stage: Literal["plain", "filled"]
         tag: the image's name.
         stage: without (`plain`) or with (`filled`) the requirements.
     """
-    (uv,) = re.findall(r"uv==[0-9.]+", project.read("Dockerfile"))
+    (uv,) = re.findall(r"^uv==[0-9.]+", project.read("requirements-uv.txt"), re.MULTILINE)
     values = [f"--build-arg=PYTHON={python_image(project)}", f"--build-arg=UV={uv}"]
     options = ["--quiet", "--file", str(DOCKERFILE), "--target", stage, *values]
     docker("build", "--tag", tag, *options, str(project.path), timeout=900)

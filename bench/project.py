@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.measure import Cost, measure
 from tests.baking import Project, copy_template, run
+from tests.support.postgres import temporary_postgres
 from tests.support.server import PrefectServer
 
-# The same catalog twice on one server, under two names: each side creates its own deployments.
+# The same catalog on one server under a name for each side: each creates its own deployments.
 ENVIRONMENTS = """\
 project = "bench"
 
@@ -43,28 +45,47 @@ def {name}(rows: int = 1, label: str = "x", day: str | None = None) -> None:
         day: the day that they are of.
     """
 '''
-CATALOG = """\
+DECLARED = """\
 from importlib import import_module
 
-from deployer.catalog import Deployment
 from prefect.schedules import Cron, Interval
+{imports}
 
-# Every second one has a schedule.
-KINDS = [[], [Cron("0 3 * * *", timezone="Europe/Berlin")], [], [Interval(3600)]]
+SCHEDULES = [Cron("0 3 * * *", timezone="Europe/Berlin"), Interval(3600)][:{schedules}]
+FLOWS = [getattr(import_module(f"flows.bench_{{n:04}}"), f"bench_{{n:04}}") for n in range({size})]
+ROWS = [{first}, *[{rows}] * {size}]
+"""
+CATALOG = """\
 CATALOG = [
-    Deployment(
-        getattr(import_module(f"flows.bench_{{n:04}}"), f"bench_{{n:04}}"),
-        "main",
-        parameters={{"rows": {rows}}},
-        schedules=KINDS[n % 4],
-        tags=["bench"],
-    )
-    for n in range({size})
+    Deployment(flow, "main", parameters={"rows": rows}, schedules=SCHEDULES, tags=["bench"])
+    for flow, rows in zip(FLOWS, ROWS)
 ]
 """
-DEPLOY_ALL = (Path(sys.executable).parent / "prefect", "deploy", "--all")
+SCRIPT = """\
+deploy(
+    *[
+        flow.to_deployment(
+            "main-script",
+            parameters={"rows": rows},
+            schedules=SCHEDULES,
+            tags=["bench", "environment:script"],
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
+        for flow, rows in zip(FLOWS, ROWS)
+    ],
+    work_pool_name="bench",
+    ignore_warnings=True,
+)
+"""
+FOR_CATALOG = "\nfrom deployer.catalog import Deployment"
+FOR_SCRIPT = "from prefect import deploy\nfrom prefect.types.entrypoint import EntrypointType"
 DEPLOYER = (sys.executable, "-m", "deployer")
 SETTLED = 3  # looks at the server, two seconds apart, in which the number of runs stays the same
+# The server's log then has a line for each request.
+LOGGED = {"PREFECT_SERVER_LOGGING_LEVEL": "INFO"}
+REQUEST = re.compile(r'"(GET|POST|PUT|PATCH|DELETE) /api/')
+# Before 3.9.1 Prefect read a folder of the system, file by file, for each schedule's time zone.
+ZONES_OF_PACKAGE = {"PYTHONTZPATH": ""}
 
 
 @dataclass
@@ -73,17 +94,27 @@ class Declared:
 
     Attributes:
         project: where it is.
-        size: how many deployments; with 0 the catalog is empty.
+        size: how many deployments.
+        schedules: how many each has.
         env: the environment of its commands.
     """
 
     project: Project
     size: int
+    schedules: int
     env: Mapping[str, str]
 
-    def declare(self, rows: int) -> None:
-        """Give every deployment this value of its parameter, in the catalog and in prefect.yaml."""
-        self.write("deployments/catalog.py", CATALOG.format(rows=rows, size=self.size))
+    def declare(self, first: int, rows: int) -> None:
+        """Give a value of their parameter to the first deployment and to the others, for all sides.
+
+        The sides are the catalog, a `prefect.yaml` of the same, and `deploy.py`.
+        """
+        values = {"size": self.size, "schedules": self.schedules, "first": first, "rows": rows}
+        for path, imports, rest in (
+            ("deployments/catalog.py", FOR_CATALOG, CATALOG),
+            ("deploy.py", FOR_SCRIPT, SCRIPT),
+        ):
+            self.write(path, DECLARED.format(imports=imports, **values) + rest)
         done = self.project.run(*DEPLOYER, "export", "yaml", env=self.env)
         self.write("prefect.yaml", done.stdout)
 
@@ -105,33 +136,44 @@ def bake(folder: Path) -> Project:
 
 
 @contextmanager
-def declared(size: int) -> Iterator[Declared]:
+def declared(size: int, schedules: int) -> Iterator[Declared]:
     """Make a project with a catalog of this size; its commands know no server yet."""
     with TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         env = {**os.environ, "PREFECT_HOME": str(folder / "home")}
-        made = Declared(bake(folder), size, env)
+        made = Declared(bake(folder), size, schedules, env)
         made.write("deployments/environments.toml", ENVIRONMENTS)
         for number in range(size):
             flow = f"bench_{number:04}"
             made.write(f"flows/{flow}.py", FLOW.format(name=flow))
-        made.write("deployments/catalog.py", CATALOG.format(rows=1, size=size))
         yield made
 
 
 @contextmanager
-def fresh_server(made: Declared) -> Iterator[PrefectServer]:
-    """Run an empty server with Prefect's default settings and the work pool of the project."""
-    with (
-        TemporaryDirectory(prefix="bench-server-") as home,
-        PrefectServer(sys.executable, home) as server,
-    ):
-        made.env = server.env
-        # Both commands run here for the first time, so that no measured run is the one that
-        # compiles.
+def fresh_server(made: Declared, *, postgres: bool, zones: bool) -> Iterator[PrefectServer]:
+    """Run an empty server with the work pool of the project.
+
+    Args:
+        made: the project, whose commands then deploy to the server.
+        postgres: its database is PostgreSQL instead of SQLite.
+        zones: it takes time zones from the package tzdata.
+    """
+    with ExitStack() as stack:
+        env = LOGGED | (ZONES_OF_PACKAGE if zones else {})
+        if postgres:
+            url = stack.enter_context(temporary_postgres()).url
+            env |= {"PREFECT_API_DATABASE_CONNECTION_URL": url}
+        home = stack.enter_context(TemporaryDirectory(prefix="bench-server-"))
+        server = stack.enter_context(PrefectServer(sys.executable, home, env=env))
+        # What is set for the server is not set for its clients.
+        made.env = {name: value for name, value in server.env.items() if name not in env}
         made.run(*DEPLOYER, "setup", "deployer")
-        made.run(DEPLOY_ALL[0], "deploy", "--help")
         yield server
+
+
+def requests(server: PrefectServer) -> int:
+    """Return how many requests the server has answered so far."""
+    return len(REQUEST.findall(server.output))
 
 
 def settle(server: PrefectServer) -> None:
@@ -143,11 +185,11 @@ def settle(server: PrefectServer) -> None:
 
 
 def rows_on(server: PrefectServer, environment: str) -> list[int]:
-    """Return the value of the parameter `rows` of every deployment of an environment."""
+    """Return the value of the parameter `rows` of every deployment of an environment, in order."""
     where = {"deployments": {"tags": {"all_": [f"environment:{environment}"]}}}
     found: list[int] = []
     while True:
         page = server.request("POST", "/deployments/filter", {**where, "offset": len(found)})
         found += [row["parameters"]["rows"] for row in page]
         if not page:
-            return found
+            return sorted(found)

@@ -3,74 +3,48 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from bench.measure import medians, rounds, say
-from bench.report import Report
+from bench.images import images
+from bench.measure import rounds
+from bench.samples import Sample
 from tests.support.docker import Worker, bridge_address
 from tests.support.runs import deploy, is_final, start, wait_for
 from tests.support.server import PrefectServer
 
-POOL = "bench"
-ENGINE = "python -m prefect.engine"
-FLOW = "flows.basic_flow.basic_data_flow"
-NOTE = """\
-Median of {repeat} runs each, one at a time, taking turns, from the state Submitting to Running as
-the server recorded them. `{engine}` starts one interpreter in the place of three;
-it is here for what it gives and is not offered: a run that it executes cannot be cancelled
-(docs/start-latency.md). Prefect's own base image has its packages compiled and the standard library
-not: a default one starts between the two that are measured here.
+HOW = """\
+From the state Submitting to Running, as the server recorded them, of the basic flow in a
+container of each of the images above, started by one worker, one run at a time, taking turns. The
+worker's command is Prefect's own. Prefect's base image has its packages compiled and the standard
+library not: a default image starts between the two that are measured here. The plot shows every
+run.
 """
+ROW = "submitted to running"
+POOL = "bench"
+FLOW = "flows.basic_flow.basic_data_flow"
 
 
-@dataclass(frozen=True)
-class Start:
-    """A way to run the basic flow.
-
-    Attributes:
-        name: what the report calls it.
-        tag: the image.
-        code: the folder of the project in there.
-        command: what the worker passes; None is Prefect's own.
-    """
-
-    name: str
-    tag: str
-    code: str
-    command: str | None = None
-
-    def job_variables(self) -> dict[str, Any]:
-        """Return what a deployment has to say for this."""
-        image = {"image": self.tag, "image_pull_policy": "Never", "env": {"PYTHONPATH": self.code}}
-        return image | ({"command": self.command} if self.command else {})
-
-
-def starts(report: Report, ways: list[Start], repeat: int) -> None:
-    """Measure all ways, on one server and one worker."""
-    samples = defaultdict(list)
+def measure(repeat: int) -> Generator[Sample]:
+    """Yield the seconds of each run, all on one server and one worker."""
     with (
+        images() as made,
         TemporaryDirectory(prefix="bench-starts-") as name,
         PrefectServer(sys.executable, Path(name) / "server", host=bridge_address()) as server,
         Worker(server, POOL, Path(name) / "worker"),
     ):
-        deployments = {
-            way: deploy(server, POOL, f"way-{number}", FLOW, **way.job_variables())
-            for number, way in enumerate(ways)
-        }
-        for each in rounds(ways, repeat):
-            for way in each:
-                samples[way].append(one(server, deployments[way]))
-                say(f"{way.name}: submitted to running", samples[way][-1])
-    found = medians(samples)
-    first = found[ways[0]]
-    rows = [[way.name, f"{found[way]:.1f}", f"{found[way] / first:.2f}"] for way in ways]
-    report.table("Submitted to running", ["image, command", "s", "to the first"], rows)
-    report.lines.append(NOTE.format(engine=ENGINE, repeat=repeat))
+        deployments = {}
+        for who, image in made.items():
+            image.build()
+            variables = {"image": image.tag, "image_pull_policy": "Never"}
+            path = {"env": {"PYTHONPATH": image.code}}
+            name = image.tag.rpartition("/")[2]
+            deployments[who] = deploy(server, POOL, name, FLOW, **variables, **path)
+        for turns in rounds(list(made), repeat):
+            for who in turns:
+                yield Sample(ROW, "s", who, one(server, deployments[who]))
 
 
 def one(server: PrefectServer, deployment: str) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from deployer import spec as specs
 from deployer.catalog import Deployment
-from deployer.check.catalog import check
+from deployer.check.catalog import check, time_zones
 from deployer.environment import Environment
 from deployer.plan import difference
 from prefect.client.schemas.actions import DeploymentScheduleCreate
@@ -63,6 +63,13 @@ def test_an_interval_starts_where_its_anchor_is(
     (state,) = world.states().values()
     assert state["schedules"]["schedule-1"]["anchor_date"] == text
     assert world.plan(catalog).empty
+
+
+def test_the_names_of_time_zones_are_read_once_for_all_schedules() -> None:
+    time_zones.cache_clear()
+    zoned = [Cron(f"{minute} 3 * * *", timezone="Europe/Berlin") for minute in (0, 30)]
+    assert check([Deployment(anything, "main", schedules=zoned)]) == []
+    assert (time_zones.cache_info().misses, time_zones.cache_info().hits) == (1, 1)
 
 
 ANCHOR = datetime(2024, 2, 29, 12, tzinfo=UTC)

@@ -140,6 +140,11 @@ class Registry(Process):
         """Return the digest of the manifest that a tag names."""
         return str(self._get(f"{repository}/manifests/{tag}").headers["Docker-Content-Digest"])
 
+    def size(self, repository: str, reference: str) -> int:
+        """Return the bytes of an image's layers as a pull transfers them, compressed."""
+        manifest = json.load(self._get(f"{repository}/manifests/{reference}"))
+        return sum(layer["size"] for layer in manifest["layers"])
+
     def __exit__(self, *error: Any) -> None:
         """End the registry and remove the containers and images that came from it."""
         super().__exit__(*error)

@@ -46,6 +46,7 @@ ELSEWHERE = {
     "ignore_warnings": "the deployer prints its own report",
     "_sla": "service level agreements are set in Prefect Cloud",
 }
+time_zones = cache(available_timezones)  # which looks through 600 files each time
 SHORTEST = timedelta(seconds=10)  # between two runs; a container takes as long to start
 
 
@@ -194,7 +195,7 @@ def _timing_problem(schedule: Schedule) -> str | None:
         return "it has neither an interval, a cron nor an rrule"
     if schedule.interval is not None and schedule.interval <= timedelta(0):
         return f"its interval is {schedule.interval}, but it has to be longer than 0 seconds"
-    if schedule.timezone is not None and schedule.timezone not in available_timezones():
+    if schedule.timezone is not None and schedule.timezone not in time_zones():
         return f"there is no time zone {schedule.timezone!r}: write one like Europe/Berlin"
     if schedule.rrule is not None:
         made = getattr(create_deployment_schedule_create(schedule).schedule, "rrule", None)
