@@ -186,4 +186,4 @@ def lock(session: nox.Session) -> None:
             session.run(*lift, str(PROJECT / "pyproject.toml"))
         database = [str(ROOT / ".ci" / "database.py"), str(PROJECT / "tools/up/empty-database.sql")]
         locked = f"--with-requirements={PROJECT / 'requirements.txt'}"
-        session.run("uv", "run", "--no-project", "--quiet", locked, "python", *database)
+        session.run("uvx", "--quiet", locked, "python", *database)

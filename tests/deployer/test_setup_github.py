@@ -64,6 +64,22 @@ def test_only_main_reaches_the_environments_that_have_productions_credentials() 
     assert (preview.outcome, bodies(preview)) == (NEW, [])
 
 
+def test_so_are_those_that_plan_production_and_bring_the_templates_changes() -> None:
+    place = Place(variables={"PLAN_ENVIRONMENT": "production plans"})
+    made = steps(replace(STATE, place=place), {"production": SERVER})
+    for name, path in {"update": "update", "production plans": "production%20plans"}.items():
+        step = find(made, f"environment {name}, only for main")
+        assert step.commands[0].arguments[3] == f"repos/Acme/Flows/environments/{path}"
+    assert find(made, "variable PREFECT_API_URL of production plans").outcome == NEW
+    assert find(made, "secret PREFECT_API_AUTH_STRING of production plans").outcome == NEW
+    assert "PREFECT_API_URL of update" not in str(made)
+    # Staging has what it needs already.
+    place = Place(variables={"PLAN_ENVIRONMENT": "staging"})
+    assert len(steps(replace(STATE, place=place), {"staging": SERVER})) == len(
+        steps(STATE, {"staging": SERVER})
+    )
+
+
 def test_an_environment_keeps_its_reviewers_and_its_waiting_time_when_it_is_limited() -> None:
     reviewer = {"type": "Team", "reviewer": {"id": 7, "name": "releases"}}
     settings = {
@@ -101,8 +117,8 @@ def test_a_preview_gets_productions_server_only_if_somebody_says_so() -> None:
     assert github_credentials.of("preview", environ, common, apart=True) == {}
     made = steps(STATE, {"preview": {}})
     assert find(made, "preview gets no server").outcome == NOTE
-    commands = [command.arguments[0] for step in made for command in step.commands]
-    assert commands == ["api", "api"]
+    commands = [" ".join(command.arguments) for step in made for command in step.commands]
+    assert [each for each in commands if "PREFECT" in each] == []
 
     # Where it has a server of its own nothing of production's goes there.
     environ["PREVIEW_PREFECT_API_URL"] = "https://previews.example.com/api"
@@ -409,7 +425,7 @@ def test_the_second_time_it_changes_nothing(
     assert (tmp_path / ".github/CODEOWNERS").read_text() == owners
     lines = second.out.splitlines()
     assert [line for line in lines if not line.startswith((DONE, NOTE))] == []
-    assert sum(line.startswith(DONE) for line in lines) == 9
+    assert sum(line.startswith(DONE) for line in lines) == 10
     assert hub.doctored[-1]["PREFECT_API_AUTH_STRING"] == AUTH
     assert_nothing_secret_was_told(hub, str([first, second]))
 

@@ -11,15 +11,18 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from tools.github_credentials import KEY, SECRETS, URL, wants_key
 
 ENVIRONMENTS = ("preview", "staging", "production")  # that the workflows deploy to
 OPEN = "preview"  # the one that every branch reaches
+UPDATE = "update"  # has the token that opens pull requests with what is new in the template
+PLAN = "PLAN_ENVIRONMENT"  # the variable that names where production is planned without reviewers
 CODE_OWNERS = ".github/CODEOWNERS"
 OWNED = (
     "/.github/",
-    "/Dockerfile",
+    "/Dockerfile*",
     "/deployer/",
     "/tools/",
     "/poetry.lock",
@@ -83,7 +86,7 @@ class State:
         protects: whether GitHub has environments and rules for this repository.
         owner: who reviews, without the `@`.
         place: the repository.
-        environments: those of ENVIRONMENTS that there are.
+        environments: those of `names` that there are.
         rules: what holds for main, whichever ruleset says so.
         ruleset: the one called RULESET, with its rules; None where there is none.
         actions: the number of the app that runs workflows, so that no other can say that a check
@@ -100,6 +103,17 @@ class State:
     ruleset: Mapping[str, Any] | None = None
     actions: int | None = None
     code_owners: str = ""
+
+    @property
+    def plans(self) -> str | None:
+        """The environment in which production is planned, where it is one of its own."""
+        name = self.place.variables.get(PLAN)
+        return name if name and name not in ENVIRONMENTS else None
+
+    @property
+    def names(self) -> list[str]:
+        """The environments that the workflows use."""
+        return [*ENVIRONMENTS, UPDATE, *([self.plans] if self.plans else ())]
 
 
 @dataclass(frozen=True)
@@ -152,6 +166,10 @@ def steps(state: State, wanted: Mapping[str, Mapping[str, str]]) -> list[Step]:
     if state.protects:
         for name in wanted:
             made += [*_environment(state, name), *_values(state, name, wanted[name])]
+        made += _environment(state, UPDATE)
+        if name := state.plans:
+            values = wanted.get("production", {})
+            made += [*_environment(state, name), *_values(state, name, values)]
         made += [*_everybodys(state), _ruleset(state)]
     else:
         made.append(Step(NOTE, FREE))
@@ -179,7 +197,7 @@ def _request(method: str, path: str, body: Mapping[str, Any] | None = None) -> C
 
 
 def _environment(state: State, name: str) -> Iterator[Step]:
-    path = f"repos/{state.repository}/environments/{name}"
+    path = f"repos/{state.repository}/environments/{quote(name, safe='')}"
     place = state.environments.get(name)
     if name == OPEN:
         commands = () if place else (_request("PUT", path),)

@@ -13,10 +13,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from deployer.errors import DeployerError
 from deployer.project import read
@@ -77,11 +78,10 @@ def state(root: Path = ROOT) -> State:
         protects = False
     number = next((each["id"] for each in rulesets if each["name"] == RULESET), None)
     file = root / CODE_OWNERS
-    return State(
+    made = State(
         repository,
         protects,
         place=place(f"{path}/actions"),
-        environments=environments(path) if protects else {},
         rules=tuple(get(f"{path}/rules/branches/main")) if protects else (),
         ruleset=get(f"{path}/rulesets/{number}") if number else None,
         actions=15368 if host == "github.com" else None,
@@ -89,14 +89,15 @@ def state(root: Path = ROOT) -> State:
         # An organization reviews nothing: one of its people or teams does.
         owner=get("user")["login"] if found["isInOrganization"] else found["owner"]["login"],
     )
+    return replace(made, environments=environments(path, made.names)) if protects else made
 
 
-def environments(path: str) -> dict[str, Place]:
-    """Return the environments that the workflows deploy to, as far as there are any."""
+def environments(path: str, names: Collection[str]) -> dict[str, Place]:
+    """Return the environments of these names, as far as there are any."""
     made = {}
     for each in get(f"{path}/environments?per_page=100")["environments"]:
-        if (name := each["name"]) in ENVIRONMENTS:
-            there = f"{path}/environments/{name}"
+        if (name := each["name"]) in names:
+            there = f"{path}/environments/{quote(name, safe='')}"
             policy = each.get("deployment_branch_policy") or {}
             branches: tuple[str, ...] = ()
             if policy.get("custom_branch_policies"):
