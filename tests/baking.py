@@ -72,8 +72,9 @@ def run(
     about: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder as `Project.run` does; `about` goes into the error's text."""
-    # PWD as a shell would set it.
-    environment = {**os.environ, "PATH": path_with_tools(), "PWD": str(folder), **(env or {})}
+    # PWD as a shell would set it; with CI no command gives signs of life, which come by the clock.
+    own = {"PATH": path_with_tools(), "PWD": str(folder), "CI": "true"}
+    environment = {**os.environ, **own, **(env or {})}
     program = shutil.which(str(command[0]), path=environment["PATH"])
     if program is None:
         raise AssertionError(f"{command[0]} is not installed: looked in {environment['PATH']}")

@@ -178,7 +178,7 @@ def whole_bench(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         patch.setenv("PREFECT_API_URL", listener.url)
         bench = Bench(project, listener)
         # The process that imports a catalog a second time has tests of its own.
-        again = bench.module("check.again")
+        again = bench.module("check.import_time")
         patch.setattr(again, "importing", nullcontext)
         patch.setattr(again, "require_same", lambda *_: None)
         yield bench

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from deployer import images, importing, plan, release
+from deployer import image_references, importing, plan, release
 from deployer.catalog import Deployment
 from deployer.desired import from_catalog
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.release import Release
 from tools import build, environments, image, pipeline, trust
-from tools.settings import Settings
+from tools.workflow_settings import Settings
 
 from tests.deployer.sample_flows import plain
 from tests.deployer.world import World
@@ -51,13 +51,13 @@ def digest(letter: str) -> str:
 def test_images_are_told_as_words_the_first_one_first() -> None:
     given = {"gpu": "r/f@sha256:2", "": "host:5000/f:src-1"}
 
-    words = images.words(given)
+    words = image_references.words(given)
 
     assert words == ["host:5000/f:src-1", "gpu=r/f@sha256:2"]
-    assert images.parse([*words, ""]) == given
-    assert images.options(given) == ["--image", words[0], "--image", words[1]]
+    assert image_references.parse([*words, ""]) == given
+    assert image_references.options(given) == ["--image", words[0], "--image", words[1]]
     with pytest.raises(DeployerError, match=r"^--image gives the image 'gpu' twice, and 'gpu=b' "):
-        images.parse(["gpu=a", "gpu=b"])
+        image_references.parse(["gpu=a", "gpu=b"])
 
 
 def test_each_deployment_keeps_its_own_digest_and_a_rollback_brings_it_back(
@@ -202,7 +202,7 @@ def test_all_are_built_where_none_is_looked_for(
 ) -> None:
     there(src=digest("a"), gpu=digest("b"), big=digest("c"))
     found = pipeline.find(PUBLIC, options(**given))
-    assert [*images.parse(found["build"].split())] == ["", "big", "gpu"]
+    assert [*image_references.parse(found["build"].split())] == ["", "big", "gpu"]
     assert found["found"] == ""
 
 
@@ -213,11 +213,13 @@ def test_a_preview_is_told_what_main_would_deploy(there: Callable[..., None]) ->
 
     said = pipeline.conclude(PUBLIC, options(images=found["found"], released=found["released"]))
 
-    released = images.parse(said["released"].split())
+    released = image_references.parse(said["released"].split())
     assert released == {name: f"{RELEASE}@{digest('a')}" for name in ("", "big")} | {
         "gpu": f"{RELEASE}@{digest('b')}"
     }
-    assert images.parse(said["image"].split())["gpu"] == f"{RELEASE}/preview@{digest('a')}"
+    assert (
+        image_references.parse(said["image"].split())["gpu"] == f"{RELEASE}/preview@{digest('a')}"
+    )
 
 
 def test_images_that_were_given_are_taken_as_they_are(there: Callable[..., None]) -> None:

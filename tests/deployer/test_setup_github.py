@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from deployer.errors import DeployerError
-from tools import ROOT, github_credentials, protection, setup_github
-from tools.protection import CHANGED, DONE, MISSING, NEW, NOTE, Place, State, Step, steps
+from tools import ROOT, github_credentials, github_protection, setup_github
+from tools.github_protection import CHANGED, DONE, MISSING, NEW, NOTE, Place, State, Step, steps
 
 from tests.baking import Project
 
@@ -238,7 +238,7 @@ def test_a_ruleset_keeps_what_somebody_made_stricter() -> None:
 
 def test_code_owners_are_written_where_nobody_is_named_and_only_there() -> None:
     paths = re.findall(r"^# (/\S+) +@", COMMENTED, re.MULTILINE)
-    assert tuple(paths) == protection.OWNED
+    assert tuple(paths) == github_protection.OWNED
     step = find(steps(STATE, {}), ".github/CODEOWNERS")
     assert step.outcome == CHANGED
     lines = [each.split() for each in step.text.splitlines() if not each.startswith("#")]

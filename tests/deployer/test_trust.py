@@ -23,7 +23,7 @@ from tools import (
     trust,
     vulnerabilities,
 )
-from tools.settings import Settings, log_in_apart, read, ui
+from tools.workflow_settings import Settings, log_in_apart, read, ui
 
 DIGEST = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64

@@ -36,8 +36,8 @@ def test_these_are_what_the_workflows_run() -> None:
         "tools.preflight",
         "tools.renew",
         "tools.run",
-        "tools.settings",
         "tools.vulnerabilities",
+        "tools.workflow_settings",
     ]
 
 

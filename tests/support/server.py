@@ -75,6 +75,7 @@ class PrefectServer(Process):
             "PREFECT_API_URL": self.api_url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
+            "CI": "true",  # no signs of life, which come by the clock
             **(env or {}),
         }
 

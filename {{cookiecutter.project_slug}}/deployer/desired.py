@@ -12,7 +12,7 @@ from deployer import resources as beside
 from deployer import spec as specs
 from deployer.catalog import Deployment
 from deployer.environment import Environment
-from deployer.images import FIRST
+from deployer.image_references import FIRST
 from deployer.release import Release
 from deployer.spec import Spec
 

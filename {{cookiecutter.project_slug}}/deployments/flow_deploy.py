@@ -9,7 +9,7 @@ import sys
 
 from deployer.cli import main
 from deployer.errors import DeployerError
-from deployer.images import options
+from deployer.image_references import options
 from tools import image
 
 

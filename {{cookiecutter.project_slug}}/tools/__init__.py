@@ -4,11 +4,11 @@ On the pipeline's runner and on a laptop, without any package: `environments` li
 environments, `image` and `build` name and build images, `install` installs packages.
 For the workflows: `preflight` says what a job lacks, `pipeline` is what the image job does, `bake`
 says how images beside the first one are built, `trust` decides which image may be run with
-credentials and `run` runs it, `records` reads what was released, `settings` knows the packages'
-names, `github` writes comments and issues, `vulnerabilities` and `renew` look after images,
-`update` brings what is new in the template and `proposal` makes a pull request of it. On a laptop
-only: `up` starts everything here, and `setup_github` sets the repository up: `protection` decides
-what is to be set, `github_credentials` finds the values.
+credentials and `run` runs it, `records` reads what was released, `workflow_settings` knows the
+packages' names, `github` writes comments and issues, `vulnerabilities` and `renew` look after
+images, `update` brings what is new in the template and `proposal` makes a pull request of it.
+On a laptop only: `up` starts everything here, and `setup_github` sets the repository up:
+`github_protection` decides what is to be set, `github_credentials` finds the values.
 """
 
 from pathlib import Path

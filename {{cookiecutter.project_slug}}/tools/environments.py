@@ -8,7 +8,7 @@ import json
 import sys
 
 from deployer.errors import DeployerError
-from deployer.images import NAME
+from deployer.image_references import NAME
 from deployer.project import FILE, read
 from deployer.rules import name_problem
 from tools import ROOT

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deployer.errors import DeployerError
-from deployer.images import FIRST
+from deployer.image_references import FIRST
 from tools import ROOT
 from tools.build import build, call, parts
 from tools.environments import images, project

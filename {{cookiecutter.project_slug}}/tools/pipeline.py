@@ -16,12 +16,12 @@ from itertools import islice
 from pathlib import Path
 
 from deployer.errors import DeployerError
-from deployer.images import FIRST, parse, words
+from deployer.image_references import FIRST, parse, words
 from tools import bake, records, trust
 from tools.build import call, mirrored
 from tools.environments import images, names
 from tools.image import digest, name_of
-from tools.settings import Settings, is_true, read
+from tools.workflow_settings import Settings, is_true, read
 
 
 def find(settings: Settings, options: argparse.Namespace) -> dict[str, str]:

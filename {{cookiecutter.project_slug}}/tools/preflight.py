@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from deployer.errors import DeployerError
-from deployer.images import parse
+from deployer.image_references import parse
 from tools import trust
 from tools.gh import gh
-from tools.settings import Settings, read
+from tools.workflow_settings import Settings, read
 
 CLOUD = "https://api.prefect.cloud/"
 # What each way to log in needs besides REGISTRY: variables, then secrets.
@@ -52,7 +52,7 @@ class Job:
     Attributes:
         settings: of the workflow's run.
         environment: of the job; None where it has none.
-        image: that somebody asked for, or several, as `deployer.images` writes them.
+        image: that somebody asked for, or several, as `deployer.image_references` writes them.
         secrets: the names of the secrets that it got.
         multi_line: the names of those of several lines.
     """

@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deployer.errors import DeployerError
-from deployer.images import FIRST
+from deployer.image_references import FIRST
 from tools import github, records
 from tools.build import base, call, mirrored, parts
 from tools.environments import images
 from tools.image import digest, name_of, recipe
-from tools.settings import Settings, read
+from tools.workflow_settings import Settings, read
 
 KEPT = 20  # images, whatever their age
 

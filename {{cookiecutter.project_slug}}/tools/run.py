@@ -17,12 +17,12 @@ from itertools import islice
 
 from deployer import errors
 from deployer.errors import DeployerError
-from deployer.images import FIRST
-from deployer.images import options as image_options
-from deployer.images import parse as parse_images
+from deployer.image_references import FIRST
+from deployer.image_references import options as image_options
+from deployer.image_references import parse as parse_images
 from tools import records, trust
 from tools.preflight import annotate
-from tools.settings import Settings, is_true, read
+from tools.workflow_settings import Settings, is_true, read
 
 HANDED_ON = (
     "PREFECT_API_URL",

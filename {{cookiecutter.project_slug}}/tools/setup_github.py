@@ -1,7 +1,7 @@
 """Sets this project's repository up on GitHub: environments, secrets, rules for main, code owners.
 
-What is set already stays, so it can be run again. `tools/protection.py` decides, this carries out.
-Standard library only, but for `doctor` at the end.
+What is set already stays, so it can be run again. `tools/github_protection.py` decides, this
+carries out. Standard library only, but for `doctor` at the end.
 """
 # ruff: noqa: T201 - a command line prints
 
@@ -24,7 +24,7 @@ from deployer.project import read
 from tools import ROOT, github_credentials
 from tools.gh import gh
 from tools.github_credentials import URL
-from tools.protection import (
+from tools.github_protection import (
     CODE_OWNERS,
     DONE,
     ENVIRONMENTS,

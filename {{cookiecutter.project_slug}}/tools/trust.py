@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from deployer.errors import DeployerError
 from tools import records
 from tools.gh import gh
-from tools.settings import DIGEST, Settings
+from tools.workflow_settings import DIGEST, Settings
 
 WORKFLOW = ".github/workflows/deploy.yml"
 BRANCH = "refs/heads/main"

@@ -57,13 +57,13 @@ def check(*, format: TextOrMarkdown = "text") -> None:
     Example: python -m deployer check
     """
     from deployer import environment, load, resources
-    from deployer.check import again
+    from deployer.check import import_time
     from deployer.check.catalog import warnings
 
     environments = environment.load()
-    with again.importing() as later:
+    with import_time.importing() as later:
         catalog = load.load()
-        again.require_same(catalog, later)
+        import_time.require_same(catalog, later)
     beside = load.resources()
     for name, each in environments.items():
         chosen = environment.select(environments, name, "x" if each.wants_label else None)

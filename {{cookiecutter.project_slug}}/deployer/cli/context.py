@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployer import credentials
 from deployer.errors import DeployerError
-from deployer.images import FIRST, parse
+from deployer.image_references import FIRST, parse
 from deployer.options import Wanted, Where
 from deployer.rules import job_variable_problems
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from deployer.environment.settings import FILLED, LABEL, Settings, validated
 from deployer.errors import DeployerError
-from deployer.images import FIRST
+from deployer.image_references import FIRST
 from deployer.project import FILE, read, record_keys, root
 from deployer.rules import hint, shown
 

@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails
 
-from deployer import images
 from deployer.errors import DeployerError, on_one_line
+from deployer.image_references import LONGEST_NAME, NAME
 from deployer.project import FILE, root
 from deployer.rules import hint, job_variable_problems, name_problem, shown, variable_problems
 
@@ -75,7 +75,7 @@ def _template(text: str, _: Any) -> str | None:
 
 
 def _image(name: str, _: Any) -> str | None:
-    return None if images.NAME.fullmatch(name) else "begins tags already: choose another name"
+    return None if NAME.fullmatch(name) else "begins tags already: choose another name"
 
 
 def _job_variables(variables: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +98,9 @@ Label = Annotated[str, Field(pattern=f"^{LABEL.pattern}$", max_length=60)]
 Variable = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 Secrets = Annotated[dict[Label, Variable], Field(json_schema_extra={"additionalProperties": False})]
 ImageName = Annotated[
-    str, Field(pattern=f"^{LABEL.pattern}$", max_length=images.LONGEST_NAME), _refuse(_image)
+    str,
+    Field(pattern=f"^{LABEL.pattern}$", max_length=LONGEST_NAME),
+    _refuse(_image),
 ]
 Recipe = Annotated[str, Field(pattern=r"^\w[\w./-]*$")]
 
@@ -203,7 +205,7 @@ def _sentences(error: ErrorDetails) -> list[str]:
             found = [f"{key} {error['ctx']['error']}."]
         case [_, "images", name, "[key]"]:
             found = [
-                f"image {shown(name)}: use up to {images.LONGEST_NAME} of a-z, 0-9 and -, but not "
+                f"image {shown(name)}: use up to {LONGEST_NAME} of a-z, 0-9 and -, but not "
                 "src or worker, as in gpu."
             ]
         case [_, "images", name]:

@@ -12,7 +12,7 @@ from importlib import import_module
 
 from deployer.alive import alive
 from deployer.errors import DeployerError
-from deployer.images import options as image_options
+from deployer.image_references import options as image_options
 from tools import image
 from tools.build import is_engine_running
 from tools.up import processes

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 import pytest
-from deployer.check.again import LATER
+from deployer.check.import_time import LATER
 
 from tests.baking import Project
 

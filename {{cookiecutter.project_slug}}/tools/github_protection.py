@@ -167,9 +167,9 @@ def steps(state: State, wanted: Mapping[str, Mapping[str, str]]) -> list[Step]:
         for name in wanted:
             made += [*_environment(state, name), *_values(state, name, wanted[name])]
         made += _environment(state, UPDATE)
-        if name := state.plans:
+        if plans := state.plans:
             values = wanted.get("production", {})
-            made += [*_environment(state, name), *_values(state, name, values)]
+            made += [*_environment(state, plans), *_values(state, plans, values)]
         made += [*_everybodys(state), _ruleset(state)]
     else:
         made.append(Step(NOTE, FREE))

@@ -1,8 +1,8 @@
 """What GitHub says about a workflow's run, its registry and its packages. Standard library only.
 
 The one place that knows the names of the packages: releases are in one, previews in another, and
-nothing of the second is ever taken for a release. `python3 -m tools.settings` prints where to log
-in, for the workflows.
+nothing of the second is ever taken for a release. `python3 -m tools.workflow_settings` prints
+where to log in, for the workflows.
 """
 # ruff: noqa: T201 - a command line prints
 
@@ -166,7 +166,9 @@ def log_in_apart(environ: Mapping[str, str]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Print how and where to log in, and where the UI is, one `name=value` a line."""
-    parser = argparse.ArgumentParser(prog="python -m tools.settings", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.workflow_settings", description=main.__doc__
+    )
     parser.add_argument("--apart", action="store_true", help="keep this job's logins apart")
     options = parser.parse_args(argv)
     try:
