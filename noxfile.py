@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent
 PROJECT = ROOT / "{{cookiecutter.project_slug}}"
 ENVIRONMENT = ROOT / ".nox" / "template"
 PROGRAMS = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
-OWN = [".ci", "hooks", "bench", "tests", "noxfile.py"]
+OWN = [".ci", "bench", "docs", "hooks", "tests", "noxfile.py"]
 FAST = ["tests/bake", "tests/bench", "tests/deployer", "tests/project"]
 
 nox.options.default_venv_backend = "none"
@@ -97,6 +97,14 @@ def demo(session: nox.Session) -> None:
             session.run("git", *who, "commit", "--quiet", "--message=First commit", log=False)
             command = ["uvx", "nox", "-s", "up", "--", "--once", *session.posargs]
             session.run(*command, interrupt_timeout=0, terminate_timeout=60)
+
+
+@nox.session
+def pictures(session: nox.Session) -> None:
+    """Take the pictures of the README anew: deploy a new project, open the UI in Chromium."""
+    with TemporaryDirectory(prefix="prefect pictures ", ignore_cleanup_errors=True) as folder:
+        project = bake(session, Path(folder))
+        session.run("uv", "run", "--script", str(ROOT / "docs/pictures/make.py"), str(project))
 
 
 @nox.session

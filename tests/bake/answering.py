@@ -74,10 +74,8 @@ def assert_says(project: Project, answers: Mapping[str, str]) -> None:
         assert environment["work_pool"] == answers["work_pool_name"] + own
         assert environment["work_pool_type"] == answers["work_pool_type"]
 
-    title, paragraph = [
-        token
-        for token in MarkdownIt("commonmark").parse(project.read("README.md"))
-        if not token.nesting
-    ][:2]
-    assert plain_text(title) == answers["project_name"]
-    assert plain_text(paragraph) == answers["description"]
+    for page in ("README.md", "README.zh-CN.md"):
+        parsed = MarkdownIt("commonmark").parse(project.read(page))
+        title, paragraph = [token for token in parsed if not token.nesting][:2]
+        assert plain_text(title) == answers["project_name"]
+        assert plain_text(paragraph) == answers["description"]

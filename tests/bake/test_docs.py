@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from markdown_it import MarkdownIt
@@ -36,10 +37,10 @@ def tokens(text: str) -> Iterator[Token]:
         yield from token.children or ()
 
 
-def anchors(page: Path) -> set[str]:
-    """Return what a link can name on a page, as GitHub makes it of the headings."""
+def anchors(page: Path) -> list[str]:
+    """Return what a link can name on a page, in order, as GitHub makes it of the headings."""
     found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in found}
+    return [re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in found]
 
 
 def broken_links(page: Path) -> list[str]:
@@ -52,7 +53,7 @@ def broken_links(page: Path) -> list[str]:
 def _resolves(page: Path, address: str) -> bool:
     if re.match(r"[a-z]+:", address):
         return True
-    path, _, anchor = address.partition("#")
+    path, _, anchor = unquote(address).partition("#")
     target = page.parent / path if path else page
     return target.exists() and (not anchor or anchor in anchors(target))
 
@@ -93,6 +94,32 @@ def test_every_path_in_the_pages_is_there() -> None:
 def test_a_path_that_is_gone_is_seen() -> None:
     text = "`deployer/plan.py` `deployer/gone.py` `docs/` `gone/` `tests/bake` `python -m x`"
     assert missing_paths(text) == ["deployer/gone.py", "gone/"]
+
+
+def tree(text: str) -> Iterator[str]:
+    """Yield the paths of the tree that a page draws, without the folder at its top."""
+    folders: list[str] = []
+    for bars, name in re.findall(r"^([│ ]*)[├└]── (\S+)", text, re.MULTILINE):
+        folders[len(bars) // 4 :] = [name]
+        yield "".join(folders)
+
+
+def test_the_tree_in_the_readme_is_what_a_project_has(default_project: Project) -> None:
+    paths = [*tree((ROOT / "README.md").read_text(encoding="utf-8"))]
+    assert "deployments/catalog.py" in paths
+    assert [each for each in paths if not (default_project.path / each).exists()] == []
+
+
+def test_every_picture_is_shown_and_small() -> None:
+    pictures = sorted((ROOT / "docs/pictures").glob("*.png"))
+    shown = re.findall(r"^!\[.+\]\((.+)\)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert [each.relative_to(ROOT).as_posix() for each in pictures] == sorted(shown)
+    assert [each.name for each in pictures if not 5_000 < each.stat().st_size < 150_000] == []
+
+
+def test_the_readme_of_a_project_has_at_most_a_hundred_lines() -> None:
+    readme = ROOT / TEMPLATE_FOLDER / "README.md"
+    assert len(readme.read_text(encoding="utf-8").splitlines()) <= 100
 
 
 def sessions(noxfile: Path) -> set[str]:

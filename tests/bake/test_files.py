@@ -45,6 +45,7 @@ FILES = [
     ".vscode/tasks.json",
     "Dockerfile",
     "README.md",
+    "README.zh-CN.md",
     "compose.postgres.env",
     "compose.yaml",
     "deployer/LICENSE",
@@ -68,6 +69,7 @@ FILES = [
     "deployer/deploy.py",
     "deployer/desired.py",
     "deployer/destroy.py",
+    "deployer/docstring.py",
     "deployer/doctor/__init__.py",
     "deployer/doctor/image.py",
     "deployer/environment/__init__.py",
@@ -92,6 +94,7 @@ FILES = [
     "deployer/project.py",
     "deployer/refresh.py",
     "deployer/release.py",
+    "deployer/release_page.py",
     "deployer/resource_plan.py",
     "deployer/resource_transaction.py",
     "deployer/resources.py",
@@ -113,6 +116,7 @@ FILES = [
     "deployments/flow_deploy.py",
     "docs/coming-from-prefect.md",
     "docs/deploying.md",
+    "docs/deploying.zh-CN.md",
     "docs/flows.md",
     "docs/github.md",
     "docs/security.md",
@@ -170,6 +174,8 @@ FILES = [
     "tools/vulnerabilities.py",
 ]
 
+READMES = ["README.md", "README.zh-CN.md"]
+
 # The files that depend on an answer.
 FILES_OF: dict[str, list[str]] = {
     "docker": [],
@@ -210,14 +216,14 @@ def test_a_project_has_exactly_these_files(project: Project) -> None:
 
 
 def test_only_files_that_carry_an_answer_are_rendered(project: Project, template: Path) -> None:
-    carrying = ["README.md", "deployments/environments.toml", "pyproject.toml"]
+    carrying = [*READMES, "deployments/environments.toml", "pyproject.toml"]
     if project.has_file("kubernetes-worker.yaml"):
-        carrying.insert(2, "kubernetes-worker.yaml")
+        carrying.insert(3, "kubernetes-worker.yaml")
     assert [path for path in project.files() if is_rendered(path, template)] == carrying
 
 
 def test_only_a_project_with_the_answer_kubernetes_speaks_of_it(project: Project) -> None:
-    carrying = ["README.md", "deployments/environments.toml", "kubernetes-worker.yaml"]
+    carrying = [*READMES, "deployments/environments.toml", "kubernetes-worker.yaml"]
     traces = [
         path for path in carrying if project.has_file(path) and "ubernetes" in project.read(path)
     ]

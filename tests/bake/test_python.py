@@ -57,8 +57,10 @@ def test_ci_runs_the_oldest_python_that_is_allowed_and_the_images(default_projec
         assert f'"--python={allowed}"' in path.read_text(encoding="utf-8"), path
     for path in (ROOT / "noxfile.py", default_project.path / "noxfile.py"):
         assert f'requires-python = ">={oldest}"' in path.read_text(encoding="utf-8"), path
-    for path in (ROOT / "README.md", default_project.path / "README.md"):
-        assert f"Python {oldest} or newer" in path.read_text(encoding="utf-8"), path
+    for folder in (ROOT, default_project.path):
+        for name, words in (("README.md", "or newer"), ("README.zh-CN.md", "或更高版本")):
+            text = (folder / name).read_text(encoding="utf-8")
+            assert f"Python {oldest} {words}" in text, folder / name
     settings = parse_toml((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     assert settings["mypy"]["python_version"] == oldest
     assert settings["ruff"]["target-version"] == oldest.replace("3.", "py3")

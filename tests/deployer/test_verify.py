@@ -214,3 +214,9 @@ def test_only_what_is_released_desired_and_deployed_can_be_verified_later(
         replace(seen, verified="verified")
     ]
     assert unseen(released) is None
+    key = {"artifacts": {"key": {"any_": [f"release-{world.environment.key}"]}}}
+    (record,) = world.call("POST", "/artifacts/filter", key)
+    page, _, _ = record["data"].partition("<details>")
+    assert "| verified | verified |" in page
+    assert "not verified" not in page
+    assert "| + |" in page

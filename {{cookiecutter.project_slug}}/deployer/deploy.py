@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from deployer import environment_state, guards, lock, refresh, release, verify
+from deployer import environment_state, guards, lock, refresh, release, release_page, verify
 from deployer.api_errors import explain
 from deployer.desired import Desired
 from deployer.environment import Environment
@@ -162,7 +162,8 @@ class Deploy:
         verdict = release.verdict(self.options.verify, bool(runs))
         record = self._record(before, live, verdict, str(await self.server.now()))
         await work.step(f"recording release {record.number}")
-        await uninterrupted(release.record(self.server, self.environment, record))
+        page = release_page.markdown(self.environment, record, before.plan)
+        await uninterrupted(release.record(self.server, self.environment, record, page))
         state = await self._remember(before)
         self.clock("record")
         ids_now = {key: each.id for key, each in live.items()}
@@ -286,7 +287,7 @@ class Deploy:
             order=options.order,
             run_url=options.run_url,
             verified=verdict,
-            summary=release.summarise(plan),
+            summary=release_page.summary(plan),
             specs={key: known[key] for key in sorted(live) if key in known},
             smoke=desired.smoke,
             again=desired.again,

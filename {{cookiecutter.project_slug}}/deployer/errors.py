@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from html import escape
 
 
 class DeployerError(Exception):
@@ -45,6 +47,16 @@ class Finding:
 def on_one_line(text: str) -> str:
     """Escape what would break a sentence apart, such as a line break in a name."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def short_digests(text: str) -> str:
+    """Return a text in which each image's digest has its first 12 digits alone."""
+    return re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1…", text)
+
+
+def cell(text: str) -> str:
+    """Return a text for a cell of a Markdown table, in which nothing of it is markup."""
+    return re.sub(r"([|`*_])", r"\\\1", escape(text, quote=False))
 
 
 def reason(error: BaseException) -> str:

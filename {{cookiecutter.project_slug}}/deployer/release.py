@@ -11,10 +11,10 @@ from deployer import __version__
 from deployer.api_errors import if_found
 from deployer.environment import Environment
 from deployer.errors import DeployerError
-from deployer.plan import Plan
 from deployer.server import Server
 from deployer.spec import Spec
 
+RECORD = "<details><summary>Record</summary>"
 FENCE = "\n\n```json\n"
 PAGE = 10
 FEW = 2  # records of large projects that are read at once where one is looked for
@@ -147,13 +147,20 @@ async def _earlier(
     return before, second
 
 
-async def record(server: Server, environment: Environment, release: Release) -> None:
-    """Write a release to the server, once: the answer to a first try may have been lost."""
+async def record(server: Server, environment: Environment, release: Release, page: str) -> None:
+    """Write a release to the server, once: the answer to a first try may have been lost.
+
+    Args:
+        server: where to.
+        environment: whose release it is.
+        release: what was deployed.
+        page: Markdown, what a person reads of it in the UI.
+    """
     body = {
         "key": _keys(environment)[0],
         "type": "markdown",
         "description": _title(environment, release.number),
-        "data": _markdown(environment, release),
+        "data": _data(page, release),
     }
     made = await server.request("POST", "/artifacts/", json=body)
     await withdraw(server, environment, release.number, kept=made["id"])
@@ -161,8 +168,10 @@ async def record(server: Server, environment: Environment, release: Release) -> 
 
 async def confirm(server: Server, environment: Environment, seen: Release) -> None:
     """Record that a release was seen to run, some time after nobody waited for it."""
-    data = _markdown(environment, replace(seen, verified=VERIFIED))
     async for row in _of(server, environment, seen.number):
+        page, _, _ = row["data"].partition(f"\n{RECORD}")
+        page = page.replace(f"| verified | {seen.verified} |", f"| verified | {VERIFIED} |")
+        data = _data(page, replace(seen, verified=VERIFIED))
         await if_found(server.request("PATCH", f"/artifacts/{row['id']}", json={"data": data}))
 
 
@@ -248,18 +257,18 @@ async def _delete(server: Server, ids: list[str]) -> None:
         await if_found(server.request("DELETE", f"/artifacts/{each}"))
 
 
-def summarise(plan: Plan) -> str:
-    """Return what a plan changed, in words."""
-    counts = plan.counts
-    return f"{counts['create']} added, {counts['update']} changed, {counts['delete']} deleted"
-
-
 def _keys(environment: Environment) -> list[str]:
     return [f"release-{key}" for key in environment.keys]
 
 
 def _title(environment: Environment, number: int) -> str:
     return f"Release {number} of {environment.project} in {environment.name}"
+
+
+def _data(page: str, release: Release) -> str:
+    """Put the record under the page, on one line: metadata of artifacts ends at 500 characters."""
+    content = json.dumps(asdict(release), ensure_ascii=False)
+    return f"{page}\n{RECORD}{FENCE}{content}\n```\n</details>\n"
 
 
 def _parse(row: dict[str, Any]) -> Release:
@@ -276,25 +285,3 @@ def _parse(row: dict[str, Any]) -> Release:
             f"or another deployer wrote it ({writer}, and this is {__version__}): update this one, "
             "or delete it in the UI."
         ) from None
-
-
-def _markdown(environment: Environment, release: Release) -> str:
-    rows = {
-        "when": release.at,
-        "who": release.who,
-        "commit": release.commit,
-        "image": release.image,
-        **{f"image {name}": image for name, image in release.images.items()},
-        "run": release.run_url,
-        "verified": release.verified,
-        "changes": release.summary,
-    }
-    lines = [f"# {environment.project} in {environment.name}: release {release.number}", ""]
-    lines += ["| | |", "| --- | --- |"]
-    lines += [f"| {name} | {value} |" for name, value in rows.items() if value]
-    lines += ["", "| deployment | version |", "| --- | --- |"]
-    lines += [f"| {key} | {spec['version']} |" for key, spec in sorted(release.specs.items())]
-    # The record itself, on one line: metadata of artifacts ends at 500 characters.
-    body = json.dumps(asdict(release), ensure_ascii=False)
-    lines += ["", f"<details><summary>Record</summary>{FENCE}{body}", "```", "</details>"]
-    return "\n".join(lines) + "\n"

@@ -20,7 +20,7 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.variables import Variable
 from pydantic_core import to_jsonable_python
 
-from deployer.environment import Environment
+from deployer.environment import Environment, ordered
 from deployer.errors import DeployerError
 from deployer.project import root
 from deployer.rules import variable_name_problem
@@ -140,7 +140,7 @@ def settle(name: str, wanted: Spec, there: Found | None, recorded: Spec | None) 
 
 def tagged(row: dict[str, Any]) -> Spec:
     """Return the spec of a Variable or an automation, declared or as the server answers."""
-    tags = {"tags": sorted(row["tags"])}
+    tags = {"tags": ordered(row["tags"])}
     if "trigger" not in row:
         return {"value": row["value"], **tags}
     plain = {name: steady(row[name], ids=("id",)) for name in AUTOMATION}

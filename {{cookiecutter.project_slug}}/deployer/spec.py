@@ -20,7 +20,8 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from deployer.catalog import STARTED, Deployment
-from deployer.environment import Environment
+from deployer.docstring import markdown
+from deployer.environment import Environment, ordered
 from deployer.project import root
 
 Spec = dict[str, Any]
@@ -65,8 +66,8 @@ def declared(entry: Deployment, environment: Environment) -> Spec:
         "parameters": to_jsonable_python(options.get("parameters") or {}),
         "parameter_schema": schema_of(flow),
         "enforce_parameter_schema": options.get("enforce_parameter_schema", True),
-        "tags": sorted({*(options.get("tags") or ()), *environment.tags}),
-        "description": options.get("description") or flow.description or None,
+        "tags": ordered([*(options.get("tags") or ()), *environment.tags]),
+        "description": options.get("description") or markdown(flow.description or "") or None,
         "version": options.get("version") or flow.version,
         "concurrency_limit": config.limit if config else limit,
         "collision_strategy": str(config.collision_strategy.value) if config else None,
@@ -100,7 +101,7 @@ def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | Non
         "parameters": row["parameters"] or {},
         "parameter_schema": row["parameter_openapi_schema"] or {},
         "enforce_parameter_schema": row["enforce_parameter_schema"],
-        "tags": sorted(row["tags"]),
+        "tags": ordered(row["tags"]),
         "description": None if row["description"] in NO_DESCRIPTION else row["description"],
         "version": row["version"],
         "concurrency_limit": limit.get("limit"),

@@ -16,7 +16,7 @@ CATALOG = [
     Deployment(
         basic_data_flow,
         name="hourly",
-        schedules=[Interval(3600)],
+        schedules=[Interval(3600, slug="every-hour")],
         parameters={"rows": 500},
         tags=["demo", "basic"],
         smoke={"rows": 20},
@@ -24,7 +24,7 @@ CATALOG = [
     Deployment(
         advanced_flow,
         name="nightly",
-        schedules=[Cron("0 3 * * *", timezone="UTC")],
+        schedules=[Cron("0 3 * * *", timezone="UTC", slug="at-night")],
         tags=["demo", "advanced"],
         smoke={},
     ),

@@ -85,7 +85,7 @@ def measure(values: list[float]) -> tuple[int, float, float, float]:
     return len(values), sum(values), min(values), max(values)
 
 
-@flow
+@flow(flow_run_name="{column} of {partition}")
 def process_partition(partition: str, path: Path, column: str) -> Summary:
     """Summarise one column of one partition, batch by batch on the flow's task runner.
 

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from prefect.artifacts import Artifact
 from prefect.blocks.system import Secret
+from prefect.client.orchestration import get_client
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import advanced_flow as module
@@ -82,6 +83,14 @@ def test_the_result_is_published_as_a_table(small):
     assert artifact is not None
     assert "| Oslo | 2 | 4.00 | 3 | 5 |" in str(artifact.data)
     assert "| Rome | 1 | 20.00 | 20 | 20 |" in str(artifact.data)
+
+
+def test_the_run_of_a_partition_is_called_after_it(small):
+    advanced_flow(small, partition_by="city", column="degrees")
+
+    with get_client(sync_client=True) as client:
+        names = {run.name for run in client.read_flow_runs()}
+    assert names >= {"degrees of Oslo", "degrees of Rome"}
 
 
 def test_a_missing_column_is_named_together_with_those_that_are_there(small):

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from deployer.errors import DeployerError
+from deployer.errors import DeployerError, short_digests
 from tools.gh import gh
 
 LIMIT = 65_536  # characters that GitHub takes of a comment or an issue
@@ -33,8 +33,7 @@ def marked(marker: str, text: str, end: str = "") -> str:
 
 def quiet(text: str) -> str:
     """Return a text with short digests, in which no `@name` sends somebody a message."""
-    short = re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1…", text)
-    return re.sub(r"(?<![\w`])@(?=\w)", "@\u200b", short)
+    return re.sub(r"(?<![\w`])@(?=\w)", "@\u200b", short_digests(text))
 
 
 def signature(commit: str, environ: Mapping[str, str] = os.environ) -> str:

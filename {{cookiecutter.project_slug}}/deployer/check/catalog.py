@@ -20,7 +20,7 @@ from deployer import credentials
 from deployer import spec as specs
 from deployer.catalog import SCHEDULES, Deployment
 from deployer.check.parameters import parameter_problems
-from deployer.environment import image_problem
+from deployer.environment import RESERVED, image_problem
 from deployer.errors import on_one_line
 from deployer.rules import (
     hint,
@@ -48,7 +48,6 @@ ELSEWHERE = {
 }
 time_zones = cache(available_timezones)  # which looks through 600 files each time
 SHORTEST = timedelta(seconds=10)  # between two runs; a container takes as long to start
-RESERVED = ("project:", "environment:", "origin:")
 
 
 def check(catalog: list[Deployment], images: Collection[str] = ()) -> list[str]:

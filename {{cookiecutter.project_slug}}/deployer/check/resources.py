@@ -10,7 +10,8 @@ from prefect.client.schemas.actions import ConcurrencyLimitCreate
 from prefect.events.schemas.automations import AutomationCore
 
 from deployer import credentials
-from deployer.check.catalog import FILE, RESERVED
+from deployer.check.catalog import FILE
+from deployer.environment import RESERVED
 from deployer.errors import on_one_line
 from deployer.resources import ACTIONS, key
 from deployer.rules import json_problems, name_problem, readable, shown, variable_problems

@@ -6,9 +6,7 @@ Text is rich's `Text`, which reads no markup in names; Markdown and JSON are pla
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from prefect.utilities.urls import url_for
@@ -16,6 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from deployer.credentials import find, masked
+from deployer.errors import cell
 from deployer.plan import SYMBOLS, Plan
 
 if TYPE_CHECKING:
@@ -72,14 +71,14 @@ def markdown(plan: Plan, title: str) -> str:
         if action == "update" and not fields:
             only_image += 1
         elif action != "unchanged":
-            cells = "<br>".join(map(_cell, fields))
-            table.append(f"| {SYMBOLS[action]} | {_cell(key)} | {cells} |")
+            cells = "<br>".join(map(cell, fields))
+            table.append(f"| {SYMBOLS[action]} | {cell(key)} | {cells} |")
     if only_image:
         table.append(f"| {SYMBOLS['update']} | {only_image} of them | nothing else |")
     changed = len(plan.everything) - plan.counts["unchanged"]
     if changed > FOLD:
         table = [f"<details><summary>{changed} changes</summary>", "", *table, "", "</details>"]
-    lines = [f"### {title}", "", f"{counts(plan).capitalize()}.", *map(_cell, plan.notes)]
+    lines = [f"### {title}", "", f"{counts(plan).capitalize()}.", *map(cell, plan.notes)]
     return "\n".join([*lines, "", *table] if changed else lines) + "\n"
 
 
@@ -88,7 +87,7 @@ def acceptance(entries: list[str], notes: list[str]) -> str:
     summary = "To accept this edit, put into deployments/catalog.py:"
     code = ["~~~~python", *entries, "~~~~"] if entries else []
     lines = ["", f"<details><summary>{summary}</summary>", "", *code, ""]
-    return "\n".join([*lines, *(f"- {_cell(note)}" for note in notes), "", "</details>", ""])
+    return "\n".join([*lines, *(f"- {cell(note)}" for note in notes), "", "</details>", ""])
 
 
 def as_json(plan: Plan, hold: Hold | None = None) -> str:
@@ -141,10 +140,6 @@ def _field(path: str, pair: tuple[Any, Any]) -> str:
     return f"{path}: {old} → {new}"
 
 
-def _cell(content: str) -> str:
-    return re.sub(r"([|`*_])", r"\\\1", escape(content, quote=False))
-
-
 def result(result: Result, form: str, environment: str) -> Text | str:
     """Return what a deploy did: as `text` after its plan, or with it as `markdown` for a job."""
     if form == "markdown":
@@ -173,11 +168,11 @@ def _came_back(release: Release | None) -> list[str]:
 
 def _result_markdown(result: Result, environment: str) -> str:
     ids = sorted(result.ids.items())
-    links = [f"[{_cell(key)}]({url_for('deployment', obj_id=each)})" for key, each in ids]
+    links = [f"[{cell(key)}]({url_for('deployment', obj_id=each)})" for key, each in ids]
     folded = f"<details><summary>In the UI</summary>\n\n{', '.join(links)}\n\n</details>\n"
     ui = [folded] if links else []
     said = [*result.edited, *result.warnings, *_came_back(result.release)]
-    held = [f"{_cell(each)}\n" for each in [*said, *_held(environment, result.hold)]]
+    held = [f"{cell(each)}\n" for each in [*said, *_held(environment, result.hold)]]
     if result.plan.empty:
         counted = counts(result.plan).capitalize()
         head = f"### {environment} is up to date\n\n{counted}; no deployment was written.\n"
@@ -187,7 +182,7 @@ def _result_markdown(result: Result, environment: str) -> str:
     if result.runs:
         rows = [f"| [{r.key}]({r.url}) | {r.state} | {r.seconds:.1f} s |" for r in result.runs]
         parts += ["| smoke run | state | took |", "| --- | --- | ---: |", *rows, ""]
-        without = ", ".join(map(_cell, sorted(result.ids.keys() - {r.key for r in result.runs})))
+        without = ", ".join(map(cell, sorted(result.ids.keys() - {r.key for r in result.runs})))
         parts += [f"Without a smoke run: {without}.", ""] if without else []
     return "\n".join([*parts, *held, *ui, _timings(result), ""])
 

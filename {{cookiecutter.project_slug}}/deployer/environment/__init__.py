@@ -13,6 +13,7 @@ from deployer.project import FILE, read, record_keys, root
 from deployer.rules import hint, shown
 
 ORIGIN = "origin:"
+RESERVED = ("environment:", "project:", ORIGIN)  # how the tags begin that mark what is ours
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,11 @@ class Environment(Settings):
     def wants_label(self) -> bool:
         """Whether there is one of it for each label."""
         return any("{label}" in (getattr(self, key) or "") for key in FILLED)
+
+
+def ordered(tags: Iterable[str]) -> list[str]:
+    """Return tags without twins in the order in which they are written: ours are the last."""
+    return sorted({*tags}, key=lambda tag: (tag.startswith(RESERVED), tag))
 
 
 def origins(tags: list[str]) -> set[str]:

@@ -16,10 +16,9 @@ from pydantic import BaseModel, RootModel, TypeAdapter
 from deployer import plan
 from deployer import spec as specs
 from deployer.catalog import Deployment
-from deployer.check.catalog import RESERVED
 from deployer.credentials import block, masked
 from deployer.credentials import find as find_secrets
-from deployer.environment import Environment
+from deployer.environment import RESERVED, Environment, ordered
 from deployer.importing.flows import find
 from deployer.importing.source import Call, whole
 from deployer.rules import shown
@@ -83,6 +82,8 @@ def entry(
     }
     if MADE_BY_PREFECT.fullmatch(str(spec["version"])):
         same["version"] = None
+    if spec["description"] == flow.description:  # Prefect shows a docstring as it is
+        same["description"] = None
     options = {
         "name": name,
         "schedules": [*_schedules(spec["schedules"], environment.schedules == "off")],
@@ -98,7 +99,7 @@ def entry(
     }
     given = {option: value for option, value in options.items() if value not in (None, [], {})}
     call = Call(Deployment, (flow,), given if smoke is None else {**given, "smoke": smoke})
-    before = {**spec, "tags": sorted({*spec["tags"], *environment.tags})}
+    before = {**spec, "tags": ordered([*spec["tags"], *environment.tags])}
     after = plan.settle(specs.declared(call(), environment), before, None)
     return call, [*_changes(plan.difference(before, after))]
 

@@ -62,7 +62,7 @@ class Up:
     def everything(self) -> None:
         """Bring it all up, to the last smoke run."""
         if self.docker:
-            if is_engine_running():  # else `build` says so, and nothing is started
+            if is_engine_running():  # else `build_all` says so, and nothing is started
                 self.start_server()
             with self.step("image", leave_terminal=True):  # Docker shows its own progress
                 built = image.build_all()
