@@ -54,7 +54,6 @@ RUN_BY = {
     "test_the_stack_comes_up_runs_a_flow_and_survives_going_down",
     "uvx nox -s update": "tests/bake/test_update.py::"
     "test_what_is_new_comes_what_is_the_persons_stays_and_the_lock_follows",
-    "gh api --method": ELSEWHERE + "it is gh's own",
     "gh secret set": ELSEWHERE + "it is gh's own",
     'export="uv export': "tests/project/test_switch_to_uv.py::"
     "test_after_the_switch_the_commit_hook_exports_the_same_packages_from_uvs_lock",

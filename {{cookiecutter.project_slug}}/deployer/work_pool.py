@@ -1,4 +1,4 @@
-"""What can be wrong with an environment's work pool and work queue: told once, asked by many."""
+"""What can be wrong with a work pool and its queue, such as that no worker polls it."""
 
 from __future__ import annotations
 

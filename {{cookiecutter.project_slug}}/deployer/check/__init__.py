@@ -1,1 +1,1 @@
-"""What is refused before a request is sent: names, tables, options and parameters."""
+"""What is refused before a request is sent: names, options, parameters, what an import computes."""
