@@ -173,7 +173,7 @@ def test_one_cruft_is_pinned_and_it_is_the_one_that_is_tested(default_project: P
 
 def test_without_cruft_git_merges_the_same(history: History, project: Project) -> None:
     """The commands of the page about updating, for the day on which cruft is no more."""
-    page = project.read("docs/updating.md").partition("## If cruft dies")[2]
+    page = project.read("docs/updating.md").partition("## If cruft stops working")[2]
     (patch,) = re.findall(r"`(git diff --no-index .+)`", page)
     folder = project.path.parent
     first = run("git", "rev-list", "--max-parents=0", "HEAD", folder=history.template).stdout

@@ -90,6 +90,18 @@ def test_each_deployment_keeps_its_own_digest_and_a_rollback_brings_it_back(
     assert (newest.image, newest.images) == ("f@1", {"gpu": "g@1"})
 
 
+def test_with_only_a_record_names_the_images_that_still_run(server: PrefectServer) -> None:
+    world = World(server, work_pool="containers", work_pool_type="docker")
+    for given in ({"": "f@1", "gpu": "g@1"}, {"": "f@2", "gpu": "g@2"}):
+        world.environment = replace(world.environment, given_images=given)
+        only = None if given[""] == "f@1" else world.key(CATALOG[0])
+        world.deploy(CATALOG, only=only)
+
+    newest, *_ = world.run(lambda server: release.recent(server, world.environment))
+
+    assert (newest.image, newest.images) == ("f@2", {"gpu": "g@1"})
+
+
 def test_the_entry_that_accepts_an_edit_keeps_its_image() -> None:
     given = {"": "f@1", "gpu": "g@1"}
     here = Environment("p", "production", work_pool="x", given_images=given)

@@ -173,7 +173,8 @@ def test_two_projects_made_with_the_default_answers_do_not_harm_each_other(
     origins = [tomllib.loads(each.project.read(FILE))["origin"] for each in template_twice]
     assert len({*origins}) == 2
     assert first.deployer("setup", "local").returncode == 0
-    done = first.deployer("deploy", "local", "--no-verify")
+    # Other tests' projects may have left some on this server.
+    done = first.deployer("deploy", "local", "--no-verify", "--adopt")
     assert done.returncode == 0, done.stderr
     where = {"deployments": {"tags": {"all_": [f"origin:{origins[0]}"]}}}
     before = first.server.request("POST", "/deployments/filter", where)

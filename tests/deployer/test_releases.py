@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -229,6 +230,33 @@ def test_records_of_older_deployers_are_read_as_what_they_meant(server: PrefectS
     found = world.run(lambda to: release.recent(to, world.environment, 3))
 
     assert [each.verified for each in found] == ["not verified", "verified", "nothing to verify"]
+
+
+def test_one_can_go_back_to_a_record_that_has_our_tags_among_the_others(
+    server: PrefectServer,
+) -> None:
+    world = World(server)
+    world.deploy([Deployment(anywhere, "main", tags=["zeta"])])
+    (now,) = world.run(lambda to: release.recent(to, world.environment))
+    (spec,) = now.specs.values()
+    ours = json.dumps(spec["tags"])
+    edit(world, 1, ours, json.dumps(sorted(spec["tags"])))
+    assert sorted(spec["tags"]) != spec["tags"]
+
+    (old,) = world.run(lambda to: release.recent(to, world.environment))
+    assert old == now
+    world.deploy(rows(2))
+    world.roll_back(1)
+    assert world.releases() == [3, 2, 1]
+
+
+def test_a_record_of_one_image_names_no_others(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy(rows(1))
+    where = {"artifacts": {"key": {"any_": [f"release-{world.environment.key}"]}}}
+    (row,) = world.call("POST", "/artifacts/filter", where)
+    assert '"resources"' in row["data"]
+    assert '"images"' not in row["data"]  # deployers before there were more refuse the word
 
 
 def test_old_records_go_but_those_that_somebody_may_go_back_to(server: PrefectServer) -> None:

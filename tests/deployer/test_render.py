@@ -52,6 +52,17 @@ def test_deployments_of_which_only_the_image_differs_are_counted_in_markdown() -
     assert "f/0" not in shown
 
 
+def test_the_image_of_a_single_deployment_is_never_folded_away() -> None:
+    before = {f"f/{n}": a_state(f"f/{n}", job_variables={"image": "r/f@1"}) for n in range(3)}
+    after = {**before, "f/1": a_state("f/1", job_variables={"image": "evil/f@2"})}
+    made = plan.make(after, before)
+
+    assert '~ f/1\n    job_variables.image: "r/f@1" → "evil/f@2"\n' in str(render.text(made))
+    shown = render.markdown(made, "Plan")
+    assert "| ~ | f/1 | job\\_variables.image: " in shown
+    assert "evil/f@2" in shown
+
+
 def test_of_several_images_the_one_that_most_share_is_one_line() -> None:
     def state(name: str, image: str, release: int) -> dict[str, Any]:
         return a_state(name, job_variables={"image": f"r/{image}@sha256:{release}"})

@@ -129,7 +129,7 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
     said.clear()
 
     poll(world, queue)
-    world.run(lambda connection: worker(connection, "local", POOL, queue, said.append))
+    world.run(lambda connection: worker(connection, "SETUP", POOL, queue, said.append))
 
     # Nothing but a poll comes by itself: the rest is said at once.
     monkeypatch.setattr(verify, "PATIENCE", 10_000)
@@ -140,9 +140,9 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
 
     world.call("DELETE", path)
     with pytest.raises(DeployerError, match=f"no work queue '{queue}' of the work pool '{POOL}'"):
-        world.run(lambda connection: worker(connection, "local", POOL, queue, said.append))
+        world.run(lambda connection: worker(connection, "SETUP", POOL, queue, said.append))
     with pytest.raises(DeployerError, match="There is no work pool 'nowhere' on the server"):
-        world.run(lambda connection: worker(connection, "local", "nowhere", queue, said.append))
+        world.run(lambda connection: worker(connection, "SETUP", "nowhere", queue, said.append))
     assert said == []
 
 

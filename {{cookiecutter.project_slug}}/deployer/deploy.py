@@ -150,7 +150,7 @@ class Deploy:
         runs: list[SmokeRun] = []
         warnings: list[str] = []
         if self.options.verify:
-            what = self.environment.name, after.deployed, after.smoke(self.desired)
+            what = self.environment.setup, after.deployed, after.smoke(self.desired)
             runs, warnings = await verify.check(self.server, *what, self.options.timeout, self.say)
             self.clock("verify")
         now = await self.server.read_these(ids, triggers) if runs else arrived
@@ -275,9 +275,13 @@ class Deploy:
         # What --only left alone is as it was declared before.
         known = {**desired.specs, **(latest.specs if latest else {}), **planned}
         beside = {each.key: desired.resources[each.key] for each in plan.resources if each.after}
+        images = desired.images
         if latest and options.only:
             left = latest.resources.keys() - {each.key for each in plan.resources}
             beside |= {key: latest.resources[key] for key in sorted(left)}
+            written = {spec["job_variables"].get("image") for spec in planned.values()}
+            old = {k: v for k, v in latest.images.items() if images.get(k) not in written}
+            images = {**images, **old}
         return Release(
             number=before.next_number,
             at=at,
@@ -292,5 +296,5 @@ class Deploy:
             smoke=desired.smoke,
             again=desired.again,
             resources=beside,
-            images=desired.images,
+            images=images,
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from deployer import __version__
 from deployer.api_errors import if_found
-from deployer.environment import Environment
+from deployer.environment import Environment, ordered
 from deployer.errors import DeployerError
 from deployer.server import Server
 from deployer.spec import Spec
@@ -167,7 +167,12 @@ async def record(server: Server, environment: Environment, release: Release, pag
 
 
 async def confirm(server: Server, environment: Environment, seen: Release) -> None:
-    """Record that a release was seen to run, some time after nobody waited for it."""
+    """Record that a release was seen to run, some time after nobody waited for it.
+
+    Nothing is recorded where somebody has deployed meanwhile: who knows which one ran.
+    """
+    if await recent(server, environment) != [seen]:
+        return
     async for row in _of(server, environment, seen.number):
         page, _, _ = row["data"].partition(f"\n{RECORD}")
         page = page.replace(f"| verified | {seen.verified} |", f"| verified | {VERIFIED} |")
@@ -267,7 +272,10 @@ def _title(environment: Environment, number: int) -> str:
 
 def _data(page: str, release: Release) -> str:
     """Put the record under the page, on one line: metadata of artifacts ends at 500 characters."""
-    content = json.dumps(asdict(release), ensure_ascii=False)
+    record = asdict(release)
+    if not release.images:  # or deployers that know one image only could not read it
+        del record["images"]
+    content = json.dumps(record, ensure_ascii=False)
     return f"{page}\n{RECORD}{FENCE}{content}\n```\n</details>\n"
 
 
@@ -278,6 +286,9 @@ def _parse(row: dict[str, Any]) -> Release:
         writer = record.get("deployer", writer)
         if isinstance(record["verified"], bool):  # as older deployers wrote it
             record["verified"] = verdict(record["verified"], bool(record["smoke"]))
+        for each in (*record["specs"].values(), *record.get("resources", {}).values()):
+            if "tags" in each:  # older deployers put ours anywhere among them
+                each["tags"] = ordered(each["tags"])
         return Release(**record)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         raise DeployerError(

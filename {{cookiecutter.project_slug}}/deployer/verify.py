@@ -49,7 +49,7 @@ class SmokeRun:
 
 async def check(
     server: Server,
-    environment: str,
+    setup: str,
     deployed: list[Live],
     smoke: dict[str, tuple[Live, dict[str, Any]]],
     timeout: float,
@@ -59,7 +59,7 @@ async def check(
 
     Args:
         server: where they are.
-        environment: its name, for the sentence that says how its work pools are made.
+        setup: the command that creates what the environment needs, for sentences.
         deployed: all deployments.
         smoke: those that are run once, with the parameters, by `FLOW/NAME`.
         timeout: seconds after which runs that have not ended are cancelled.
@@ -73,11 +73,9 @@ async def check(
     """
     needed = dict.fromkeys(_place(live) for live, _ in smoke.values())
     for place in needed:
-        await worker(server, environment, *place, say)
+        await worker(server, setup, *place, say)
     others = [each for each in dict.fromkeys(map(_place, deployed)) if each not in needed]
-    warnings = [
-        str(each) for place in others for each in await _standstill(server, environment, *place)
-    ]
+    warnings = [str(each) for place in others for each in await _standstill(server, setup, *place)]
     for warning in warnings:
         say(f"warning: {warning}")
     return await smoke_runs(server, smoke, timeout, say) if smoke else [], warnings
@@ -87,9 +85,8 @@ def _place(live: Live) -> tuple[str, str]:
     return live.spec["work_pool"], live.spec["work_queue"]
 
 
-async def _standstill(server: Server, environment: str, pool: str, queue: str) -> list[Finding]:
+async def _standstill(server: Server, setup: str, pool: str, queue: str) -> list[Finding]:
     """Return why no run from a work queue would start now."""
-    setup = f"python -m deployer setup {environment}"
     found = await if_found(server.client.read_work_pool(pool))
     if found is None:
         return [work_pools.missing(pool, setup)]
@@ -98,7 +95,7 @@ async def _standstill(server: Server, environment: str, pool: str, queue: str) -
 
 
 async def worker(
-    server: Server, environment: str, pool: str, queue: str, say: Callable[[str], None]
+    server: Server, setup: str, pool: str, queue: str, say: Callable[[str], None]
 ) -> None:
     """Wait some seconds until runs from a work queue would start, and say so before.
 
@@ -107,7 +104,7 @@ async def worker(
     """
     deadline, told = time.monotonic() + PATIENCE, False
     while True:
-        problems = await _standstill(server, environment, pool, queue)
+        problems = await _standstill(server, setup, pool, queue)
         if not problems:
             return
         only_a_poll = all(each.what.startswith(work_pools.NOBODY) for each in problems)

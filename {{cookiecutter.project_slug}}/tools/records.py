@@ -88,7 +88,10 @@ def _of_key(key: str, environment: str, environ: Mapping[str, str]) -> Iterator[
             try:
                 record = json.loads(row["data"].split(FENCE, 1)[1].split("\n", 1)[0])
                 number = int(record["number"])
-                others = tuple(map(str, record.get("images", {}).values()))
+                specs = record["specs"].values()
+                # With --only a deployment may run another image than the one that was given.
+                run = {spec["job_variables"].get("image") for spec in specs} - {None}
+                others = tuple(sorted({*record.get("images", {}).values(), *run}))
             except (AttributeError, IndexError, KeyError, TypeError, ValueError):
                 continue  # somebody changed it, so it says nothing
             image, commit = (str(record.get(each) or "") for each in ("image", "commit"))

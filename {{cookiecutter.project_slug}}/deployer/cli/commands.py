@@ -209,7 +209,7 @@ def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Option
     async def work(server: Server) -> list[SmokeRun]:
         settled, specs = await declared(server, chosen, catalog)
         snapshot = await refresh.refresh(server, settled, specs, wanted.only)
-        what = chosen.name, snapshot.deployed, snapshot.smoke(specs)
+        what = chosen.setup, snapshot.deployed, snapshot.smoke(specs)
         runs, _ = await verify.check(server, *what, timeout, say)
         if runs and not wanted.only and (seen := snapshot.unseen(specs)):
             await release.confirm(server, settled, seen)

@@ -123,11 +123,12 @@ def _rows(plan: Plan) -> list[tuple[str, str, list[str]]]:
     shared = max(images, key=images.count, default=None)
     number = images.count(shared) if shared else 0
     rows = []
-    if shared and number > 1:
+    folds = number > 1
+    if shared and folds:
         who = "all" if number == len(plan.of("update", "unchanged")) else f"{number} of them"
         rows = [("update", who, [_field(IMAGE, shared)])]
     for change in plan.everything:
-        folded = rows and change.fields.get(IMAGE) == shared
+        folded = folds and change.fields.get(IMAGE) == shared
         fields = {k: v for k, v in change.fields.items() if not (folded and k == IMAGE)}
         rows.append((change.action, change.key, [_field(*each) for each in fields.items()]))
     return rows
