@@ -13,6 +13,7 @@ from tempfile import NamedTemporaryFile
 
 from tools import ROOT, github
 from tools.build import call
+from tools.gh import environment
 
 BRANCH = "template-update"
 TITLE = "Update the template"
@@ -52,7 +53,8 @@ def propose(packed: str, report: str, environ: Mapping[str, str]) -> str:
     tree = call("git", "write-tree")
     commit = call("git", *AUTHOR, "commit-tree", tree, "-p", "HEAD", "-m", TITLE)
     there = f"{environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{github.repository()}"
-    call("git", *CREDENTIALS, "push", "--force", there, f"{commit}:refs/heads/{BRANCH}")
+    push = ["push", "--force", there, f"{commit}:refs/heads/{BRANCH}"]
+    call("git", *CREDENTIALS, *push, env=environment(environ))
     path = f"repos/{github.repository()}/pulls"
     owner = github.repository().partition("/")[0]
     for row in github.rows(f"{path}?state=open&head={owner}:{BRANCH}"):
