@@ -133,6 +133,21 @@ def test_where_both_sides_changed_a_line_the_file_is_named_and_the_rest_is_there
     assert history.asked_of_poetry() == []
 
 
+def test_a_lock_that_fails_leaves_a_merge_and_says_so(history: History, project: Project) -> None:
+    settings = project.path / ".pre-commit-config.yaml"
+    settings.write_text("repos: []\n")
+    commit(project.path, "No hooks")
+
+    done = update(history, project, exit_code=1)
+
+    assert "It is merged, but Poetry could not lock the dependencies: No hook" in done.stdout
+    assert done.stdout.endswith(
+        "Lock by hand with `uvx poetry lock`, look at all of it, and commit.\n"
+    )
+    assert "deployer/new.py" in changed(project)
+    assert history.asked_of_poetry() == []
+
+
 def test_what_has_to_be_put_right_first_is_a_sentence_and_nothing_is_touched(
     history: History, project: Project
 ) -> None:
@@ -173,7 +188,7 @@ def test_one_cruft_is_pinned_and_it_is_the_one_that_is_tested(default_project: P
 
 def test_without_cruft_git_merges_the_same(history: History, project: Project) -> None:
     """The commands of the page about updating, for the day on which cruft is no more."""
-    page = project.read("docs/updating.md").partition("## If cruft dies")[2]
+    page = project.read("docs/updating.md").partition("## If cruft stops working")[2]
     (patch,) = re.findall(r"`(git diff --no-index .+)`", page)
     folder = project.path.parent
     first = run("git", "rev-list", "--max-parents=0", "HEAD", folder=history.template).stdout
