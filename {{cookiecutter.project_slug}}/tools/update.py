@@ -122,7 +122,8 @@ def update(options: list[str]) -> tuple[str, list[str]]:
     if call("git", "status", "--porcelain"):
         raise DeployerError("There are changes that are not committed: commit or stash them first.")
     declared = dependencies()
-    with alive("cruft"):
+    print(f"Asking {template} for what is new …", file=sys.stderr, flush=True)
+    with alive("cruft", leave_terminal=True):  # git or ssh may ask for a password there
         merge(options)
     _, now = origin()
     if now == before:
