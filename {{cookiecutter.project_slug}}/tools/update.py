@@ -160,10 +160,11 @@ def main(argv: list[str] | None = None) -> int:
     environ = os.environ
     try:
         if options.propose:
-            can_propose = bool(environ.get("GH_TOKEN"))
-            if can_propose:
-                print(proposal.propose(environ["PATCH"], environ["REPORT"], environ))
-            tell(environ, proposed=str(can_propose).lower())
+            proposed, done = False, ""
+            if environ.get("GH_TOKEN"):
+                proposed, done = proposal.propose(environ["PATCH"], environ["REPORT"], environ)
+                print(done)
+            tell(environ, proposed=str(proposed).lower(), done=done)
             return 0
         if options.outputs and not (ROOT / ".cruft.json").exists():
             tell(environ, state="same", report="This project follows no template.", patch="")
