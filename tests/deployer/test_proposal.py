@@ -93,6 +93,12 @@ def test_a_push_keeps_approvals_and_what_somebody_else_committed(
     hub = Hub(monkeypatch)
     assert proposed(git, "2") == (True, "Opened pull request 3.")
     first = tip(git)
+    # No check starts by itself, and the body, which a merge's message may repeat, stops none.
+    git("fetch", "--quiet", f"{os.environ['GITHUB_SERVER_URL']}/Acme/Flows", first)
+    assert git("show", "--no-patch", "--format=%s/%b", first) == "Update the template/[skip ci]"
+    text = hub.sent[-1][1]["body"]
+    assert text.startswith("Updated to 2.\n\nNo check has started")
+    assert "[skip ci]" not in text
     git("commit", "--quiet", "--allow-empty", "--message=main goes on")
     assert proposed(git, "2") == (True, "Edited pull request 3.")
     assert tip(git) == first

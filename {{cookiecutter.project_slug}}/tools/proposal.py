@@ -17,6 +17,15 @@ from tools.gh import environment
 
 BRANCH = "template-update"
 TITLE = "Update the template"
+# GitHub starts no workflow for such a commit. The token is a person's, so else the checks would run
+# at once, with their secrets. A title with it would be the merge's, which then would not deploy.
+MESSAGE = f"{TITLE}\n\n[skip ci]"
+# Without the mark itself: a body may become the message of a merge as well.
+LOOK = (
+    "\n\nNo check has started: look at this first, at what runs above all. Then a commit of yours "
+    "on this branch starts them, such as `git commit --allow-empty`. Where you squash, take the "
+    "mark in brackets out of the message, or the merge starts nothing on `main`."
+)
 BOT = "github-actions[bot]"
 # git takes gh's token for this one push and keeps it nowhere.
 CREDENTIALS = ["-c", "credential.helper=", "-c", "credential.helper=!gh auth git-credential"]
@@ -65,11 +74,12 @@ def push(commit: str, environ: Mapping[str, str]) -> bool:
 def propose(packed: str, report: str, environ: Mapping[str, str]) -> tuple[bool, str]:
     """Push what another job updated, and open the pull request, or edit the one that is open.
 
-    The files here stay as they are: nothing that is new runs before somebody has looked at it.
+    The files here stay as they are, and the commit starts no check: nothing that is new runs with a
+    secret before somebody has looked at it.
 
     Args:
         packed: what `pack` returned.
-        report: the pull request's text.
+        report: what the pull request says first.
         environ: of the workflow's job.
 
     Returns:
@@ -83,17 +93,17 @@ def propose(packed: str, report: str, environ: Mapping[str, str]) -> tuple[bool,
         file.flush()
         call("git", "apply", "--cached", file.name)
     tree = call("git", "write-tree")
-    commit = call("git", *AUTHOR, "commit-tree", tree, "-p", "HEAD", "-m", TITLE)
+    commit = call("git", *AUTHOR, "commit-tree", tree, "-p", "HEAD", "-m", MESSAGE)
     if not push(commit, environ):
         return False, (
             f"The branch {BRANCH} has a commit of somebody else, so it stays as it is: "
             "merge or delete it, then the next run proposes this."
         )
-    path = f"repos/{github.repository()}/pulls"
+    path, text = f"repos/{github.repository()}/pulls", report + LOOK
     owner = github.repository().partition("/")[0]
     for row in github.rows(f"{path}?state=open&head={owner}:{BRANCH}"):
-        github.api("PATCH", f"{path}/{row['number']}", {"body": report})
+        github.api("PATCH", f"{path}/{row['number']}", {"body": text})
         return True, f"Edited pull request {row['number']}."
-    body = {"title": TITLE, "head": BRANCH, "base": "main", "body": report}
+    body = {"title": TITLE, "head": BRANCH, "base": "main", "body": text}
     made = github.api("POST", path, body)
     return True, f"Opened pull request {made['number']}."
