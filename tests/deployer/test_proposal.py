@@ -74,7 +74,7 @@ class Hub:
 
 def proposed(git: Git, version: str) -> tuple[bool, str]:
     """Propose a version of the template, from a clean main."""
-    work = proposal.ROOT
+    work = Path(git("rev-parse", "--show-toplevel"))
     (work / ".cruft.json").write_text(version)
     packed = proposal.pack()
     git("reset", "--quiet", "--hard")
@@ -109,7 +109,7 @@ def test_a_push_keeps_approvals_and_what_somebody_else_committed(
     there = f"{os.environ['GITHUB_SERVER_URL']}/Acme/Flows"
     git("fetch", "--quiet", there, proposal.BRANCH)
     git("checkout", "--quiet", "-b", "mine", "FETCH_HEAD")
-    (proposal.ROOT / "mine.txt").write_text("mine")
+    (Path(git("rev-parse", "--show-toplevel")) / "mine.txt").write_text("mine")
     git("add", ".")
     git("commit", "--quiet", "--message=Mine")
     git("push", "--quiet", there, f"mine:{proposal.BRANCH}")
