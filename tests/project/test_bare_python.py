@@ -36,6 +36,7 @@ def test_these_are_what_the_workflows_run() -> None:
         "tools.preflight",
         "tools.renew",
         "tools.run",
+        "tools.update",
         "tools.vulnerabilities",
         "tools.workflow_settings",
     ]
