@@ -133,6 +133,37 @@ def test_where_both_sides_changed_a_line_the_file_is_named_and_the_rest_is_there
     assert history.asked_of_poetry() == []
 
 
+def test_a_lock_that_fails_leaves_a_merge_and_says_so(history: History, project: Project) -> None:
+    fails = history.programs / "uvx.fails"
+    fails.write_text("Resolving dependencies...\nHTTP 401 of packages.invalid\n")
+    outputs = project.path.parent / "outputs"
+    try:
+        path = os.pathsep.join([str(history.programs), os.environ["PATH"]])
+        env = {**CALM, "PATH": path, "GITHUB_OUTPUT": str(outputs)}
+        command = [sys.executable, "-m", "tools.update", "--outputs"]
+        done = subprocess_run(project, command, env, 0)
+    finally:
+        fails.unlink()
+
+    assert "It is merged, but Poetry could not lock the dependencies: `uvx" in done.stdout
+    assert "failed: HTTP 401 of packages.invalid\n" in done.stdout
+    assert done.stdout.endswith("lock`, look at all of it, and commit.\n")
+    # Not to be proposed: the workflow opens its issue.
+    state, report, patch = outputs.read_text().splitlines()
+    assert (state, patch) == ("state=conflict", "patch=")
+    assert "HTTP 401" in report
+    assert "deployer/new.py" in changed(project)
+
+    project.run("git", "reset", "--quiet", "--hard")
+    project.run("git", "clean", "--quiet", "--force", "-d")
+    (project.path / ".pre-commit-config.yaml").write_text("repos: []\n")
+    commit(project.path, "No hooks")
+    done = update(history, project, exit_code=1)
+    assert "could not lock the dependencies: No hook of .pre-commit-config.yaml" in done.stdout
+    assert done.stdout.endswith("`uvx poetry lock`, look at all of it, and commit.\n")
+    assert history.asked_of_poetry() == []
+
+
 def test_what_has_to_be_put_right_first_is_a_sentence_and_nothing_is_touched(
     history: History, project: Project
 ) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from tests.baking import TEMPLATE_FOLDER, Project, path_with_tools, run
 
-# It runs the cruft of the tests, and records what Poetry would be asked for.
+# It runs the cruft of the tests, and records what Poetry would be asked for. With a file
+# `uvx.fails` beside it, Poetry fails with that text.
 UVX = """\
 #!/bin/sh
 case "$1" in
   cruft@*) shift; PATH='{path}'; exec cruft "$@" ;;
-  *) while [ "$1" != poetry ]; do shift; done; shift; echo "poetry $*" >>"$0.calls" ;;
+  *) [ ! -e "$0.fails" ] || {{ cat "$0.fails" >&2; exit 1; }}
+     while [ "$1" != poetry ]; do shift; done; shift; echo "poetry $*" >>"$0.calls" ;;
 esac
 """
 

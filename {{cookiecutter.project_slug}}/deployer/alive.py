@@ -91,7 +91,8 @@ def alive(what: str, *, leave_terminal: bool = False) -> Iterator[None]:
 
     Args:
         what: what is being waited for.
-        leave_terminal: give none on a terminal, where the body shows by itself how far it is.
+        leave_terminal: give none on a terminal, where the body shows by itself how far it is, or
+            may ask for something.
     """
     end()
     _signs.append(Signs(what, leave_terminal))

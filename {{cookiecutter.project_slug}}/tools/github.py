@@ -190,6 +190,7 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("--gone", action="store_true", help="nothing differs")
     made = commands.add_parser("update", help="open, edit or close the issue about the template")
     made.add_argument("--gone", action="store_true", help="nothing is left to do")
+    made.add_argument("--proposed", action="store_true", help="a pull request has it")
     made = commands.add_parser("failed", help="open or close the issue about a workflow on main")
     made.add_argument("workflow", help="its name")
     made.add_argument("--conclusion", required=True, help="of its last run")
@@ -206,7 +207,9 @@ def main(argv: list[str] | None = None) -> int:
             print(issue(title, sys.stdin.read(), options.gone))
         elif options.command == "update":
             title, text = "The template has moved on", sys.stdin.read()
-            print(issue(title, text, options.gone, "update", "This project is up to date."))
+            gone = options.gone or options.proposed
+            solved = "A pull request has it." if options.proposed else "This project is up to date."
+            print(issue(title, text, gone, "update", solved))
         elif options.command == "failed":
             print(failed(options.workflow, options.conclusion, options.url))
         elif options.command == "previews":

@@ -13,13 +13,24 @@ from tempfile import NamedTemporaryFile
 
 from tools import ROOT, github
 from tools.build import call
+from tools.gh import environment
 
 BRANCH = "template-update"
 TITLE = "Update the template"
+# GitHub starts no workflow for such a commit. The token is a person's, so else the checks would run
+# at once, with their secrets. A title with it would be the merge's, which then would not deploy.
+MESSAGE = f"{TITLE}\n\n[skip ci]"
+# Without the mark itself: a body may become the message of a merge as well.
+LOOK = (
+    "\n\nNo check has started: look at this first, at what runs above all. Then a commit of yours "
+    "on this branch starts them, such as `git commit --allow-empty`. Where you squash, take the "
+    "mark in brackets out of the message, or the merge starts nothing on `main`."
+)
 BOT = "github-actions[bot]"
 # git takes gh's token for this one push and keeps it nowhere.
 CREDENTIALS = ["-c", "credential.helper=", "-c", "credential.helper=!gh auth git-credential"]
-AUTHOR = ["-c", f"user.name={BOT}", "-c", f"user.email={BOT}@users.noreply.github.com"]
+EMAIL = f"{BOT}@users.noreply.github.com"
+AUTHOR = ["-c", f"user.name={BOT}", "-c", f"user.email={EMAIL}"]
 ROOM = 100_000  # characters: Linux takes 131072 bytes in a variable of the environment
 
 
@@ -32,15 +43,47 @@ def pack() -> str:
     return text if len(text) < ROOM else ""
 
 
-def propose(packed: str, report: str, environ: Mapping[str, str]) -> str:
+def is_same(one: str, other: str, path: str = "") -> bool:
+    """Tell whether two commits have the same file at a path; by default all of them."""
+    return len(set(call("git", "rev-parse", f"{one}:{path}", f"{other}:{path}").split())) == 1
+
+
+def push(commit: str, environ: Mapping[str, str]) -> bool:
+    """Push a commit to the branch, unless that has its files already, or somebody else's commit.
+
+    Returns:
+        whether the branch has this version of the template now.
+
+    Raises:
+        DeployerError: git refuses.
+    """
+    there = f"{environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{github.repository()}"
+    name, env = f"refs/heads/{BRANCH}", environment(environ)
+    tip = call("git", *CREDENTIALS, "ls-remote", there, name, env=env).partition("\t")[0]
+    if tip:
+        call("git", *CREDENTIALS, "fetch", "--depth=1", there, tip, env=env)
+        if is_same(commit, tip):
+            return True  # a push would drop approvals
+        if call("git", "show", "--no-patch", "--format=%ce", tip) != EMAIL:
+            return is_same(commit, tip, ".cruft.json")
+    lease = f"--force-with-lease={name}:{tip}"
+    call("git", *CREDENTIALS, "push", lease, there, f"{commit}:{name}", env=env)
+    return True
+
+
+def propose(packed: str, report: str, environ: Mapping[str, str]) -> tuple[bool, str]:
     """Push what another job updated, and open the pull request, or edit the one that is open.
 
-    The files here stay as they are: nothing that is new runs before somebody has looked at it.
+    The files here stay as they are, and the commit starts no check: nothing that is new runs with a
+    secret before somebody has looked at it.
 
     Args:
         packed: what `pack` returned.
-        report: the pull request's text.
+        report: what the pull request says first.
         environ: of the workflow's job.
+
+    Returns:
+        whether a pull request has it now, and a sentence that says what was done.
 
     Raises:
         DeployerError: git or GitHub refuses.
@@ -50,14 +93,17 @@ def propose(packed: str, report: str, environ: Mapping[str, str]) -> str:
         file.flush()
         call("git", "apply", "--cached", file.name)
     tree = call("git", "write-tree")
-    commit = call("git", *AUTHOR, "commit-tree", tree, "-p", "HEAD", "-m", TITLE)
-    there = f"{environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{github.repository()}"
-    call("git", *CREDENTIALS, "push", "--force", there, f"{commit}:refs/heads/{BRANCH}")
-    path = f"repos/{github.repository()}/pulls"
+    commit = call("git", *AUTHOR, "commit-tree", tree, "-p", "HEAD", "-m", MESSAGE)
+    if not push(commit, environ):
+        return False, (
+            f"The branch {BRANCH} has a commit of somebody else, so it stays as it is: "
+            "merge or delete it, then the next run proposes this."
+        )
+    path, text = f"repos/{github.repository()}/pulls", report + LOOK
     owner = github.repository().partition("/")[0]
     for row in github.rows(f"{path}?state=open&head={owner}:{BRANCH}"):
-        github.api("PATCH", f"{path}/{row['number']}", {"body": report})
-        return f"edited pull request {row['number']}"
-    body = {"title": TITLE, "head": BRANCH, "base": "main", "body": report}
+        github.api("PATCH", f"{path}/{row['number']}", {"body": text})
+        return True, f"Edited pull request {row['number']}."
+    body = {"title": TITLE, "head": BRANCH, "base": "main", "body": text}
     made = github.api("POST", path, body)
-    return f"opened pull request {made['number']}"
+    return True, f"Opened pull request {made['number']}."

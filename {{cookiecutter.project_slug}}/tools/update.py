@@ -92,10 +92,14 @@ def lock() -> None:
     """Lock anew, and export the requirements, with what the commit hook has.
 
     Raises:
-        DeployerError: Poetry could not.
+        DeployerError: Poetry could not, or no hook has it.
     """
-    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
-    poetry, *plugins = dict.fromkeys(re.findall(r"poetry[a-z-]*==[0-9.]+", hooks))
+    file = ROOT / ".pre-commit-config.yaml"
+    hooks = file.read_text(encoding="utf-8") if file.exists() else ""
+    found = list(dict.fromkeys(re.findall(r"poetry[a-z-]*==[0-9.]+", hooks)))
+    if not found:
+        raise DeployerError(f"No hook of {file.name} says which version of it.")
+    poetry, *plugins = found
     program = ["uvx", *(f"--with={each}" for each in plugins), f"--from={poetry}", "poetry"]
     for words in ("lock", *re.findall(r"entry: poetry (export .+)", hooks)):
         call(*program, *words.split())
@@ -108,7 +112,8 @@ def update(options: list[str]) -> tuple[str, list[str]]:
         options: for `cruft update`, such as `--checkout v1.2.0`.
 
     Returns:
-        `same`, `updated` or `conflict`, and what a person has to know, in sentences.
+        `same`, `updated` or `conflict`, where a person has to end it, and what they have to know,
+        in sentences.
 
     Raises:
         DeployerError: something has to be put right first, or a program failed.
@@ -117,7 +122,8 @@ def update(options: list[str]) -> tuple[str, list[str]]:
     if call("git", "status", "--porcelain"):
         raise DeployerError("There are changes that are not committed: commit or stash them first.")
     declared = dependencies()
-    with alive("cruft"):
+    print(f"Asking {template} for what is new …", file=sys.stderr, flush=True)
+    with alive("cruft", leave_terminal=True):  # git or ssh may ask for a password there
         merge(options)
     _, now = origin()
     if now == before:
@@ -129,8 +135,12 @@ def update(options: list[str]) -> tuple[str, list[str]]:
     if dependencies() != declared:
         if not (ROOT / "poetry.lock").exists():
             return "updated", [*said, "The dependencies have moved: lock them anew."]
-        with alive("poetry lock"):
-            lock()
+        try:
+            with alive("poetry lock"):
+                lock()
+        except DeployerError as error:
+            said.append(f"It is merged, but Poetry could not lock the dependencies: {error}")
+            return "conflict", [*said, f"Lock by hand with {LOCK}, look at all of it, and commit."]
         said.append("The dependencies have moved, and are locked anew.")
     return "updated", [*said, "Look at it with `git diff HEAD`, and commit."]
 
@@ -150,10 +160,11 @@ def main(argv: list[str] | None = None) -> int:
     environ = os.environ
     try:
         if options.propose:
-            can_propose = bool(environ.get("GH_TOKEN"))
-            if can_propose:
-                print(proposal.propose(environ["PATCH"], environ["REPORT"], environ))
-            tell(environ, proposed=str(can_propose).lower())
+            proposed, done = False, ""
+            if environ.get("GH_TOKEN"):
+                proposed, done = proposal.propose(environ["PATCH"], environ["REPORT"], environ)
+                print(done)
+            tell(environ, proposed=str(proposed).lower(), done=done)
             return 0
         if options.outputs and not (ROOT / ".cruft.json").exists():
             tell(environ, state="same", report="This project follows no template.", patch="")
