@@ -179,7 +179,9 @@ def test_a_newcomer_gets_from_the_readme_to_a_project_that_is_deployed_and_updat
         assert project.read("deployer/__init__.py").endswith("# A line of the template.\n")
         assert "def greet" in project.read("flows/mine.py")
     if WHOLE:
-        assert [each for each in walk.steps if each[2] > SILENT] == []
+        # cruft, Poetry and git are silent as long as they like.
+        ours = [each for each in walk.steps if each[0].startswith("uvx nox")]
+        assert [each for each in ours if each[2] > SILENT] == []
 
 
 def write_own_flow(project: Project) -> None:
