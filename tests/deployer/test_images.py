@@ -15,7 +15,7 @@ from deployer.desired import from_catalog
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.release import Release
-from tools import build, environments, image, pipeline, trust
+from tools import build, environments, image, pipeline, renew, trust
 from tools.workflow_settings import Settings
 
 from tests.deployer.sample_flows import plain
@@ -159,12 +159,53 @@ def test_an_image_stands_on_the_base_of_its_own_stages(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipes = ("", "gpu", "Dockerfile.big")
-    assert [build.base(each) for each in recipes] == ["python:3.14", "nvidia/cuda:13", "scratch"]
+    assert [build.base(each) for each in recipes] == ["python:3.14", "nvidia/cuda:13", ""]
     monkeypatch.setenv("BASE_MIRROR", "mirror/")
     assert build.mirrored() == {
         "python:3.14": "mirror/python:3.14",
         "nvidia/cuda:13": "mirror/nvidia/cuda:13",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "mirrored"),
+    [
+        ("FROM nvidia/cuda:13 as gpu\n", "nvidia/cuda:13", ["nvidia/cuda:13"]),
+        ("FROM --platform=$BUILDPLATFORM debian:13 AS GPU\n", "debian:13", ["debian:13"]),
+        ("from debian:13 as Below\r\n  from below as gpu \r\n", "debian:13", ["debian:13"]),
+        ("ARG BASE=debian:13\nFROM ${BASE} AS gpu\n", "", []),
+        ("FROM debian:13 AS build\nFROM scratch AS gpu\n", "", ["debian:13"]),
+        ("FROM debian:13\n", "", ["debian:13"]),  # has no such stage
+    ],
+)
+def test_the_base_is_found_in_every_way_to_write_a_dockerfile(
+    project: Path, monkeypatch: pytest.MonkeyPatch, text: str, base: str, mirrored: list[str]
+) -> None:
+    (project / "Dockerfile").write_bytes(text.encode())
+    monkeypatch.setenv("BASE_MIRROR", "mirror")
+
+    assert build.base("gpu") == base
+    assert [*build.mirrored()] == mirrored
+
+
+def test_an_image_without_a_base_is_passed_over_and_the_next_is_looked_at(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "Dockerfile").write_text("FROM scratch AS gpu\nFROM $BASE\n")
+    (project / "Dockerfile.big").write_text("FROM debian:13\n")
+    there = {"debian:13": ["new"]}
+    monkeypatch.setattr(renew, "digest", lambda name: digest("a"))
+    monkeypatch.setattr(renew, "layers", lambda name, platform: there.get(name, ["old", "own"]))
+    monkeypatch.setenv("BASE_MIRROR", "")
+
+    moved = renew.moved(PUBLIC)
+
+    assert moved == f"debian:13 has moved since {RELEASE}:{image.tag('big')} was built"
+    said = capsys.readouterr()
+    assert said.out == "", "it is the workflow's output"
+    assert [line.partition(" has no base image ")[0] for line in said.err.splitlines()] == [
+        f"{RELEASE}:{image.tag(name)}" for name in ("", "gpu")
+    ]
 
 
 def options(**given: object) -> Namespace:
