@@ -208,6 +208,22 @@ def test_an_image_without_a_base_is_passed_over_and_the_next_is_looked_at(
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "names"), [("Dockerfile", ["", "worker", "gpu"]), ("Dockerfile.big", ["big"])]
+)
+def test_an_image_with_a_dockerignore_of_its_own_is_refused(
+    project: Path, file: str, names: list[str]
+) -> None:
+    (project / f"{file}.dockerignore").write_text("")
+
+    for name in ("", "worker", "gpu", "big"):
+        if name in names:
+            with pytest.raises(DeployerError, match=f"^{file}.dockerignore is there, .* delete it"):
+                image.content(name)
+        else:
+            assert image.content(name)
+
+
 def options(**given: object) -> Namespace:
     default = {"package": "release", "label": "", "given": "", "rebuild": False, "released": ""}
     return Namespace(**{**default, "images": "", "pushed": "", **given})
