@@ -91,6 +91,13 @@ def catalog(
     return text, [*notes, f"{len(calls)} of {seen} deployments are in the catalog."]
 
 
+def named(recorded: Release | None) -> dict[str, str]:
+    """Return the names of a release's images by their references; the first one has no name."""
+    if recorded is None:
+        return {}
+    return {image: name for name, image in recorded.images.items() if image != recorded.image}
+
+
 def acceptance(
     made: Plan, environment: Environment, recorded: Release | None
 ) -> tuple[list[str], list[str]]:
@@ -106,7 +113,7 @@ def acceptance(
     """
     texts, notes = [], []
     released, smoke = (recorded.specs, recorded.smoke) if recorded else ({}, {})
-    names = {image: name for name, image in recorded.images.items()} if recorded else {}
+    names = named(recorded)
     for change in made.of("create", "update", "delete"):
         if change.before is None:
             notes.append(f"{change.key}: somebody deleted it: remove its entry.")
