@@ -117,6 +117,26 @@ def test_the_entry_that_accepts_an_edit_keeps_its_image(gpu: str, named: list[bo
     assert ['image="gpu"' in each for each in entries] == named
 
 
+def test_an_import_of_what_is_released_keeps_the_names_of_images() -> None:
+    here = Environment(
+        "p", "production", work_pool="x", given_images={"": "f@1", "gpu": "g@1", "big": "b@1"}
+    )
+    wanted = from_catalog(CATALOG, here)
+    record = Release(1, "", "ada", None, "f@1", None, None, "verified", "", wanted.specs, {})
+    record = replace(record, images={"gpu": "g@1"})
+    found: importing.Found = [(spec, []) for spec in wanted.specs.values()]
+    bare = replace(here, given_images={})
+
+    text, notes = importing.catalog(found, bare, recorded=record)
+    unknown, more = importing.catalog(found, bare)
+
+    usual, trains = text.split("Deployment(")[1:]
+    assert ("image=" in usual, 'image="gpu"' in trains) == (False, True)
+    assert "image=" not in unknown
+    of_images = [[line.split()[0] for line in each if "image" in line] for each in (notes, more)]
+    assert of_images == [["plain/usual:"], ["plain/usual:", "plain/trains:"]]
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with what names and makes images, which git knows."""
