@@ -141,6 +141,21 @@ def test_there_are_none_in_ci_nor_on_a_terminal_that_the_body_writes_to(
     assert out.getvalue() == ""
 
 
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_closed_stderr_gets_none_and_changes_no_exit_code(
+    monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(sys, "stderr", None)
+
+    with alive.alive("server"):
+        (signs,) = alive._signs
+        signs.join(20)
+        assert not signs.is_alive(), "it has nothing to do"
+
+    assert alive.main(["server", "sh", "-c", f"echo why; exit {code}"]) == code
+
+
 def test_what_goes_on_for_ever_ends_them(screen: Callable[..., Screen]) -> None:
     out = screen(False)
     with alive.alive("flows"):

@@ -15,7 +15,7 @@ from deployer.desired import from_catalog
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.release import Release
-from tools import build, environments, image, pipeline, trust
+from tools import build, environments, image, pipeline, renew, trust
 from tools.workflow_settings import Settings
 
 from tests.deployer.sample_flows import plain
@@ -102,8 +102,9 @@ def test_with_only_a_record_names_the_images_that_still_run(server: PrefectServe
     assert (newest.image, newest.images) == ("f@2", {"gpu": "g@1"})
 
 
-def test_the_entry_that_accepts_an_edit_keeps_its_image() -> None:
-    given = {"": "f@1", "gpu": "g@1"}
+@pytest.mark.parametrize(("gpu", "named"), [("g@1", [False, True]), ("f@1", [False, False])])
+def test_the_entry_that_accepts_an_edit_keeps_its_image(gpu: str, named: list[bool]) -> None:
+    given = {"": "f@1", "gpu": gpu}  # the same as the first one's tells no entry from another
     here = Environment("p", "production", work_pool="x", given_images=given)
     wanted = from_catalog(CATALOG, here)
     record = Release(1, "", "ada", None, "f@1", None, None, "verified", "", wanted.specs, {})
@@ -113,9 +114,27 @@ def test_the_entry_that_accepts_an_edit_keeps_its_image() -> None:
     made = plan.make(record.specs, live, record.specs)
     entries, _ = importing.acceptance(made, replace(here, given_images={}), record)
 
-    usual, trains = entries
-    assert "image" not in usual
-    assert 'image="gpu"' in trains
+    assert ['image="gpu"' in each for each in entries] == named
+
+
+def test_an_import_of_what_is_released_keeps_the_names_of_images() -> None:
+    here = Environment(
+        "p", "production", work_pool="x", given_images={"": "f@1", "gpu": "g@1", "big": "b@1"}
+    )
+    wanted = from_catalog(CATALOG, here)
+    record = Release(1, "", "ada", None, "f@1", None, None, "verified", "", wanted.specs, {})
+    record = replace(record, images={"gpu": "g@1"})
+    found: importing.Found = [(spec, []) for spec in wanted.specs.values()]
+    bare = replace(here, given_images={})
+
+    text, notes = importing.catalog(found, bare, recorded=record)
+    unknown, more = importing.catalog(found, bare)
+
+    usual, trains = text.split("Deployment(")[1:]
+    assert ("image=" in usual, 'image="gpu"' in trains) == (False, True)
+    assert "image=" not in unknown
+    of_images = [[line.split()[0] for line in each if "image" in line] for each in (notes, more)]
+    assert of_images == [["plain/usual:"], ["plain/usual:", "plain/trains:"]]
 
 
 @pytest.fixture
@@ -159,12 +178,69 @@ def test_an_image_stands_on_the_base_of_its_own_stages(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipes = ("", "gpu", "Dockerfile.big")
-    assert [build.base(each) for each in recipes] == ["python:3.14", "nvidia/cuda:13", "scratch"]
+    assert [build.base(each) for each in recipes] == ["python:3.14", "nvidia/cuda:13", ""]
     monkeypatch.setenv("BASE_MIRROR", "mirror/")
     assert build.mirrored() == {
         "python:3.14": "mirror/python:3.14",
         "nvidia/cuda:13": "mirror/nvidia/cuda:13",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "mirrored"),
+    [
+        ("FROM nvidia/cuda:13 as gpu\n", "nvidia/cuda:13", ["nvidia/cuda:13"]),
+        ("FROM --platform=$BUILDPLATFORM debian:13 AS GPU\n", "debian:13", ["debian:13"]),
+        ("from debian:13 as Below\r\n  from below as gpu \r\n", "debian:13", ["debian:13"]),
+        ("ARG BASE=debian:13\nFROM ${BASE} AS gpu\n", "", []),
+        ("FROM debian:13 AS build\nFROM scratch AS gpu\n", "", ["debian:13"]),
+        ("FROM debian:13\n", "", ["debian:13"]),  # has no such stage
+    ],
+)
+def test_the_base_is_found_in_every_way_to_write_a_dockerfile(
+    project: Path, monkeypatch: pytest.MonkeyPatch, text: str, base: str, mirrored: list[str]
+) -> None:
+    (project / "Dockerfile").write_bytes(text.encode())
+    monkeypatch.setenv("BASE_MIRROR", "mirror")
+
+    assert build.base("gpu") == base
+    assert [*build.mirrored()] == mirrored
+
+
+def test_an_image_without_a_base_is_passed_over_and_the_next_is_looked_at(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "Dockerfile").write_text("FROM scratch AS gpu\nFROM $BASE\n")
+    (project / "Dockerfile.big").write_text("FROM debian:13\n")
+    there = {"debian:13": ["new"]}
+    monkeypatch.setattr(renew, "digest", lambda name: digest("a"))
+    monkeypatch.setattr(renew, "layers", lambda name, platform: there.get(name, ["old", "own"]))
+    monkeypatch.setenv("BASE_MIRROR", "")
+
+    moved = renew.moved(PUBLIC)
+
+    assert moved == f"debian:13 has moved since {RELEASE}:{image.tag('big')} was built"
+    said = capsys.readouterr()
+    assert said.out == "", "it is the workflow's output"
+    assert [line.partition(" has no base image ")[0] for line in said.err.splitlines()] == [
+        f"{RELEASE}:{image.tag(name)}" for name in ("", "gpu")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "names"), [("Dockerfile", ["", "worker", "gpu"]), ("Dockerfile.big", ["big"])]
+)
+def test_an_image_with_a_dockerignore_of_its_own_is_refused(
+    project: Path, file: str, names: list[str]
+) -> None:
+    (project / f"{file}.dockerignore").write_text("")
+
+    for name in ("", "worker", "gpu", "big"):
+        if name in names:
+            with pytest.raises(DeployerError, match=f"^{file}.dockerignore is there, .* delete it"):
+                image.content(name)
+        else:
+            assert image.content(name)
 
 
 def options(**given: object) -> Namespace:

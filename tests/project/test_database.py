@@ -48,6 +48,24 @@ def test_a_new_project_gets_it_and_what_is_there_stays(
     assert (tmp_path / "home" / "prefect.db").read_text() == "mine"
 
 
+def test_nothing_of_a_deleted_database_comes_back(default_project: Project, tmp_path: Path) -> None:
+    prepare(default_project, tmp_path)
+    database = tmp_path / "prefect.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("INSERT INTO flow (name) VALUES ('old')")
+        connection.commit()
+        ends = ("-wal", "-shm")
+        left = {end: Path(f"{database}{end}").read_bytes() for end in ends}
+    database.unlink()
+    for end, content in {**left, "-journal": b"old"}.items():
+        Path(f"{database}{end}").write_bytes(content)
+
+    assert prepare(default_project, tmp_path) == ["prefect.db"]
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT name FROM flow").fetchall() == []
+
+
 @pytest.mark.parametrize(
     ("before", "env"),
     [

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TextIO
 
 SILENCE = 1.2  # seconds after which a sign is due
 REDRAWN = 0.2  # seconds between two looks of the line on a terminal
@@ -37,11 +38,12 @@ class Signs(threading.Thread):
     def __init__(self, what: str, leave_terminal: bool) -> None:
         super().__init__(daemon=True)
         self.what = what
-        self.out = sys.stderr
+        self.out: TextIO | None = sys.stderr  # None where it is closed: `2>&-`
         dull = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        is_terminal = self.out.isatty()
+        is_terminal = self.out is not None and self.out.isatty()
         self.drawn = is_terminal and not dull
-        self.wanted = not (os.environ.get("CI") or (is_terminal and leave_terminal))
+        unread = self.out is None or os.environ.get("CI") or (is_terminal and leave_terminal)
+        self.wanted = not unread
         self.shown = 0
         self.began = self.last = time.monotonic()
         self.lock = threading.Lock()
@@ -77,6 +79,8 @@ class Signs(threading.Thread):
 
     def write(self, text: str) -> None:
         """Write at once; a reader who has gone is nobody to write to."""
+        if self.out is None:
+            return
         with suppress(OSError, ValueError):
             self.out.write(text)
             self.out.flush()
@@ -128,7 +132,7 @@ def main(argv: list[str]) -> int:
             )
     except KeyboardInterrupt:
         return 130
-    if done.returncode:
+    if done.returncode and sys.stderr is not None:
         sys.stderr.buffer.write(done.stdout)
     return done.returncode
 

@@ -13,6 +13,10 @@ from deployer.errors import DeployerError
 from tools import ROOT
 
 DOCKERFILE = "Dockerfile"
+# Docker does not tell upper from lower case here, nor in the names of stages.
+FROM = re.compile(
+    r"(?im)^[ \t]*FROM(?:[ \t]+--\S+)*[ \t]+([^\s-]\S*)(?:[ \t]+AS[ \t]+(\S+))?[ \t]*$"
+)
 
 
 def call(*command: str, env: dict[str, str] | None = None, stdin: str | None = None) -> str:
@@ -80,22 +84,29 @@ def mirrored(file: str = DOCKERFILE) -> dict[str, str]:
     """Return where to take a Dockerfile's base images from instead: from under BASE_MIRROR."""
     mirror = os.environ.get("BASE_MIRROR", "").rstrip("/")
     own = {name for _, name in stages(file)}
-    found = [base for base, _ in stages(file) if base not in own]
+    found = [base for base, _ in stages(file) if base.lower() not in own and is_image(base)]
     return {base: f"{mirror}/{base}" for base in found} if mirror else {}
 
 
 def base(recipe: str = "") -> str:
-    """Return the base image that an image stands on."""
+    """Return the base image that an image stands on; empty where no registry has one."""
     file, name = parts(recipe)
+    found = ""
     for below, stage in reversed(stages(file)):
-        if name in ("", stage):
-            name = below
-    return name
+        if name.lower() in ("", stage):
+            name = found = below
+    return found if is_image(found) else ""
+
+
+def is_image(base: str) -> bool:
+    """Tell whether a stage begins with an image that can be looked at: no argument, not nothing."""
+    return "$" not in base and base.lower() != "scratch"
 
 
 def stages(file: str) -> list[tuple[str, str]]:
-    """Return what each stage of a Dockerfile begins with, and its name, empty where it has none."""
-    return re.findall(r"(?m)^FROM (\S+)(?: AS (\S+))?$", instructions(file))
+    """Return what each stage of a Dockerfile begins with, and its name in lower case or empty."""
+    found = FROM.findall(instructions(file))
+    return [(base, name.lower()) for base, name in found]
 
 
 def secrets(file: str) -> list[str]:

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from deployer.errors import DeployerError
 from deployer.image_references import FIRST
 from tools import ROOT
-from tools.build import build, call, parts
+from tools.build import DOCKERFILE, build, call, parts
 from tools.environments import images, project
 
 # What makes the first image, and a worker's; together, all that .dockerignore lets in.
@@ -43,11 +43,21 @@ def recipe(name: str) -> str:
 
 
 def content(name: str) -> tuple[str, ...]:
-    """Return the paths that go into an image; of one that a person adds, all that could."""
+    """Return the paths that go into an image; of one that a person adds, all that could.
+
+    Raises:
+        DeployerError: its Dockerfile has a .dockerignore of its own.
+    """
+    file = DOCKERFILE if name in (FIRST, "worker") else parts(recipe(name))[0]
+    if (ROOT / f"{file}.dockerignore").exists():
+        raise DeployerError(
+            f"{file}.dockerignore is there, and Docker would read it instead of .dockerignore, "
+            "by which the image is named: move its lines into .dockerignore and delete it."
+        )
     if name in (FIRST, "worker"):
         return WORKER if name else CONTENT
     let_in = re.findall(r"(?m)^!(.+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"))
-    return (parts(recipe(name))[0], ".dockerignore", *let_in)
+    return (file, ".dockerignore", *let_in)
 
 
 def tag(name: str = FIRST) -> str:

@@ -48,8 +48,15 @@ def moved(settings: Settings) -> str | None:
         image = name_of(settings.release, None, platform, name)
         if not digest(image):
             continue  # the next push builds it
-        ours = layers(image, platform or "linux/amd64")
         below = base(recipe(name))
+        if not below:
+            print(
+                f"{image} has no base image that can be looked at: "
+                "its stage begins with scratch or an argument, or is not there.",
+                file=sys.stderr,
+            )
+            continue
+        ours = layers(image, platform or "linux/amd64")
         where = mirrored(parts(recipe(name))[0]).get(below, below)
         theirs = layers(where, platform or "linux/amd64")
         if ours[: len(theirs)] != theirs:

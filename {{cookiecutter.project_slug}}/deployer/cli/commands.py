@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from deployer.refresh import Snapshot
     from deployer.release import Release
     from deployer.result import Result
-    from deployer.server import Server
+    from deployer.server import Live, Server
     from deployer.verify import SmokeRun
 
 FAILED, CHANGES = 1, 2
@@ -353,16 +353,21 @@ def import_(
 
     Example: python -m deployer import production --tag etl --output deployments/catalog.py --force
     """
-    from deployer import importing
+    from deployer import importing, release
+
+    async def work(server: Server) -> tuple[dict[str, Live], list[Release]]:
+        return await server.tagged(tag), await release.recent(server, chosen)
 
     chosen = chosen_environment(where)
+    recorded: list[Release] = []
     if output and output.exists() and not force:
         raise DeployerError(f"{output} exists already: to overwrite it, add --force.")
     if from_:
         found = importing.from_yaml(from_)
     else:
-        found = importing.from_server(act(lambda server: server.tagged(tag)))
-    text, notes = importing.catalog(found, chosen, name, tag)
+        live, recorded = act(work)
+        found = importing.from_server(live)
+    text, notes = importing.catalog(found, chosen, name, tag, next(iter(recorded), None))
     for note in notes:
         say(note)
     if output is None:

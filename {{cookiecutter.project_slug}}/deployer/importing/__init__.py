@@ -18,6 +18,7 @@ from deployer.server import Live
 from deployer.spec import Spec
 
 Found = list[tuple[Spec, list[str]]]  # specs, each with what is known already not to be in it
+IMAGE = "job_variables.image:"  # begins the line about it
 HEAD = '''\
 """What is deployed: one entry a deployment.
 
@@ -54,7 +55,11 @@ def from_server(live: dict[str, Live]) -> Found:
 
 
 def catalog(
-    found: Found, environment: Environment, name: str = "*", tag: str | None = None
+    found: Found,
+    environment: Environment,
+    name: str = "*",
+    tag: str | None = None,
+    recorded: Release | None = None,
 ) -> tuple[str, list[str]]:
     """Return the text of a catalog that declares deployments, and what it cannot say.
 
@@ -63,17 +68,22 @@ def catalog(
         environment: where they are, or will be.
         name: glob on `FLOW/NAME`; all others are left out.
         tag: what they all have; None takes all.
+        recorded: the newest release, which knows the names of images; None where there is none.
 
     Raises:
         DeployerError: there is none that it could declare.
     """
     calls: list[Call] = []
     notes: list[str] = []
+    images = named(recorded)
     seen = 0
     for spec, known in found:
         call, lines = None, list[str]()
         try:
             call, lines = entry(spec, environment)
+            if image := images.get(str(spec.get("job_variables", {}).get("image"))):
+                call.options["image"] = image
+                lines = [line for line in lines if not line.startswith(IMAGE)]
         except ValueError as error:
             known = [f"is left out; {reason(error)}."]
         flow = spec.get("flow") or (call.args[0].name if call else spec.get("entrypoint"))
@@ -87,8 +97,15 @@ def catalog(
     imports = Imports()
     entries = [source(call, imports, "    ", end=",") for call in calls]
     text = "\n".join([HEAD, f"{imports}\n", "CATALOG = [", *entries, "]\n"])
-    notes += check([call() for call in calls])
+    notes += check([call() for call in calls], images.values())
     return text, [*notes, f"{len(calls)} of {seen} deployments are in the catalog."]
+
+
+def named(recorded: Release | None) -> dict[str, str]:
+    """Return the names of a release's images by their references; the first one has no name."""
+    if recorded is None:
+        return {}
+    return {image: name for name, image in recorded.images.items() if image != recorded.image}
 
 
 def acceptance(
@@ -106,7 +123,7 @@ def acceptance(
     """
     texts, notes = [], []
     released, smoke = (recorded.specs, recorded.smoke) if recorded else ({}, {})
-    names = {image: name for name, image in recorded.images.items()} if recorded else {}
+    names = named(recorded)
     for change in made.of("create", "update", "delete"):
         if change.before is None:
             notes.append(f"{change.key}: somebody deleted it: remove its entry.")
@@ -121,6 +138,6 @@ def acceptance(
             notes.append(f"{change.key}: {reason(error)}.")
             continue
         texts.append(source(call, Imports(), end=","))
-        own = [each for each in lines if not each.startswith("job_variables.image:")]  # a deploy's
+        own = [each for each in lines if not each.startswith(IMAGE)]  # a deploy's
         notes += [f"{change.key}: {line}" for line in own]
     return texts, notes

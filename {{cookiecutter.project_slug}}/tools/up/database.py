@@ -32,4 +32,7 @@ def prepare(home: Path) -> None:
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new)) as connection:
         connection.executescript(text)
+    # What a deleted database has left, SQLite would apply to this one.
+    for end in ("-wal", "-shm", "-journal"):
+        (home / f"prefect.db{end}").unlink(missing_ok=True)
     new.rename(database)
