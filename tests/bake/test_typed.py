@@ -55,6 +55,8 @@ RUN_BY = {
     "uvx nox -s update": "tests/bake/test_update.py::"
     "test_what_is_new_comes_what_is_the_persons_stays_and_the_lock_follows",
     "gh secret set": ELSEWHERE + "it is gh's own",
+    "git fetch origin template-update": ELSEWHERE + "it is git's own",
+    "git commit --allow-empty": ELSEWHERE + "it is git's own",
     'export="uv export': "tests/project/test_switch_to_uv.py::"
     "test_after_the_switch_the_commit_hook_exports_the_same_packages_from_uvs_lock",
     "sed -i -e 's|&poetry": "tests/project/test_switch_to_uv.py::"

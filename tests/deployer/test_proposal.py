@@ -95,10 +95,11 @@ def test_a_push_keeps_approvals_and_what_somebody_else_committed(
     first = tip(git)
     # No check starts by itself, and the body, which a merge's message may repeat, stops none.
     git("fetch", "--quiet", f"{os.environ['GITHUB_SERVER_URL']}/Acme/Flows", first)
-    assert git("show", "--no-patch", "--format=%s/%b", first) == "Update the template/[skip ci]"
+    message = git("show", "--no-patch", "--format=%B", first)
+    assert message == "Update the template\n\n\nskip-checks: true"
     text = hub.sent[-1][1]["body"]
     assert text.startswith("Updated to 2.\n\nNo check has started")
-    assert "[skip ci]" not in text
+    assert "skip-checks" not in text
     git("commit", "--quiet", "--allow-empty", "--message=main goes on")
     assert proposed(git, "2") == (True, "Edited pull request 3.")
     assert tip(git) == first

@@ -49,7 +49,8 @@ def test_a_template_that_moved_on_is_an_issue_and_with_a_token_one_pull_request(
     assert names == [".cruft.json", "deployer/__init__.py"]
     (issue,) = repository.github["issues"]
     assert issue["state"] == "closed"
-    assert repository.git("log", "-1", "--format=%b", "template-update").strip() == "[skip ci]"
+    message = repository.git("log", "-1", "--format=%B", "template-update")
+    assert message.rstrip("\n").endswith("\n\n\nskip-checks: true")
 
     append(history.inside / "deployer/__init__.py", "\n# One more.\n")
     commit(history.template, "And on")

@@ -18,13 +18,13 @@ from tools.gh import environment
 BRANCH = "template-update"
 TITLE = "Update the template"
 # GitHub starts no workflow for such a commit. The token is a person's, so else the checks would run
-# at once, with their secrets. A title with it would be the merge's, which then would not deploy.
-MESSAGE = f"{TITLE}\n\n[skip ci]"
-# Without the mark itself: a body may become the message of a merge as well.
+# at once, with their secrets. "[skip ci]" would do it too, but stay in a squashed merge's message,
+# and main would not deploy; a trailer counts only at the end, after two empty lines.
+# https://docs.github.com/en/actions/managing-workflow-runs/skipping-workflow-runs
+MESSAGE = f"{TITLE}\n\n\nskip-checks: true\n"
 LOOK = (
     "\n\nNo check has started: look at this first, at what runs above all. Then a commit of yours "
-    "on this branch starts them, such as `git commit --allow-empty`. Where you squash, take the "
-    "mark in brackets out of the message, or the merge starts nothing on `main`."
+    "on this branch starts them, such as `git commit --allow-empty`."
 )
 BOT = "github-actions[bot]"
 # git takes gh's token for this one push and keeps it nowhere.
