@@ -18,11 +18,16 @@ def migrate(home: Path) -> Path:
     """Make the database in a folder and return its file."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
     env = kept | {"HOME": str(home), "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
-    env["PYTHONHASHSEED"] = "0"  # or the constraints of a table come in another order each time
     command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
     subprocess.run(command, env=env, check=True, capture_output=True, timeout=300)
     (file,) = home.glob("prefect.db*")  # nothing of it is in a journal any more
     return file
+
+
+def sort_constraints(found: re.Match[str]) -> str:
+    """Sort a table's constraints, whose order is another one each time."""
+    *lines, last = sorted(line.rstrip(",") for line in found[0].splitlines())
+    return "".join(f"{line},\n" for line in lines) + f"{last}\n"
 
 
 def sql(database: Path) -> str:
@@ -32,7 +37,12 @@ def sql(database: Path) -> str:
         text = "\n".join(connection.iterdump())
     finally:
         connection.close()
-    return f"-- Prefect {version('prefect')}\n" + re.sub(r"[ \t]+$", "", text, flags=re.M) + "\n"
+    text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"(^\tCONSTRAINT .*\n)+(?=\);)", sort_constraints, text, flags=re.MULTILINE)
+    # So is that of a table's indexes.
+    indexes = re.compile(r"(^CREATE (UNIQUE )?INDEX .*;\n)+", re.MULTILINE)
+    text = indexes.sub(lambda found: "".join(sorted(found[0].splitlines(keepends=True))), text)
+    return f"-- Prefect {version('prefect')}\n{text}\n"
 
 
 if __name__ == "__main__":
