@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -84,14 +83,7 @@ def project(bake: Callable[..., Project]) -> Project:
 def check(project: Project, catalog: str) -> subprocess.CompletedProcess[str]:
     """Write a catalog and run the check."""
     (project.path / "deployments/catalog.py").write_text(HEAD + STEADY + catalog)
-    return subprocess.run(
-        [sys.executable, "-m", "deployer", "check"],
-        cwd=project.path,
-        env={**os.environ, "CI": "true"},  # no signs of life, which come by the clock
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return project.run(sys.executable, "-m", "deployer", "check", exit_code=None)
 
 
 def test_each_value_that_is_computed_at_import_is_named_and_no_other(project: Project) -> None:

@@ -56,8 +56,10 @@ def chosen_environment(
     chosen = environment.select(environment.load(), where.environment, where.label, shared=shared)
     credentials.know(os.environ.get(name, "") for name in chosen.secrets.values())
     images = parse(wanted.image)
-    for name in images.keys() - {FIRST}:
-        if problem := environment.image_problem(name, environment.images()):
+    others = images.keys() - {FIRST}
+    known = environment.images() if others else []
+    for name in others:
+        if problem := environment.image_problem(name, known):
             raise DeployerError(f"--image {name}=…: {problem}")
     variables: dict[str, Any] = {}
     for pair in wanted.job_variable:
