@@ -88,7 +88,9 @@ class Deploy:
         who, patience = self.options.who, self.options.lock_timeout
         async with lock.held(self.server, self.environment, who, patience, self.say) as mine:
             self.clock("lock")
-            if mine.was_taken or await self._newer_release(before):
+            state = await environment_state.settle(self.server, self.environment)
+            changed = mine.was_taken or state != before.state
+            if changed or await self._newer_release(before):
                 before = await self._refresh()
                 self._refuse(before)
             guards.refuse_mass_deletion(before.plan, self.options.prune_limit)

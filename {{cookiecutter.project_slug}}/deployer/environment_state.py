@@ -1,18 +1,21 @@
 """What the server remembers of an environment beside its releases, in a Variable.
 
 The highest order is that of the newest pipeline run that came here, even if it had nothing to
-change. A hold keeps the next push from deploying again what somebody rolled back.
+change. A hold keeps the next push from deploying again what somebody rolled back. A Variable of its
+own holds what `deployer/unchanged.py` says; the pipeline writes its order there without the lock.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from deployer.api_errors import if_found
 from deployer.environment import Environment
 from deployer.errors import DeployerError
+from deployer.project import STATE, UNCHANGED
 from deployer.server import Server
+from deployer.unchanged import Unchanged
 
 TAGS = ["deployer"]
 
@@ -87,11 +90,48 @@ async def write(server: Server, environment: Environment, state: EnvironmentStat
         await server.request("PATCH", f"/variables/{found.id}", json=body)
 
 
+async def settle(server: Server, environment: Environment) -> EnvironmentState:
+    """Return what is remembered once nothing is noted any more: with the lock, before any write.
+
+    The highest order that a run has noted without the lock is remembered from now on.
+    """
+    state = await read(server, environment)
+    noted: Any = await server.client.read_variable_by_name(unchanged_name(environment))
+    if noted is None:
+        return state
+    order = noted.value.get("order") if isinstance(noted.value, dict) else None
+    if isinstance(order, int) and order > (state.highest_order or 0):
+        state = replace(state, highest_order=order)
+        await write(server, environment, state)
+    await _forget(server, unchanged_name(environment))
+    return state
+
+
+async def note(server: Server, environment: Environment, found: Unchanged) -> None:
+    """Note that nothing differs, in a Variable that never had this id before.
+
+    By its id the pipeline knows whether anybody deployed since it was read.
+    """
+    name = unchanged_name(environment)
+    await _forget(server, name)
+    body = {"name": name, "value": vars(found), "tags": TAGS}
+    await server.request("POST", "/variables/", json=body)
+
+
 async def delete(server: Server, environment: Environment) -> None:
-    """Forget it; nothing remembered is fine."""
-    for name in _names(environment):
-        await if_found(server.client.delete_variable_by_name(name))
+    """Forget everything; nothing remembered is fine."""
+    for name in (*_names(environment), unchanged_name(environment)):
+        await _forget(server, name)
+
+
+def unchanged_name(environment: Environment) -> str:
+    """Return the name of the Variable that says when nothing differs."""
+    return f"{UNCHANGED}-{environment.key}"
+
+
+async def _forget(server: Server, name: str) -> None:
+    await if_found(server.client.delete_variable_by_name(name))
 
 
 def _names(environment: Environment) -> list[str]:
-    return [f"deployer-state-{key}" for key in environment.keys]
+    return [f"{STATE}-{key}" for key in environment.keys]

@@ -20,6 +20,7 @@ from prefect.exceptions import ObjectAlreadyExists, PrefectHTTPStatusError
 
 from deployer.environment import Environment
 from deployer.errors import DeployerError
+from deployer.project import LOCK
 from deployer.server import Server
 
 EXPIRY = 180  # seconds without a renewal after which the holder counts as dead
@@ -96,7 +97,7 @@ async def held(
     Raises:
         DeployerError: another deployer held it all the time, or took it over.
     """
-    name = f"deployer-lock-{environment.keys[-1]}"  # one for all origins
+    name = f"{LOCK}-{environment.keys[-1]}"  # one for all origins
     lock = await _take(server, name, holder, patience, say)
     renewal = asyncio.create_task(_renew(lock, asyncio.current_task()))
     try:

@@ -12,6 +12,8 @@ from typing import Any
 from deployer.errors import DeployerError
 
 FILE = "deployments/environments.toml"
+# How the Variables on the server begin that hold what `record_keys` names.
+LOCK, STATE, UNCHANGED = "deployer-lock", "deployer-state", "deployer-unchanged"
 
 
 @cache

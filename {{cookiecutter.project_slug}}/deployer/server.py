@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from json import JSONDecodeError
@@ -21,6 +22,7 @@ from deployer.api_errors import cause, explain, if_found, server_time
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.spec import Spec
+from deployer.unchanged import Exchange
 
 PAGE = 200  # the most that Prefect answers at once
 
@@ -76,6 +78,29 @@ class Server:
         """Send one request and return its JSON, None where the answer has no body."""
         response = await self.client.request(method, path, **kwargs)  # type: ignore[arg-type]
         return response.json() if response.content else None
+
+    @contextmanager
+    def listening(self) -> Iterator[list[Exchange]]:
+        """Yield a list that gets each request from now on, with what was answered."""
+        heard: list[Exchange] = []
+        api = httpx.URL(str(self.client.api_url)).path.rstrip("/")
+
+        async def hear(answer: httpx.Response) -> None:
+            missing = answer.status_code == httpx.codes.NOT_FOUND
+            if answer.is_success or missing:  # else it is asked again, or an error anyway
+                await answer.aread()
+                asked = answer.request
+                path = asked.url.raw_path.decode().removeprefix(api)
+                body = json.loads(asked.content) if asked.content else None
+                found = None if missing or not answer.content else answer.json()
+                heard.append(Exchange(asked.method, path, body, found))
+
+        hooks = self.client._client.event_hooks["response"]
+        hooks.append(hear)
+        try:
+            yield heard
+        finally:
+            hooks.remove(hear)
 
     async def rows(
         self, path: str, body: dict[str, Any], page: int = PAGE, offset: int = 0

@@ -6,23 +6,19 @@ they help to decide whether one may be run.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 from deployer.errors import DeployerError
 from deployer.project import FILE, read, record_keys
 from tools import ROOT
 from tools.environments import names, project
+from tools.prefect_api import ask
 
 FENCE = "```json\n"  # the record is the one line behind it
 PAGE = 10  # a record holds all of its release, so that only a few are read at once
-SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,7 @@ def _of_key(key: str, environment: str, environ: Mapping[str, str]) -> Iterator[
     seen, last = 0, PAGE
     while last == PAGE:
         page = {"sort": "CREATED_DESC", "limit": PAGE, "offset": seen}
-        rows = _ask("/artifacts/filter", {**where, **page}, environ)
+        rows = ask("POST", "/artifacts/filter", {**where, **page}, environ)
         seen, last = seen + len(rows), len(rows)
         for row in rows:
             try:
@@ -96,35 +92,3 @@ def _of_key(key: str, environment: str, environ: Mapping[str, str]) -> Iterator[
                 continue  # somebody changed it, so it says nothing
             image, commit = (str(record.get(each) or "") for each in ("image", "commit"))
             yield Record(environment, number, image, commit, others)
-
-
-def _ask(path: str, body: dict[str, Any], environ: Mapping[str, str]) -> Any:
-    url = environ.get("PREFECT_API_URL", "").rstrip("/")
-    if not url:
-        raise DeployerError("PREFECT_API_URL is not set: it says where releases are recorded.")
-    headers = {"Content-Type": "application/json", **_credentials(environ)}
-    try:
-        request = Request(url + path, json.dumps(body).encode(), headers)  # noqa: S310 - as given
-        with urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
-            return json.load(answer)
-    except HTTPError as error:
-        why = f"it answers {error.code}"
-        if error.code in (401, 403):
-            why = f"it refuses the credentials ({error.code})"
-    except (OSError, URLError, ValueError) as error:
-        why = str(getattr(error, "reason", error))
-    raise DeployerError(f"The Prefect server at {url} does not say what was released: {why}.")
-
-
-def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
-    try:
-        headers = dict(json.loads(environ.get("PREFECT_CLIENT_CUSTOM_HEADERS") or "{}"))
-    except ValueError:
-        raise DeployerError(
-            "PREFECT_CLIENT_CUSTOM_HEADERS is not JSON: it has to be one object on one line."
-        ) from None
-    if key := environ.get("PREFECT_API_KEY"):
-        headers["Authorization"] = f"Bearer {key}"
-    elif login := environ.get("PREFECT_API_AUTH_STRING"):
-        headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-    return headers

@@ -13,15 +13,20 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import islice
 
-from deployer import errors
+from deployer import errors, unchanged
 from deployer.errors import DeployerError
 from deployer.image_references import FIRST
 from deployer.image_references import options as image_options
 from deployer.image_references import parse as parse_images
-from tools import records, trust
+from deployer.project import read as read_file
+from deployer.project import record_keys
+from tools import ROOT, records, trust
+from tools.environments import project
 from tools.preflight import annotate
+from tools.unchanged import is_unchanged
 from tools.workflow_settings import Settings, is_true, read
 
 HANDED_ON = (
@@ -32,6 +37,12 @@ HANDED_ON = (
     "GITHUB_ACTOR",
     "CI",  # so that it gives no signs of life, which nobody reads
 )
+UP_TO_DATE = """\
+### {} is up to date
+
+The server answers as it did when nothing differed from this very image. So no deployment was \
+written, and the image was not pulled.
+"""
 # What runs in the image has no business with whatever else listens on the runner's own loopback.
 LOOPBACK = re.compile(r"https?://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)")
 
@@ -63,6 +74,24 @@ def head(settings: Settings, environment: str, commit: str, environ: Mapping[str
     return " ".join(lines) + "\n"
 
 
+def nothing_differs(options: argparse.Namespace, environ: Mapping[str, str]) -> bool:
+    """Tell whether it is known without the image that a deploy would change nothing.
+
+    A server that does not answer is the deployer's to tell.
+    """
+    otherwise = options.dry_run or options.resume or options.label or options.deploys
+    if options.command != "deploy" or otherwise or not (options.image and options.order):
+        return False
+    images = parse_images(options.image.split())
+    given = unchanged.given(images, options.environment, options.work_pool or None)
+    if given is None:
+        return False
+    with suppress(DeployerError, ValueError):
+        keys = record_keys(project(), options.environment, read_file(ROOT).get("origin"))
+        return is_unchanged(keys, given, int(options.order), environ)
+    return False
+
+
 def command(options: argparse.Namespace, environ: Mapping[str, str]) -> list[str]:
     """Return the program to become.
 
@@ -83,6 +112,7 @@ def command(options: argparse.Namespace, environ: Mapping[str, str]) -> list[str
             why = trust.proof(image, settings, options.built, environ)
             print(f"{image}: {why}", file=sys.stderr)
     handed_on = [f"--env={name}" for name in HANDED_ON]
+    handed_on.append(f"--env=DEPLOYER_IMAGE={images[FIRST]}")
     there = f"--network={network(environ.get('PREFECT_API_URL', ''))}"
     return ["docker", "run", "--rm", there, *handed_on, images[FIRST], "python", *deployer]
 
@@ -139,11 +169,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Become `docker run`; return 1 where that must not be."""
+    """Become `docker run`; return 0 where nothing is to be done, 1 where that must not be."""
     options = parse(argv)
     try:
         if not options.preview and options.command == "deploy":
             print(head(read(), options.environment, options.commit or "", os.environ), flush=True)
+        if nothing_differs(options, os.environ):
+            print(UP_TO_DATE.format(options.environment))
+            return 0
         made = command(options, os.environ)
     except DeployerError as error:
         print(errors.failure(options.environment, error.problems), flush=True)

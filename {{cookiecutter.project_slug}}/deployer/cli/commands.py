@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from deployer import __version__, alive
-from deployer.cli.context import act, checked, chosen_environment, declared, who
+from deployer.cli.context import act, checked, chosen_environment, declared, given_again, who
 from deployer.cli.terminal import say, show
 from deployer.errors import DeployerError
 from deployer.options import (
@@ -164,7 +164,7 @@ def deploy(
     async def want(server: Server) -> tuple[Environment, Desired]:
         return await declared(server, chosen, catalog, how.commit)
 
-    _deploy(want, how, where.environment, format)
+    _deploy(want, how, where.environment, format, given_again(where, wanted))
 
 
 def _deploy(
@@ -172,10 +172,16 @@ def _deploy(
     options: Options,
     name: str,
     format: str,
+    given: str | None = None,
 ) -> None:
-    """Show the plan, carry it out, and show the result; Markdown is one report at the end."""
+    """Show the plan, carry it out, and show the result; Markdown is one report at the end.
+
+    Where it is known what is given, it is noted that nothing differs any more.
+    """
     from deployer import deploy
+    from deployer.api_errors import explain
     from deployer.cli import render
+    from deployer.remember import remember
 
     plans: list[Plan] = []
 
@@ -185,7 +191,13 @@ def _deploy(
             show(render.text(plan))
 
     async def work(server: Server) -> Result:
-        return await deploy.deploy(server, *await want(server), options, say, present)
+        done = await deploy.deploy(server, *await want(server), options, say, present)
+        if given:
+            try:
+                await remember(server, want, given, options.order)
+            except Exception as error:  # the deploy is done
+                say(f"The next push will ask this image what differs: {explain(error)}")
+        return done
 
     try:
         result = act(work)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from deployer import credentials
+from deployer import credentials, unchanged
 from deployer.errors import DeployerError
 from deployer.image_references import FIRST, parse
 from deployer.options import Wanted, Where
@@ -138,6 +138,19 @@ async def declared(
     if problems := [*work_pools.unknown_variables(specs.specs, pools)]:
         raise DeployerError(*problems)
     return chosen, specs
+
+
+def given_again(where: Where, wanted: Wanted) -> str | None:
+    """Return what tells this deploy from another, if the image that this runs in is deployed.
+
+    Who runs an image says in DEPLOYER_IMAGE which one it is; the pipeline does.
+    """
+    images = parse(wanted.image)
+    own = os.environ.get("DEPLOYER_IMAGE")
+    otherwise = where.label or where.work_pool_type or wanted.only or wanted.job_variable
+    if own is None or own != images.get(FIRST) or otherwise:
+        return None
+    return unchanged.given(images, where.environment, where.work_pool)
 
 
 def who() -> str:

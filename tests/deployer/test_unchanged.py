@@ -1,0 +1,311 @@
+"""A push that changes nothing is recognised on the runner, without the image, and only then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from deployer import Deployment, environment_state
+from deployer.cli.context import declared
+from deployer.desired import Desired
+from deployer.environment import Environment
+from deployer.errors import DeployerError
+from deployer.remember import remember
+from deployer.server import Server
+from deployer.unchanged import LONGEST, Exchange, Unchanged, digest, given, note
+from prefect.events import DeploymentEventTrigger
+from prefect.variables import Variable
+from tools import unchanged as runner
+from tools.unchanged import is_unchanged
+
+from tests.deployer.sample_flows import anywhere
+from tests.deployer.world import World, requests, writes
+from tests.support.server import PrefectServer
+
+IMAGE = "registry.example.com/flows@sha256:" + "a" * 64
+TRIGGER = DeploymentEventTrigger(name="a trigger", expect={"an.event"})
+
+
+def rows(number: int, **options: Any) -> list[Deployment]:
+    """Return a catalog whose parameter says which release it is of."""
+    return [Deployment(anywhere, "main", parameters={"rows": number}, **options)]
+
+
+def pool(world: World) -> str:
+    """Return the path of the work pool."""
+    return f"/work_pools/{quote(world.environment.work_pool)}"
+
+
+class Pipeline:
+    """What the pipeline does with one image, here and on the runner."""
+
+    def __init__(self, server: PrefectServer) -> None:
+        self.world = World(server)
+        self.environ = {"PREFECT_API_URL": server.api_url}
+
+    def deploy(self, catalog: list[Deployment], order: int) -> None:
+        """Deploy as the image does, and note that nothing differs."""
+        self.world.deploy(catalog, order=order)
+        self.remember(catalog, order)
+
+    def remember(self, catalog: list[Deployment], order: int) -> None:
+        async def want(server: Server) -> tuple[Environment, Desired]:
+            return await declared(server, self.world.environment, catalog)
+
+        self.world.run(lambda server: remember(server, want, self.given, order))
+
+    @property
+    def given(self) -> str:
+        """What is deployed."""
+        found = given({"": IMAGE}, "production", None)
+        assert found
+        return found
+
+    def knows(self, order: int, given: str | None = None) -> bool:
+        """Ask on the runner whether nothing differs."""
+        keys = self.world.environment.keys
+        return is_unchanged(keys, given or self.given, order, self.environ)
+
+    @property
+    def variable(self) -> dict[str, Any]:
+        """The Variable that says it, on the server."""
+        name = environment_state.unchanged_name(self.world.environment)
+        return dict(self.world.call("GET", f"/variables/name/{name}"))
+
+
+@pytest.fixture
+def pipeline(server: PrefectServer) -> Pipeline:
+    """One that deployed once, and noted it."""
+    made = Pipeline(server)
+    made.deploy(rows(1, triggers=[TRIGGER], concurrency_limit=3, interval=3600), 10)
+    return made
+
+
+def test_a_push_of_the_same_image_is_known_to_change_nothing_and_remembered(
+    pipeline: Pipeline,
+) -> None:
+    assert pipeline.knows(11)
+    assert pipeline.knows(12)
+    with pytest.raises(DeployerError, match="Run 11 is older than run 12"):
+        pipeline.world.deploy(rows(2), order=11)
+    # Who was refused has left nothing that could say that something is known.
+    assert not pipeline.knows(13)
+
+
+def test_what_a_worker_and_running_flows_change_is_no_difference(pipeline: Pipeline) -> None:
+    world = pipeline.world
+    world.call("POST", f"{pool(world)}/workers/heartbeat", {"name": "a worker"})
+    (live,) = world.live().values()
+    world.call("POST", "/deployments/get_scheduled_flow_runs", {"deployment_ids": [live.id]})
+    held = world.call("POST", "/v2/concurrency_limits/filter", {"limit": 200})
+    (name,) = {each["name"] for each in held if live.id in each["name"]}
+    slots = {"names": [name], "slots": 1, "mode": "concurrency"}
+    world.call("POST", "/v2/concurrency_limits/increment", slots)
+
+    assert pipeline.knows(11)
+
+
+def edited(path: str, body: dict[str, Any]) -> Callable[[Pipeline], object]:
+    """Return an edit of the deployment, by hand."""
+
+    def edit(pipeline: Pipeline) -> None:
+        (live,) = pipeline.world.live().values()
+        pipeline.world.call("PATCH", f"/deployments/{live.id}{path}", body)
+
+    return edit
+
+
+def switch_schedule(pipeline: Pipeline) -> None:
+    """Switch the schedule off, by hand."""
+    (live,) = pipeline.world.live().values()
+    (schedule,) = live.row["schedules"]
+    edited(f"/schedules/{schedule['id']}", {"active": False})(pipeline)
+
+
+def delete(pipeline: Pipeline) -> None:
+    """Delete the deployment, by hand."""
+    (live,) = pipeline.world.live().values()
+    pipeline.world.call("DELETE", f"/deployments/{live.id}")
+
+
+def change_trigger(pipeline: Pipeline) -> None:
+    """Switch the trigger off, by hand."""
+    for each in pipeline.world.automations():
+        if each["tags"] == [] and each["enabled"]:
+            pipeline.world.call("PATCH", f"/automations/{each['id']}", {"enabled": False})
+
+
+def change_pool(pipeline: Pipeline) -> None:
+    """Let the work pool take fewer runs."""
+    path = pool(pipeline.world)
+    limit = pipeline.world.call("GET", path)["concurrency_limit"] or 100
+    pipeline.world.call("PATCH", path, {"concurrency_limit": limit + 1})
+
+
+def add_twin(pipeline: Pipeline) -> None:
+    """Make another deployment with our tags."""
+    (live,) = pipeline.world.live().values()
+    body = {"name": "other", "flow_id": live.row["flow_id"], "tags": live.row["tags"]}
+    pipeline.world.call("POST", "/deployments/", body)
+
+
+def deploy_elsewhere(pipeline: Pipeline) -> None:
+    """Deploy another image, by a deployer that notes nothing."""
+    pipeline.world.deploy(rows(2))
+
+
+def roll_back(pipeline: Pipeline) -> None:
+    """Roll back to what is deployed, which holds it."""
+    pipeline.world.roll_back(1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        edited("", {"parameters": {"rows": 5}}),
+        edited("", {"paused": True}),
+        edited("", {"description": "by hand"}),
+        edited("", {"job_variables": {"status": "a name that the server uses too"}}),
+        switch_schedule,
+        change_trigger,
+        change_pool,
+        add_twin,
+        delete,
+        deploy_elsewhere,
+        roll_back,
+    ],
+    ids=lambda change: getattr(change, "__name__", None),
+)
+def test_whatever_was_changed_on_the_server_the_image_is_asked(
+    pipeline: Pipeline, change: Callable[[Pipeline], object]
+) -> None:
+    assert pipeline.knows(11)
+    change(pipeline)
+    assert not pipeline.knows(12)
+
+
+def test_another_image_environment_or_work_pool_is_asked(pipeline: Pipeline) -> None:
+    others = [
+        given({"": IMAGE.replace("a" * 64, "b" * 64)}, "production", None),
+        given({"": IMAGE, "gpu": IMAGE}, "production", None),
+        given({"": IMAGE}, "staging", None),
+        given({"": IMAGE}, "production", "another"),
+    ]
+    assert len({pipeline.given, *others}) == 5
+    assert [pipeline.knows(11, other) for other in others] == [False] * 4
+
+
+@pytest.mark.parametrize(
+    "images", [{}, {"": "flows:latest"}, {"": IMAGE, "gpu": "flows:gpu"}, {"": IMAGE[:-1]}]
+)
+def test_nothing_is_known_of_an_image_without_a_digest(images: dict[str, str]) -> None:
+    assert given(images, "production", None) is None
+
+
+def test_an_older_run_is_left_to_the_image(pipeline: Pipeline) -> None:
+    assert pipeline.knows(12)
+    assert not pipeline.knows(11)
+    assert pipeline.knows(12)  # the same one, again
+
+
+def test_a_deploy_that_holds_the_lock_or_came_meanwhile_is_seen(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = {"name": f"deployer-lock-{pipeline.world.environment.keys[-1]}", "value": "x"}
+    held = pipeline.world.call("POST", "/variables/", lock)
+    assert not pipeline.knows(11)
+    pipeline.world.call("DELETE", f"/variables/{held['id']}")
+    assert pipeline.knows(12)
+
+    def meanwhile(answers: Any) -> str:
+        found = digest(answers)
+        pipeline.deploy(rows(2), 9 + 4)
+        return found
+
+    monkeypatch.setattr(runner, "digest", meanwhile)
+    assert not pipeline.knows(14)
+
+
+def test_a_deploy_that_waited_for_its_lock_is_refused_after_a_newer_run(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle = environment_state.settle
+
+    async def meanwhile(*given: Any) -> Any:
+        assert pipeline.variable["value"]["order"] == 10
+        value = pipeline.variable["value"] | {"order": 12}
+        pipeline.world.call("PATCH", f"/variables/{pipeline.variable['id']}", {"value": value})
+        return await settle(*given)
+
+    monkeypatch.setattr(environment_state, "settle", meanwhile)
+    with pytest.raises(DeployerError, match="Run 11 is older than run 12"):
+        pipeline.world.deploy(rows(2), order=11)
+    (spec,) = pipeline.world.states().values()
+    assert spec["parameters"] == {"rows": 1}
+
+
+def test_only_reading_is_asked_again_whatever_somebody_wrote_into_the_variable(
+    pipeline: Pipeline,
+) -> None:
+    found = pipeline.variable
+    (live,) = pipeline.world.live().values()
+    for asked in (
+        ["DELETE", f"/deployments/{live.id}", None],
+        ["POST", "/deployments/", {"name": "bad"}],
+        ["GET", "@example.com/", None],
+        ["GET", "/health\r\n\r\nDELETE /api/", None],
+        ["POST", f"/deployments/{live.id}/pause_deployment?/filter", None],
+    ):
+        value = found["value"] | {"requests": [*found["value"]["requests"], asked]}
+        pipeline.world.call("PATCH", f"/variables/{found['id']}", {"value": value})
+        assert not pipeline.knows(11)
+    for value in ("by hand", {"given": pipeline.given}, [1]):
+        pipeline.world.call("PATCH", f"/variables/{found['id']}", {"value": value})
+        assert not pipeline.knows(11)
+    assert pipeline.world.live().keys() == {pipeline.world.key(rows(1)[0])}
+    pipeline.world.deploy(rows(2), order=11)
+
+
+def test_nothing_is_noted_where_something_differs_or_an_operator_holds_it(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.world.deploy(rows(2), order=11)
+    pipeline.remember(rows(1), 11)
+    assert not pipeline.knows(12)
+    pipeline.world.roll_back(2)
+    pipeline.remember(rows(2), 12)
+    assert not pipeline.knows(13)
+    pipeline.world.deploy(rows(2), order=14, resume=True)
+    pipeline.remember(rows(2), 14)
+    assert pipeline.knows(15)
+
+
+def test_what_is_destroyed_is_not_known_any_more(pipeline: Pipeline) -> None:
+    pipeline.world.destroy()
+    with requests() as sent:
+        assert not pipeline.knows(11)
+    assert writes(sent) == []
+
+
+def test_reading_asks_nothing_but_what_is_noted(pipeline: Pipeline) -> None:
+    noted = Unchanged(**pipeline.variable["value"])
+    assert all(Exchange(*each, answer=None).reads for each in noted.requests)
+    assert not any("unchanged" in path for _, path, _ in noted.requests)
+
+
+def test_too_much_for_a_variable_is_not_noted_nor_is_a_write() -> None:
+    read = Exchange("POST", "/flows/filter", {"names": ["n" * LONGEST]}, [])
+    assert note("x", [read], 1) is None
+    assert note("x", [Exchange("POST", "/flows/", {}, {})], 1) is None
+    assert note("x", [Exchange("GET", "/flows/1", None, None)], 1)
+
+
+def test_only_what_the_server_moves_itself_is_left_out_of_the_hash() -> None:
+    row = {"id": 1, "updated": 1, "status": "READY", "parameters": {"status": "x"}}
+    moved = row | {"updated": 2, "status": "NOT_READY"}
+    assert digest([[row]]) == digest([[moved]])
+    assert digest([[row]]) != digest([[row | {"parameters": {"status": "y"}}]])
+    assert digest([[row]]) != digest([row])
+    assert digest([None]) != digest([[]])

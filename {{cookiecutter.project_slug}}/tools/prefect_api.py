@@ -1,0 +1,70 @@
+"""Asks the Prefect server over HTTP, without Prefect. Standard library only."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from deployer.errors import DeployerError
+
+SECONDS = 30
+
+
+class Missing(DeployerError):
+    """The server answers that it has no such thing."""
+
+
+def ask(method: str, path: str, body: Any, environ: Mapping[str, str]) -> Any:
+    """Send one request.
+
+    Args:
+        method: of HTTP.
+        path: below the API's address.
+        body: what is sent as JSON; None sends nothing.
+        environ: PREFECT_API_URL and what its server wants to be told.
+
+    Returns:
+        What was answered, as JSON; None where that is nothing.
+
+    Raises:
+        Missing: the server has no such thing.
+        DeployerError: it does not answer, or refuses.
+    """
+    url = environ.get("PREFECT_API_URL", "").rstrip("/")
+    if not url:
+        raise DeployerError("PREFECT_API_URL is not set: it says where releases are recorded.")
+    headers = {"Content-Type": "application/json", **_credentials(environ)}
+    sent = None if body is None else json.dumps(body).encode()
+    try:
+        request = Request(url + path, sent, headers, method=method)  # noqa: S310 - as given
+        with urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
+            text = answer.read()
+            return json.loads(text) if text else None
+    except HTTPError as error:
+        why = f"it answers {error.code}"
+        kind = Missing if error.code == HTTPStatus.NOT_FOUND else DeployerError
+        if error.code in (401, 403):
+            why = f"it refuses the credentials ({error.code})"
+    except (OSError, HTTPException, URLError, ValueError) as error:
+        why, kind = str(getattr(error, "reason", error)), DeployerError
+    raise kind(f"The Prefect server at {url} does not say what was released: {why}.")
+
+
+def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
+    try:
+        headers = dict(json.loads(environ.get("PREFECT_CLIENT_CUSTOM_HEADERS") or "{}"))
+    except ValueError:
+        raise DeployerError(
+            "PREFECT_CLIENT_CUSTOM_HEADERS is not JSON: it has to be one object on one line."
+        ) from None
+    if key := environ.get("PREFECT_API_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    elif login := environ.get("PREFECT_API_AUTH_STRING"):
+        headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+    return headers
