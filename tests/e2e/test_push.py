@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import socket
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.small import BUILDING, FILE, HEADER, JOBS, NEVER_TOLD, Site, explain
-from tests.support.act import Act
+from tests.support.act import Act, WorkflowRun
+from tests.support.docker import docker
 from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.timeout(600)
@@ -81,6 +83,34 @@ def test_a_push_that_changes_nothing_that_runs_builds_nothing_and_changes_nothin
     assert "production is up to date" in run.summaries["production"]
     assert clone.records_of("build-push-action") == []
     assert (site.tags(), site.deployed(), site.changes()) == (tags, before, [])
+
+
+def test_a_second_push_that_changes_nothing_runs_no_image_and_an_edit_is_still_taken_back(
+    clone: Act, site: Site
+) -> None:
+    def push() -> WorkflowRun:
+        file = clone.project / "README.md"
+        file.write_text(f"{file.read_text()}One more line.\n")
+        clone.commit("Nothing that runs")
+        return clone.push()
+
+    push()  # by now its deployer has noted what the server answers
+    since = str(time.time())
+    run = push()
+
+    assert run.jobs == dict.fromkeys({*JOBS} - BUILDING, "success"), explain(run)
+    assert "production is up to date" in run.summaries["production"]
+    assert "the image was not pulled" in run.summaries["production"]
+    created = ["--filter=event=create", f"--filter=image={site.image}"]
+    assert docker("events", "--since", since, "--until", str(time.time()), *created) == ""
+
+    hourly = site.hourly()
+    edit = {"parameters": {**hourly["parameters"], "rows": 1}}
+    site.server.request("PATCH", f"/deployments/{hourly['id']}", edit)
+    run = push()
+
+    assert "parameters.rows: 1" in run.summaries["production"].replace("\\", "")
+    assert site.hourly()["parameters"] == hourly["parameters"]
 
 
 @pytest.mark.parametrize(
