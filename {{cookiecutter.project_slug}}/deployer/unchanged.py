@@ -34,13 +34,13 @@ class Exchange:
         method: of HTTP.
         path: below the API's address, with its query.
         body: what was sent, as JSON; None where nothing was.
-        answer: what came, as JSON; None where the server has no such thing.
+        answer: what came, as JSON; None where the server has no such thing, or was not asked yet.
     """
 
     method: str
     path: str
     body: Any
-    answer: Any
+    answer: Any = None
 
     @property
     def reads(self) -> bool:

@@ -37,7 +37,7 @@ def is_unchanged(keys: Sequence[str], given: str, order: int, environ: Mapping[s
     found = _variable(f"{UNCHANGED}-{keys[0]}", environ)
     try:
         identity, noted = found["id"], found["value"]
-        requests = [Exchange(*asked, answer=None) for asked in noted["requests"]]
+        requests = [Exchange(*asked) for asked in noted["requests"]]
         same, last, hash = noted["given"] == given, int(noted["order"] or 0), noted["answers"]
     except (AttributeError, KeyError, TypeError, ValueError):
         return False  # nothing is noted, or somebody changed it
@@ -60,4 +60,4 @@ def _answer(asked: Exchange, environ: Mapping[str, str]) -> Any:
 
 
 def _variable(name: str, environ: Mapping[str, str]) -> Any:
-    return _answer(Exchange("GET", f"/variables/name/{name}", None, None), environ)
+    return _answer(Exchange("GET", f"/variables/name/{name}", None), environ)
