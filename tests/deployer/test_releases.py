@@ -54,6 +54,19 @@ def test_a_deploy_asks_once_for_its_work_pool_and_its_workers(server: PrefectSer
     assert len([each for each in sent if "/work_pools/" in each]) == 2
 
 
+def test_a_deployment_that_is_updated_is_read_once_before_it(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy(rows(1))
+    (live,) = world.live().values()
+
+    with requests() as sent:
+        world.deploy(rows(2))
+
+    of_it = [each for each in sent if "/deployments/" in each and "/filter" not in each]
+    path = f"/api/deployments/{live.id}"
+    assert of_it == [f"GET {path}", f"PATCH {path}"]
+
+
 def test_each_rollback_goes_one_further_back(server: PrefectServer) -> None:
     world = World(server)
 

@@ -70,6 +70,31 @@ def asking_once(client: Any) -> Iterator[None]:
             delattr(client, question)
 
 
+@contextmanager
+def knowing(client: Any, row: dict[str, Any] | None) -> Iterator[None]:
+    """Answer `Flow.deploy` whether there is a deployment of its name, where it was just read.
+
+    Args:
+        client: Prefect's.
+        row: what the server answered for it; None lets `Flow.deploy` ask.
+
+    Saves one of four requests for each deployment that is updated. Until `Flow.deploy` takes the id
+    of a deployment.
+    """
+    from prefect.client.schemas.responses import DeploymentResponse
+
+    async def answer(_name: str) -> DeploymentResponse:
+        return DeploymentResponse.model_validate(row)
+
+    if row:
+        client.read_deployment_by_name = answer
+    try:
+        yield
+    finally:
+        if row:
+            del client.read_deployment_by_name
+
+
 def _remembered(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     answers: dict[str, Any] = {}
 

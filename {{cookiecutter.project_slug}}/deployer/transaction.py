@@ -90,7 +90,7 @@ class Transaction:
             if row["slug"] is None and live:
                 # Beside a schedule without a slug Prefect replaces all the others.
                 await self.server.delete_schedule(live, row["id"])
-        self.ids[key] = await writers.deploy(self.desired.entries[key], spec)
+        self.ids[key] = await writers.deploy(self.server, self.desired.entries[key], spec, live)
 
     def require_arrival(self, now: dict[str, Live]) -> None:
         """Compare what the server holds with what was written: it may have made something else.

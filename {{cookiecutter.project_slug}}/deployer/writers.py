@@ -9,6 +9,7 @@ from typing import Any
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.types.entrypoint import EntrypointType
 
+from deployer import prefect_patches
 from deployer import spec as specs
 from deployer.catalog import Deployment
 from deployer.server import Live, Server
@@ -22,9 +23,20 @@ SAME_NAME = (  # in a spec as in the API
 )
 
 
-async def deploy(entry: Deployment, spec: Spec) -> str:
-    """Call `Flow.deploy` so that the server holds this spec; return the deployment's id."""
-    with redirect_stdout(StringIO()):  # Prefect prints a table for each; the report names all
+async def deploy(server: Server, entry: Deployment, spec: Spec, live: Live | None) -> str:
+    """Call `Flow.deploy` so that the server holds this spec.
+
+    Args:
+        server: where to.
+        entry: of the catalog.
+        spec: the spec to reach.
+        live: the deployment as it is now; None creates it.
+
+    Returns:
+        The deployment's id.
+    """
+    known = prefect_patches.knowing(server.client, live.row if live else None)
+    with known, redirect_stdout(StringIO()):  # Prefect prints a table; the report names all
         identity = await entry.flow.adeploy(
             **options(entry, spec),
             work_pool_name=spec["work_pool"],
