@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from bench.measure import rounds
-from bench.project import DEPLOYER, declared, fresh_server, requests, rows_on, settle
+from bench.project import DEPLOYER, IMAGE, declared, fresh_server, requests, rows_on, settle
 from bench.samples import OURS, Sample
 
 HOW = """\
@@ -23,6 +23,11 @@ there. "PostgreSQL" says that its database is one; "zones" that it takes time zo
 package tzdata (`PYTHONTZPATH` is empty), which made servers before Prefect 3.9.1 faster. Memory
 is the largest resident set of the process in any of the four cases. The plot is of deployments
 without schedules.
+
+"In the pipeline" is what the step of a workflow takes where nothing has changed: ours asks the
+server what the deployer of the image had asked, and runs no image (the image that deployed before
+is played by the same project here). The peers' commands are the same in a workflow, so their
+figures are those of "unchanged".
 """
 DEPLOY_ALL, SCRIPT = "`prefect deploy --all`", "`prefect.deploy()`"
 COMMANDS: dict[str, tuple[str | Path, ...]] = {
@@ -30,9 +35,12 @@ COMMANDS: dict[str, tuple[str | Path, ...]] = {
     SCRIPT: (sys.executable, "deploy.py"),
     OURS: (*DEPLOYER, "deploy", "deployer", "--no-verify"),
 }
+# What a workflow's step runs, on the runner's own Python.
+STEP = (sys.executable, "-m", "tools.run", "deploy", "pipeline", "--image", IMAGE, "--order", "2")
 ENVIRONMENTS = ("deployer", "yaml", "script")
 # What the first deployment and the others get as their parameter.
 CREATED, UNCHANGED, ONE, ALL = "created", "unchanged", "one changed", "all changed"
+KNOWN = "unchanged, in the pipeline"
 CASES = {CREATED: (1, 1), UNCHANGED: (1, 1), ONE: (2, 1), ALL: (3, 3)}
 
 
@@ -66,6 +74,8 @@ def measure(
                         row = f"{about}: {case}"
                         yield Sample(row, "s", who, cost.seconds)
                         yield Sample(row, "requests", who, requests(server) - before)
+                        if case == UNCHANGED and who != OURS:
+                            yield Sample(f"{about}: {KNOWN}", "s", who, cost.seconds)
                         peaks[who] = max(peaks[who], cost.megabytes)
                         if schedules:
                             settle(server)
@@ -73,6 +83,13 @@ def measure(
                     for environment in ENVIRONMENTS:
                         if (held := rows_on(server, environment)) != wanted:
                             raise RuntimeError(f"{environment} holds {held}, not {wanted}")
+                made.deploy_image()
+                if schedules:
+                    settle(server)
+                cost = made.run(*STEP)
+                if "the image was not pulled" not in cost.output:
+                    raise RuntimeError(f"the pipeline's step does not know it: {cost.output}")
+                yield Sample(f"{about}: {KNOWN}", "s", OURS, cost.seconds)
             for who, peak in peaks.items():
                 yield Sample(f"{about}: peak memory", "MB", who, peak)
 

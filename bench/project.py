@@ -30,6 +30,11 @@ name_suffix = "-deployer"
 work_pool = "bench"
 work_pool_type = "process"
 name_suffix = "-yaml"
+
+[pipeline]
+work_pool = "bench-docker"
+work_pool_type = "docker"
+name_suffix = "-pipeline"
 """
 FLOW = '''\
 from prefect import flow
@@ -80,6 +85,8 @@ deploy(
 FOR_CATALOG = "\nfrom deployer.catalog import Deployment"
 FOR_SCRIPT = "from prefect import deploy\nfrom prefect.types.entrypoint import EntrypointType"
 DEPLOYER = (sys.executable, "-m", "deployer")
+# No run is started, so nobody pulls it.
+IMAGE = "registry.example.com/bench@sha256:" + "0" * 64
 SETTLED = 3  # looks at the server, two seconds apart, in which the number of runs stays the same
 # The server's log then has a line for each request.
 LOGGED = {"PREFECT_SERVER_LOGGING_LEVEL": "INFO"}
@@ -121,6 +128,13 @@ class Declared:
     def write(self, path: str, text: str) -> None:
         """Write a file of the project."""
         (self.project.path / path).write_text(text, encoding="utf-8")
+
+    def deploy_image(self) -> None:
+        """Deploy as an image does that the pipeline runs, which notes that nothing differs."""
+        self.project.run(*DEPLOYER, "setup", "pipeline", env=self.env)
+        deploy = ("deploy", "pipeline", "--no-verify", "--image", IMAGE, "--order", "1")
+        self.project.run(*DEPLOYER, *deploy, env={**self.env, "DEPLOYER_IMAGE": IMAGE})
+        self.env = {**self.env, "GITHUB_REPOSITORY": "bench/bench"}  # as GitHub says it
 
     def run(self, *command: str | Path) -> Cost:
         """Measure one command."""
