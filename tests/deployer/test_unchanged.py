@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from deployer import Deployment, environment_state
+from deployer.cli import commands
 from deployer.cli.context import declared
 from deployer.desired import Desired
 from deployer.environment import Environment
 from deployer.errors import DeployerError
+from deployer.options import Options, Wanted, Where
 from deployer.remember import remember
 from deployer.server import Server
 from deployer.unchanged import LONGEST, Exchange, Unchanged, digest, given, note
 from prefect.events import DeploymentEventTrigger
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.variables import Variable
+from tools import prefect_api
 from tools import unchanged as runner
 from tools.unchanged import is_unchanged
 
@@ -30,6 +38,9 @@ TRIGGER = DeploymentEventTrigger(name="a trigger", expect={"an.event"})
 def rows(number: int, **options: Any) -> list[Deployment]:
     """Return a catalog whose parameter says which release it is of."""
     return [Deployment(anywhere, "main", parameters={"rows": number}, **options)]
+
+
+CATALOG = rows(1, triggers=[TRIGGER], concurrency_limit=3, interval=3600)
 
 
 def pool(world: World) -> str:
@@ -58,7 +69,7 @@ class Pipeline:
     @property
     def given(self) -> str:
         """What is deployed."""
-        found = given({"": IMAGE}, "production", None)
+        found = given({"": IMAGE}, "production", None, self.world.api_url)
         assert found
         return found
 
@@ -78,7 +89,7 @@ class Pipeline:
 def pipeline(server: PrefectServer) -> Pipeline:
     """One that deployed once, and noted it."""
     made = Pipeline(server)
-    made.deploy(rows(1, triggers=[TRIGGER], concurrency_limit=3, interval=3600), 10)
+    made.deploy(CATALOG, 10)
     return made
 
 
@@ -185,22 +196,24 @@ def test_whatever_was_changed_on_the_server_the_image_is_asked(
     assert not pipeline.knows(12)
 
 
-def test_another_image_environment_or_work_pool_is_asked(pipeline: Pipeline) -> None:
+def test_another_image_environment_work_pool_or_address_is_asked(pipeline: Pipeline) -> None:
+    url = pipeline.world.api_url
     others = [
-        given({"": IMAGE.replace("a" * 64, "b" * 64)}, "production", None),
-        given({"": IMAGE, "gpu": IMAGE}, "production", None),
-        given({"": IMAGE}, "staging", None),
-        given({"": IMAGE}, "production", "another"),
+        given({"": IMAGE.replace("a" * 64, "b" * 64)}, "production", None, url),
+        given({"": IMAGE, "gpu": IMAGE}, "production", None, url),
+        given({"": IMAGE}, "staging", None, url),
+        given({"": IMAGE}, "production", "another", url),
+        given({"": IMAGE}, "production", None, "http://another/api"),
     ]
-    assert len({pipeline.given, *others}) == 5
-    assert [pipeline.knows(11, other) for other in others] == [False] * 4
+    assert len({pipeline.given, *others}) == 6
+    assert [pipeline.knows(11, other) for other in others] == [False] * 5
 
 
 @pytest.mark.parametrize(
     "images", [{}, {"": "flows:latest"}, {"": IMAGE, "gpu": "flows:gpu"}, {"": IMAGE[:-1]}]
 )
 def test_nothing_is_known_of_an_image_without_a_digest(images: dict[str, str]) -> None:
-    assert given(images, "production", None) is None
+    assert given(images, "production", None, "http://a/api") is None
 
 
 def test_an_older_run_is_left_to_the_image(pipeline: Pipeline) -> None:
@@ -209,22 +222,69 @@ def test_an_older_run_is_left_to_the_image(pipeline: Pipeline) -> None:
     assert pipeline.knows(12)  # the same one, again
 
 
-def test_a_deploy_that_holds_the_lock_or_came_meanwhile_is_seen(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deploy_that_holds_the_lock_is_waited_for_by_the_image(pipeline: Pipeline) -> None:
     lock = {"name": f"deployer-lock-{pipeline.world.environment.keys[-1]}", "value": "x"}
     held = pipeline.world.call("POST", "/variables/", lock)
     assert not pipeline.knows(11)
     pipeline.world.call("DELETE", f"/variables/{held['id']}")
     assert pipeline.knows(12)
 
-    def meanwhile(answers: Any) -> str:
-        found = digest(answers)
-        pipeline.deploy(rows(2), 9 + 4)
-        return found
 
-    monkeypatch.setattr(runner, "digest", meanwhile)
-    assert not pipeline.knows(14)
+def deploy_and_note(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deploy something else, and note that."""
+    pipeline.deploy(rows(2), 11)
+
+
+def deploy_past_the_note(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deploy something else as a deployer does that knows nothing of what is noted."""
+    monkeypatch.setattr(environment_state, "settle", environment_state.read)
+    pipeline.world.deploy(rows(2), order=11)
+
+
+def settle(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delete the note, as somebody does who read it before, and changes nothing."""
+    pipeline.world.call("DELETE", f"/variables/{pipeline.variable['id']}")
+
+
+def write_over(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Note an older run that had read the note before."""
+    value = pipeline.variable["value"] | {"order": 11}
+    pipeline.world.call("PATCH", f"/variables/{pipeline.variable['id']}", {"value": value})
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "before"),
+    [
+        (deploy_and_note, True),
+        (deploy_past_the_note, True),
+        (settle, True),
+        (settle, False),
+        (write_over, False),
+    ],
+)
+def test_who_comes_while_the_order_is_noted_is_seen(
+    pipeline: Pipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: Callable[[Pipeline, pytest.MonkeyPatch], None],
+    before: bool,
+) -> None:
+    def ask(method: str, *asked: Any) -> Any:
+        if method == "PATCH" and before:
+            meanwhile(pipeline, monkeypatch)
+        answer = prefect_api.ask(method, *asked)
+        if method == "PATCH" and not before:
+            meanwhile(pipeline, monkeypatch)
+        return answer
+
+    monkeypatch.setattr(runner, "ask", ask)
+    assert not pipeline.knows(12)
+
+
+def test_a_run_that_comes_again_takes_no_newer_order_away(pipeline: Pipeline) -> None:
+    assert pipeline.knows(12)
+    pipeline.deploy(CATALOG, 10)
+    with pytest.raises(DeployerError, match="Run 11 is older than run 12"):
+        pipeline.world.deploy(rows(2), order=11)
 
 
 def test_a_deploy_that_waited_for_its_lock_is_refused_after_a_newer_run(
@@ -254,6 +314,8 @@ def test_only_reading_is_asked_again_whatever_somebody_wrote_into_the_variable(
         ["DELETE", f"/deployments/{live.id}", None],
         ["POST", "/deployments/", {"name": "bad"}],
         ["GET", "@example.com/", None],
+        ["GET", 5, None],
+        [["GET"], "/health", None],
         ["GET", "/health\r\n\r\nDELETE /api/", None],
         ["POST", f"/deployments/{live.id}/pause_deployment?/filter", None],
     ):
@@ -292,6 +354,52 @@ def test_reading_asks_nothing_but_what_is_noted(pipeline: Pipeline) -> None:
     noted = Unchanged(**pipeline.variable["value"])
     assert all(Exchange(*each).reads for each in noted.requests)
     assert not any("unchanged" in path for _, path, _ in noted.requests)
+
+
+def run_command(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, checked: Any) -> None:
+    """Deploy by the command, as the image's deployer that the pipeline runs."""
+    url = pipeline.world.api_url
+    monkeypatch.setenv("DEPLOYER_IMAGE", IMAGE)
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    monkeypatch.setattr(commands, "checked", checked)
+    options = Options(verify=False, order=11)
+    home = pipeline.world.server.env["PREFECT_HOME"]
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
+        commands.deploy(Where("production"), wanted=Wanted((IMAGE,)), options=options)
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_catalog_that_asks_a_server_when_it_is_imported_is_never_known(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, asks: bool
+) -> None:
+    def checked(*_: object) -> tuple[Environment, list[Deployment]]:
+        if asks:
+            Variable.get("none", default=1)
+        return pipeline.world.environment, CATALOG
+
+    run_command(pipeline, monkeypatch, checked)
+    assert pipeline.knows(12) is not asks
+
+
+def test_who_interrupts_what_comes_after_the_deploy_still_gets_its_report(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def interrupted(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("deployer.remember.remember", interrupted)
+    run_command(pipeline, monkeypatch, lambda *_: (pipeline.world.environment, rows(2)))
+    out, err = capsys.readouterr()
+    assert "nothing is put back" in err
+    assert "is at release 2" in out
+    (spec,) = pipeline.world.states().values()
+    assert spec["parameters"] == {"rows": 2}
+
+
+def test_whatever_the_name_of_a_work_pool_to_read_its_queues_is_reading() -> None:
+    assert Exchange("POST", "/work_pools/My-pool%202/queues/filter", {}).reads
+    assert not Exchange("POST", "/work_pools/My-pool/queues/?/filter", {}).reads
 
 
 def test_too_much_for_a_variable_is_not_noted_nor_is_a_write() -> None:

@@ -108,14 +108,14 @@ async def settle(server: Server, environment: Environment) -> EnvironmentState:
 
 
 async def note(server: Server, environment: Environment, found: Unchanged) -> None:
-    """Note that nothing differs, in a Variable that never had this id before.
+    """Note that nothing differs, unless something is noted.
 
-    By its id the pipeline knows whether anybody deployed since it was read.
+    What is noted may hold the order of a newer run: only `settle` takes it away.
     """
     name = unchanged_name(environment)
-    await _forget(server, name)
-    body = {"name": name, "value": vars(found), "tags": TAGS}
-    await server.request("POST", "/variables/", json=body)
+    if await server.client.read_variable_by_name(name) is None:
+        body = {"name": name, "value": vars(found), "tags": TAGS}
+        await server.request("POST", "/variables/", json=body)
 
 
 async def delete(server: Server, environment: Environment) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -22,7 +24,7 @@ MOVING = {
 }
 LIMIT = "global_concurrency_limit"
 PINNED = re.compile(r".+@sha256:[0-9a-f]{64}")
-READS = {"GET": re.compile(r"/\S*"), "POST": re.compile(r"(/[a-z0-9_]+)+/filter")}
+READS = {"GET": re.compile(r"/\S*"), "POST": re.compile(r"(/[^/?#\s]+)+/filter")}
 LONGEST = 5000  # characters of a Variable's value, as JSON
 
 
@@ -66,20 +68,43 @@ class Unchanged:
     order: int | None = None
 
 
-def given(images: Mapping[str, str], environment: str, work_pool: str | None) -> str | None:
+@contextmanager
+def connecting() -> Iterator[list[str]]:
+    """Yield a list that is not empty once this process has connected to anything meanwhile.
+
+    What a catalog asks for when it is imported, such as a Variable, is in no image.
+    """
+    made: list[str] = []
+    listening = True
+
+    def hear(event: str, _: tuple[object, ...]) -> None:
+        if listening and event == "socket.connect":
+            made.append(event)
+
+    sys.addaudithook(hear)  # Python takes none away
+    try:
+        yield made
+    finally:
+        listening = False
+
+
+def given(
+    images: Mapping[str, str], environment: str, work_pool: str | None, server: str
+) -> str | None:
     """Return what tells one deploy from another, where an image's digest says all the rest.
 
     Args:
         images: references by the images' names.
         environment: a table of environments.toml, which is in the image.
         work_pool: what is used instead of the environment's.
+        server: its address, which a catalog may hand to its flows.
 
     Returns:
         A hash; None where an image has no digest, or there is none: then the code is not known.
     """
     if not images or not all(map(PINNED.fullmatch, images.values())):
         return None
-    return _hash([sorted(images.items()), environment, work_pool])
+    return _hash([sorted(images.items()), environment, work_pool, server])
 
 
 def note(given: str, heard: Iterable[Exchange], order: int | None) -> Unchanged | None:

@@ -83,7 +83,8 @@ def nothing_differs(options: argparse.Namespace, environ: Mapping[str, str]) -> 
     if options.command != "deploy" or otherwise or not (options.image and options.order):
         return False
     images = parse_images(options.image.split())
-    given = unchanged.given(images, options.environment, options.work_pool or None)
+    server = environ.get("PREFECT_API_URL", "")
+    given = unchanged.given(images, options.environment, options.work_pool or None, server)
     if given is None:
         return False
     with suppress(DeployerError, ValueError):

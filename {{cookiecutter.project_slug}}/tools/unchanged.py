@@ -17,10 +17,10 @@ from tools.prefect_api import Missing, ask
 def is_unchanged(keys: Sequence[str], given: str, order: int, environ: Mapping[str, str]) -> bool:
     """Tell whether nothing differs, and note the run that found this: an older one must not come.
 
-    Nobody may have deployed in between. So first the server's answers are compared, then the order
-    is noted, and then nobody may hold the lock. Who takes it later deletes the note, and reads the
-    order in it, before anything is written; who has deployed meanwhile has deleted it, and made
-    another of another id.
+    First the order is noted: who takes the lock from now on reads it before anything is written.
+    Then nobody may hold the lock: what was written by whoever held it is in the answers, which are
+    compared then. Last, the note must be as it was written: who deleted it may have read it just
+    before the order was in it, and an older run may have written over it.
 
     Args:
         keys: the names of what is recorded of an environment, as `record_keys` says them.
@@ -34,23 +34,29 @@ def is_unchanged(keys: Sequence[str], given: str, order: int, environ: Mapping[s
     Raises:
         DeployerError: the server does not answer.
     """
-    found = _variable(f"{UNCHANGED}-{keys[0]}", environ)
+    name = f"{UNCHANGED}-{keys[0]}"
+    found = _variable(name, environ)
     try:
-        identity, noted = found["id"], found["value"]
+        noted = found["value"]
         requests = [Exchange(*asked) for asked in noted["requests"]]
-        same, last, hash = noted["given"] == given, int(noted["order"] or 0), noted["answers"]
+        newer = int(noted["order"] or 0) > order
+        # Of somebody who can write Variables no request is carried out that does more than read.
+        known = noted["given"] == given and not newer and all(each.reads for each in requests)
+        mine, hash = noted | {"order": order}, noted["answers"]
     except (AttributeError, KeyError, TypeError, ValueError):
         return False  # nothing is noted, or somebody changed it
-    # Of somebody who can write Variables no request is carried out that does more than read.
-    if not same or last > order or not all(each.reads for each in requests):
+    if not known:
+        return False
+    try:
+        ask("PATCH", f"/variables/{found['id']}", {"value": mine}, environ)
+    except Missing:
+        return False
+    if _variable(f"{LOCK}-{keys[-1]}", environ) is not None:
         return False
     if digest(_answer(each, environ) for each in requests) != hash:
         return False
-    try:
-        ask("PATCH", f"/variables/{identity}", {"value": noted | {"order": order}}, environ)
-    except Missing:
-        return False
-    return _variable(f"{LOCK}-{keys[-1]}", environ) is None
+    left = _variable(name, environ) or {}
+    return (left.get("id"), left.get("value")) == (found["id"], mine)
 
 
 def _answer(asked: Exchange, environ: Mapping[str, str]) -> Any:

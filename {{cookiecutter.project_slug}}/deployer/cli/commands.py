@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from deployer import __version__, alive
+from deployer import __version__, alive, unchanged
 from deployer.cli.context import act, checked, chosen_environment, declared, given_again, who
 from deployer.cli.terminal import say, show
 from deployer.errors import DeployerError
@@ -158,13 +158,15 @@ def deploy(
 
     Example: python -m deployer deploy preview --label pr-7 --image registry/flows@sha256:...
     """
-    chosen, catalog = checked(where, wanted)
+    with unchanged.connecting() as asked:
+        chosen, catalog = checked(where, wanted)
     how = replace(options, only=wanted.only, who=who())
 
     async def want(server: Server) -> tuple[Environment, Desired]:
         return await declared(server, chosen, catalog, how.commit)
 
-    _deploy(want, how, where.environment, format, given_again(where, wanted))
+    given = None if asked else given_again(where, wanted)
+    _deploy(want, how, where.environment, format, given)
 
 
 def _deploy(
@@ -195,8 +197,11 @@ def _deploy(
         if given:
             try:
                 await remember(server, want, given, options.order)
+            except asyncio.CancelledError:
+                say("Interrupted when the deploy was done: nothing is put back.")
             except Exception as error:  # the deploy is done
-                say(f"The next push will ask this image what differs: {explain(error)}")
+                why = str(error) if isinstance(error, DeployerError) else explain(error)
+                say(f"The next push will ask this image what differs: {why}")
         return done
 
     try:

@@ -150,7 +150,8 @@ def given_again(where: Where, wanted: Wanted) -> str | None:
     otherwise = where.label or where.work_pool_type or wanted.only or wanted.job_variable
     if own is None or own != images.get(FIRST) or otherwise:
         return None
-    return unchanged.given(images, where.environment, where.work_pool)
+    server = os.environ.get("PREFECT_API_URL", "")
+    return unchanged.given(images, where.environment, where.work_pool, server)
 
 
 def who() -> str:
