@@ -381,17 +381,35 @@ def test_a_catalog_that_asks_a_server_when_it_is_imported_is_never_known(
     assert pipeline.knows(12) is not asks
 
 
-def test_who_interrupts_what_comes_after_the_deploy_still_gets_its_report(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    async def interrupted(*_: object) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.sleep(60)
+async def interrupt(*_: object) -> None:
+    """Stop the deployer as a cancelled job does."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(60)
 
-    monkeypatch.setattr("deployer.remember.remember", interrupted)
+
+async def refuse(*_: object) -> None:
+    """Refuse as where somebody deleted the work pool."""
+    raise DeployerError("There is no work pool.")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (interrupt, "Interrupted when the deploy was done: nothing is put back."),
+        (refuse, "The next push will ask this image what differs: There is no work pool."),
+    ],
+)
+def test_whatever_goes_wrong_after_the_deploy_it_is_done_and_reported(
+    pipeline: Pipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wrong: Callable[..., object],
+    said: str,
+) -> None:
+    monkeypatch.setattr("deployer.remember.remember", wrong)
     run_command(pipeline, monkeypatch, lambda *_: (pipeline.world.environment, rows(2)))
     out, err = capsys.readouterr()
-    assert "nothing is put back" in err
+    assert said in err
     assert "is at release 2" in out
     (spec,) = pipeline.world.states().values()
     assert spec["parameters"] == {"rows": 2}
