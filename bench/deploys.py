@@ -7,8 +7,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 from bench.measure import rounds
-from bench.project import DEPLOYER, declared, fresh_server, requests, rows_on, settle
+from bench.project import DEPLOYER, declared
 from bench.samples import OURS, Sample
+from bench.servers import fresh_server, requests, rows_on, settle
 
 HOW = """\
 Whole commands as a person waits for them, start of the interpreter included, from one environment
@@ -68,7 +69,7 @@ def measure(
                         yield Sample(row, "requests", who, requests(server) - before)
                         peaks[who] = max(peaks[who], cost.megabytes)
                         if schedules:
-                            settle(server)
+                            settle(server, schedules)
                     wanted = sorted([first, *[rows] * (size - 1)])
                     for environment in ENVIRONMENTS:
                         if (held := rows_on(server, environment)) != wanted:

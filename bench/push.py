@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from bench.measure import rounds
-from bench.project import settle
 from bench.pulls import pull, unknown
 from bench.repositories import CACHED, PAGE, Place, Side, sides
 from bench.samples import OURS, Sample
+from bench.servers import settle
 
 HOW = """\
 From the start of act to its end, both workflows against one server and one registry, with the
