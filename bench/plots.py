@@ -68,7 +68,7 @@ def distribution(rows: Rows) -> Any:
     if row is None:
         return None
     figure, axis = plt.subplots(figsize=(7, 1.8))
-    for place, (who, seconds) in enumerate(row.samples.items()):
+    for place, seconds in enumerate(row.samples.values()):
         axis.plot(seconds, [place] * len(seconds), "o", alpha=0.5)
         axis.plot([median(seconds)], [place], "k|", markersize=16)
     axis.set(yticks=range(len(row.samples)), yticklabels=list(row.samples), xlim=(0, None))
