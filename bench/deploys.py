@@ -7,8 +7,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 from bench.measure import rounds
-from bench.project import DEPLOYER, IMAGE, declared, fresh_server, requests, rows_on, settle
+from bench.project import DEPLOYER, IMAGE, declared
 from bench.samples import OURS, Sample
+from bench.servers import fresh_server, requests, rows_on, settle
 
 HOW = """\
 Whole commands as a person waits for them, start of the interpreter included, from one environment
@@ -78,14 +79,14 @@ def measure(
                             yield Sample(f"{about}: {KNOWN}", "s", who, cost.seconds)
                         peaks[who] = max(peaks[who], cost.megabytes)
                         if schedules:
-                            settle(server)
+                            settle(server, schedules)
                     wanted = sorted([first, *[rows] * (size - 1)])
                     for environment in ENVIRONMENTS:
                         if (held := rows_on(server, environment)) != wanted:
                             raise RuntimeError(f"{environment} holds {held}, not {wanted}")
                 made.deploy_image()
                 if schedules:
-                    settle(server)
+                    settle(server, schedules)
                 cost = made.run(*STEP)
                 if "the image was not pulled" not in cost.output:
                     raise RuntimeError(f"the pipeline's step does not know it: {cost.output}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import matplotlib as mpl
@@ -67,9 +68,9 @@ def distribution(rows: Rows) -> Any:
     if row is None:
         return None
     figure, axis = plt.subplots(figsize=(7, 1.8))
-    for place, (who, seconds) in enumerate(row.samples.items()):
+    for place, seconds in enumerate(row.samples.values()):
         axis.plot(seconds, [place] * len(seconds), "o", alpha=0.5)
-        axis.plot([row.median(who)], [place], "k|", markersize=16)
+        axis.plot([median(seconds)], [place], "k|", markersize=16)
     axis.set(yticks=range(len(row.samples)), yticklabels=list(row.samples), xlim=(0, None))
     axis.set(xlabel="seconds from Submitting to Running", ylim=(-0.5, len(row.samples) - 0.5))
     axis.invert_yaxis()

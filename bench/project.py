@@ -1,21 +1,17 @@
-"""A generated project with a catalog of any size, and a fresh server that it deploys to."""
+"""A generated project with a catalog of any size."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.measure import Cost, measure
 from tests.baking import Project, copy_template, run
-from tests.support.postgres import temporary_postgres
-from tests.support.server import PrefectServer
 
 # The same catalog on one server under a name for each side: each creates its own deployments.
 ENVIRONMENTS = """\
@@ -87,12 +83,6 @@ FOR_SCRIPT = "from prefect import deploy\nfrom prefect.types.entrypoint import E
 DEPLOYER = (sys.executable, "-m", "deployer")
 # No run is started, so nobody pulls it.
 IMAGE = "registry.example.com/bench@sha256:" + "0" * 64
-SETTLED = 3  # looks at the server, two seconds apart, in which the number of runs stays the same
-# The server's log then has a line for each request.
-LOGGED = {"PREFECT_SERVER_LOGGING_LEVEL": "INFO"}
-REQUEST = re.compile(r'"(GET|POST|PUT|PATCH|DELETE) /api/')
-# Before 3.9.1 Prefect read a folder of the system, file by file, for each schedule's time zone.
-ZONES_OF_PACKAGE = {"PYTHONTZPATH": ""}
 
 
 @dataclass
@@ -161,49 +151,3 @@ def declared(size: int, schedules: int) -> Iterator[Declared]:
             flow = f"bench_{number:04}"
             made.write(f"flows/{flow}.py", FLOW.format(name=flow))
         yield made
-
-
-@contextmanager
-def fresh_server(made: Declared, *, postgres: bool, zones: bool) -> Iterator[PrefectServer]:
-    """Run an empty server with the work pool of the project.
-
-    Args:
-        made: the project, whose commands then deploy to the server.
-        postgres: its database is PostgreSQL instead of SQLite.
-        zones: it takes time zones from the package tzdata.
-    """
-    with ExitStack() as stack:
-        env = LOGGED | (ZONES_OF_PACKAGE if zones else {})
-        if postgres:
-            url = stack.enter_context(temporary_postgres()).url
-            env |= {"PREFECT_API_DATABASE_CONNECTION_URL": url}
-        home = stack.enter_context(TemporaryDirectory(prefix="bench-server-"))
-        server = stack.enter_context(PrefectServer(sys.executable, home, env=env))
-        # What is set for the server is not set for its clients.
-        made.env = {name: value for name, value in server.env.items() if name not in env}
-        made.run(*DEPLOYER, "setup", "deployer")
-        yield server
-
-
-def requests(server: PrefectServer) -> int:
-    """Return how many requests the server has answered so far."""
-    return len(REQUEST.findall(server.output))
-
-
-def settle(server: PrefectServer) -> None:
-    """Wait until the scheduler has created the runs of what was deployed last."""
-    seen: list[int] = []
-    while len(seen) < SETTLED or len(set(seen[-SETTLED:])) > 1:
-        time.sleep(2)
-        seen.append(server.request("POST", "/flow_runs/count", {}))
-
-
-def rows_on(server: PrefectServer, environment: str) -> list[int]:
-    """Return the value of the parameter `rows` of every deployment of an environment, in order."""
-    where = {"deployments": {"tags": {"all_": [f"environment:{environment}"]}}}
-    found: list[int] = []
-    while True:
-        page = server.request("POST", "/deployments/filter", {**where, "offset": len(found)})
-        found += [row["parameters"]["rows"] for row in page]
-        if not page:
-            return sorted(found)

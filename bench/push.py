@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from bench.measure import rounds
-from bench.project import settle
+from bench.pulls import pull, unknown
 from bench.repositories import CACHED, PAGE, Place, Side, sides
 from bench.samples import OURS, Sample
+from bench.servers import settle
 
 HOW = """\
 From the start of act to its end, both workflows against one server and one registry, with the
@@ -20,15 +21,19 @@ each push.
 
 GitHub's own time is in neither: finding a machine for a job (ours has several, Prefect's one),
 and pulling. The engine here keeps the layers of the last build. On GitHub a deploy of ours pulls
-its image, the page's builds its own on a base that it pulls; the row in MB is what a registry
-sends, layers as they are compressed.
+its image, the page's builds its own on a base that it pulls, nearly all of the image, and so do
+the machines that run flows. MB is what a registry sends, layers as they are compressed. The
+seconds are those of `docker pull` by an engine that has nothing of the image, its base included:
+the registry has it once more for that, in layers of other digests, and it is removed after each
+pull. It comes over loopback, so they are of unpacking and writing; a network's time comes on top.
 """
 FIRST, CODE, README = "first push", "one flow changed", "README only"
+IMAGE = "image that a machine pulls"
 EDITED = {CODE: "flows/basic_flow.py", README: "README.md"}
 
 
 def measure(repeat: int) -> Generator[Sample]:
-    """Yield the seconds of each push, and the size of what is pulled."""
+    """Yield the seconds of each push and pull, and the size of what is pulled."""
     with sides() as (place, made):
         both = [PAGE, OURS]
         for who in (*both, CACHED):  # which fills its cache, and deploys what the page deployed
@@ -36,12 +41,16 @@ def measure(repeat: int) -> Generator[Sample]:
             if who in both:
                 yield Sample(FIRST, "s", who, seconds)
                 size = place.registry.size(*reference(place, made[who]))
-                yield Sample("image that a machine pulls", "MB", who, size / 1e6)
+                yield Sample(IMAGE, "MB", who, size / 1e6)
         for turns in rounds([*both, CACHED], repeat):
             for case in EDITED:
                 for who in turns:
                     if who in both or case == CODE:
                         yield Sample(case, "s", who, take(place, made[who], case))
+        names = {who: unknown(place.registry, *reference(place, made[who])) for who in both}
+        for turns in rounds(both, repeat):
+            for who in turns:
+                yield Sample(IMAGE, "s", who, pull(names[who]))
 
 
 def reference(place: Place, side: Side) -> tuple[str, str]:

@@ -87,6 +87,12 @@ def dev(session: nox.Session) -> None:
     if not git("rev-parse", "--git-dir"):
         session.error("There is no repository for the commit hook yet: run `git init`, then again.")
     session.run(python, "-m", "pre_commit", "install", log=False)
+    # Else the first commit would wait for what the hook runs. Last: without it all else works.
+    hooks = ["-m", "deployer.alive", "commit hook", python, "-m", "pre_commit", "install-hooks"]
+    try:
+        session.run(python, *hooks, log=False)
+    except nox.command.CommandFailed:
+        session.warn("What the commit hook runs is not there yet: the first commit installs it.")
 
 
 @nox.session

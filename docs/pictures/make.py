@@ -28,7 +28,7 @@ SIZES = {
     "deployment": (1200, 620),
     "flow-run": (1200, 520),
     "release": (1200, 720),
-    "comment": (840, 800),
+    "comment": (840, 880),
 }
 WAIT = 20_000  # milliseconds in which a page of the UI loads what it shows
 LARGEST = 150_000  # bytes of a picture

@@ -207,17 +207,18 @@ def test_the_base_is_found_in_every_way_to_write_a_dockerfile(
     assert [*build.mirrored()] == mirrored
 
 
+@pytest.mark.parametrize("mirror", ["", "mirror/"])
 def test_an_image_without_a_base_is_passed_over_and_the_next_is_looked_at(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mirror: str
 ) -> None:
     (project / "Dockerfile").write_text("FROM scratch AS gpu\nFROM $BASE\n")
     (project / "Dockerfile.big").write_text("FROM debian:13\n")
-    there = {"debian:13": ["new"]}
+    there = {f"{mirror}debian:13": ["new"]}
     monkeypatch.setattr(renew, "digest", lambda name: digest("a"))
     monkeypatch.setattr(renew, "layers", lambda name, platform: there.get(name, ["old", "own"]))
-    monkeypatch.setenv("BASE_MIRROR", "")
+    monkeypatch.setenv("BASE_MIRROR", "")  # it is set from the variables, and restored
 
-    moved = renew.moved(PUBLIC)
+    moved = renew.moved(replace(PUBLIC, variables={"BASE_MIRROR": mirror}))
 
     assert moved == f"debian:13 has moved since {RELEASE}:{image.tag('big')} was built"
     said = capsys.readouterr()

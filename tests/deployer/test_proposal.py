@@ -61,15 +61,21 @@ class Hub:
     """Stands in for GitHub's pull requests."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.open, self.sent = list[dict[str, Any]](), list[Any]()
+        self.pulls, self.sent = list[dict[str, Any]](), list[Any]()
         monkeypatch.setattr(github, "api", self.api)
 
     def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         if method == "GET":
-            return [self.open]
+            return [self.pulls]
         self.sent.append((method, body))
-        self.open = [{"number": 3}]
-        return self.open[0]
+        if method == "POST":
+            number = len(self.pulls) + 3
+            self.pulls.append({"number": number, "state": "open", "merged_at": None})
+        return self.pulls[-1]
+
+    def close(self, sha: str, merged_at: str | None) -> None:
+        """Close the newest pull request, whose last commit is this."""
+        self.pulls[-1] |= {"state": "closed", "merged_at": merged_at, "head": {"sha": sha}}
 
 
 def proposed(git: Git, version: str) -> tuple[bool, str]:
@@ -118,7 +124,13 @@ def test_a_push_keeps_approvals_and_what_somebody_else_committed(
     mine = tip(git)
     assert proposed(git, "3")[0]
     calls = len(hub.sent)
-    done, said = proposed(git, "4")
-    assert not done
-    assert "has a commit of somebody else, so it stays" in said
-    assert (tip(git), len(hub.sent)) == (mine, calls)
+    for merged in (None, "2026-11-28T10:00:00Z"):
+        done, said = proposed(git, "4")
+        assert not done
+        assert "has a commit of somebody else, so it stays" in said
+        assert (tip(git), len(hub.sent)) == (mine, calls)
+        hub.close(mine, merged)
+
+    # GitHub keeps the branch after a merge: what it has is in main.
+    assert proposed(git, "4") == (True, "Opened pull request 4.")
+    assert tip(git) != mine

@@ -178,6 +178,36 @@ def test_without_attestations_it_is_this_run_or_a_recorded_release(
     assert asked == []
 
 
+def release(number: int, image: str, again: int | None = None) -> dict[str, Any]:
+    """Return a release as the server has it."""
+    record = {"number": number, "image": image, "commit": "abc", "specs": {}, "again": again}
+    return {"data": f"{records.FENCE}{json.dumps(record)}\n```"}
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_second_rollback_is_not_done_by_the_older_image_that_the_first_put_back(
+    taken: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    new, old = f"{RELEASE}@{DIGEST}", f"{RELEASE}@{OTHER}"
+    first = [release(4, old, again=2), release(3, new if taken else ""), release(2, old)]
+    (tmp_path / "deployments").mkdir()
+    (tmp_path / "deployments/environments.toml").write_text('project = "x"\n[production]\n')
+    monkeypatch.setattr(records, "ROOT", tmp_path)
+    monkeypatch.setattr("tools.environments.ROOT", tmp_path)
+    monkeypatch.setattr(records, "_ask", lambda path, body, environ: first)
+    monkeypatch.setattr(trust, "gh", lambda *arguments: "")
+    pulled = list[str]()
+    monkeypatch.setattr(pipeline, "call", lambda *words: pulled.append(words[-1]))
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    found = pipeline.deployed(settings(), Namespace(environment="production"))
+    assert (found, pulled) == (({"image": new}, [new]) if taken else ({"image": ""}, []))
+    said = "Done by" if taken else "by main's own code, not by an image: No deploy to production"
+    assert said in capsys.readouterr().err
+
+
 def words(problems: list[preflight.Problem]) -> list[str]:
     return [each.title for each in problems]
 

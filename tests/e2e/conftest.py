@@ -15,7 +15,7 @@ from tests.baking import Project
 from tests.e2e import small
 from tests.e2e.small import Site
 from tests.support.act import Act
-from tests.support.docker import PASSWORD, USERNAME, Registry, Worker, bridge_address, need_docker
+from tests.support.docker import Registry, Worker, bridge_address, need_docker
 from tests.support.server import PrefectServer
 
 _numbers = count(1)
@@ -95,12 +95,8 @@ def repository(
         project.path,
         tmp_path,
         name=f"Acme/Weather-Flows-{next(_numbers)}",
-        variables={
-            "PREFECT_API_URL": server.api_url,
-            "REGISTRY": private_registry.address,
-            "REGISTRY_USERNAME": USERNAME,
-        },
-        secrets={"REGISTRY_PASSWORD": PASSWORD},
+        variables={"PREFECT_API_URL": server.api_url, **private_registry.variables},
+        secrets=private_registry.secrets,
     )
 
 

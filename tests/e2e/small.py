@@ -22,7 +22,6 @@ AUTH = "canary-user:canary-auth-string"
 HEADER = ("X-Gateway", "canary-gateway-header")
 SECRETS = {
     "GITHUB_TOKEN": "canary-github-token",
-    "REGISTRY_PASSWORD": PASSWORD,
     "NETRC": "machine packages.invalid login somebody password canary-netrc-password",
     "PREFECT_API_AUTH_STRING": AUTH,
     "PREFECT_CLIENT_CUSTOM_HEADERS": json.dumps(dict([HEADER])),
@@ -162,12 +161,8 @@ def site(python: Path, template: Path, registry: Registry, folder: Path) -> Iter
             bake_into(folder / "small projects", template).path,
             folder / "acting",
             name="Acme/Small-Flows",
-            variables={
-                "PREFECT_API_URL": gateway.api_url,
-                "REGISTRY": registry.address,
-                "REGISTRY_USERNAME": USERNAME,
-            },
-            secrets=SECRETS,
+            variables={"PREFECT_API_URL": gateway.api_url, **registry.variables},
+            secrets={**SECRETS, **registry.secrets},
         )
         make_small(origin)
         before = deployments(server)

@@ -21,7 +21,7 @@ import pytest
 from tests.baking import ROOT, Project, run
 from tests.e2e.small import JOBS, deployments, explain, make_small
 from tests.support.act import Act
-from tests.support.docker import PASSWORD, USERNAME, Registry, Worker
+from tests.support.docker import Registry, Worker
 from tests.support.history import append, begin, commit, replace
 from tests.support.server import PrefectServer
 from tests.support.silence import Heard, listen
@@ -152,12 +152,8 @@ def test_a_newcomer_gets_from_the_readme_to_a_project_that_is_deployed_and_updat
         project.path,
         tmp_path / "acting",
         name="Acme/First-Hour",
-        variables={
-            "PREFECT_API_URL": server.api_url,
-            "REGISTRY": private_registry.address,
-            "REGISTRY_USERNAME": USERNAME,
-        },
-        secrets={"REGISTRY_PASSWORD": PASSWORD},
+        variables={"PREFECT_API_URL": server.api_url, **private_registry.variables},
+        secrets=private_registry.secrets,
     )
     make_small(repository)
     with step("pushed"):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from nox.command import CommandFailed
 
 from tests.baking import ROOT, TEMPLATE_FOLDER, Project, path_with_tools, run
 from tests.support.docker import docker, need_docker
@@ -22,6 +25,24 @@ CONTENT = "Dockerfile .dockerignore requirements-uv.txt requirements.txt flows d
 def sessions(folder: Path) -> set[str]:
     listing = run(sys.executable, "-m", "nox", "--list", folder=folder).stdout
     return set(re.findall(r"^[*-] (\S+) -> \S", listing, re.MULTILINE))
+
+
+def test_dev_installs_what_the_commit_hook_runs_and_is_done_where_that_cannot_be_had() -> None:
+    said = list[str]()
+
+    def run(*words: str, log: bool) -> None:
+        said.append(" ".join(words[1:]))
+        if "install-hooks" in words:
+            raise CommandFailed
+
+    noxfile = runpy.run_path(str(ROOT / TEMPLATE_FOLDER / "noxfile.py"))
+    # Run for real it takes half a minute, most of it to install hooks.
+    noxfile["dev"](SimpleNamespace(env={}, run=run, warn=said.append))
+
+    *_, hook, hooks, warning = said
+    assert hook == "-m pre_commit install"
+    assert hooks.startswith("-m deployer.alive commit hook ")
+    assert "the first commit installs it" in warning
 
 
 def test_a_new_project_passes_its_own_lint(nox: Nox, committed: Project) -> None:

@@ -98,6 +98,9 @@ class Registry(Process):
         self.login = login
         self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"
+        # What a repository sets so that its workflows log in here.
+        self.variables = {"REGISTRY": self.address, "REGISTRY_USERNAME": USERNAME}
+        self.secrets = {"REGISTRY_PASSWORD": PASSWORD}
 
     def command(self) -> list[str | Path]:
         """Return the command line."""

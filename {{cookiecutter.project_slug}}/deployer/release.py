@@ -293,6 +293,6 @@ def _parse(row: dict[str, Any]) -> Release:
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         raise DeployerError(
             f"The release record {row['key']} ({row['id']}) cannot be read: somebody changed it, "
-            f"or another deployer wrote it ({writer}, and this is {__version__}): update this one, "
-            "or delete it in the UI."
+            f"or another deployer wrote it ({writer}, and this is {__version__}): use a newer "
+            "one, such as main's in a checkout, or delete the record in the UI."
         ) from None

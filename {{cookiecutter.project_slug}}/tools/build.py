@@ -82,10 +82,16 @@ def parts(recipe: str) -> tuple[str, str]:
 
 def mirrored(file: str = DOCKERFILE) -> dict[str, str]:
     """Return where to take a Dockerfile's base images from instead: from under BASE_MIRROR."""
+    made = stages(file)
+    own = {name for _, name in made}
+    found = [base for base, _ in made if base.lower() not in own and is_image(base)]
+    return {base: there for base in found if (there := in_mirror(base)) != base}
+
+
+def in_mirror(base: str) -> str:
+    """Return where to take a base image from: from under BASE_MIRROR, or as it is called."""
     mirror = os.environ.get("BASE_MIRROR", "").rstrip("/")
-    own = {name for _, name in stages(file)}
-    found = [base for base, _ in stages(file) if base.lower() not in own and is_image(base)]
-    return {base: f"{mirror}/{base}" for base in found} if mirror else {}
+    return f"{mirror}/{base}" if mirror else base
 
 
 def base(recipe: str = "") -> str:

@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import sys
-from itertools import islice
 from pathlib import Path
 
 from deployer.errors import DeployerError
@@ -116,17 +115,21 @@ def pushed(text: str, tag: str) -> str:
 
 
 def deployed(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
-    """Return the image that is deployed, pulled, if it is trusted; else say why it is not run."""
+    """Return the image of the newest deploy, pulled, if it is trusted; else say why it is not run.
+
+    After a rollback an older image is deployed, which may not read what newer ones recorded.
+    """
     try:
-        last = next(islice(records.recorded(options.environment), 1), None)
+        deploys = (each for each in records.recorded(options.environment) if not each.rollback)
+        last = next(deploys, None)
         if last is None or not last.image:
-            raise DeployerError(f"No release of {options.environment} names an image.")
+            raise DeployerError(f"No deploy to {options.environment} names an image.")
         why = trust.proof(last.image, settings)
         call("docker", "pull", "--quiet", last.image)
     except DeployerError as error:
-        say(f"The rollback is run by main's own code, not by the deployed image: {error}")
+        say(f"The rollback is run by main's own code, not by an image: {error}")
         return {"image": ""}
-    say(f"Done by `{last.image}`, which is deployed: {why}.")
+    say(f"Done by `{last.image}`, the image of release {last.number}: {why}.")
     return {"image": last.image}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import lzma
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from tempfile import NamedTemporaryFile
 
 from tools import ROOT, github
@@ -48,8 +48,13 @@ def is_same(one: str, other: str, path: str = "") -> bool:
     return len(set(call("git", "rev-parse", f"{one}:{path}", f"{other}:{path}").split())) == 1
 
 
-def push(commit: str, environ: Mapping[str, str]) -> bool:
+def push(commit: str, merged: Collection[str], environ: Mapping[str, str]) -> bool:
     """Push a commit to the branch, unless that has its files already, or somebody else's commit.
+
+    Args:
+        commit: the new one.
+        merged: the last commits of pull requests that were merged: a branch that was left behind.
+        environ: of the workflow's job.
 
     Returns:
         whether the branch has this version of the template now.
@@ -60,7 +65,7 @@ def push(commit: str, environ: Mapping[str, str]) -> bool:
     there = f"{environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{github.repository()}"
     name, env = f"refs/heads/{BRANCH}", environment(environ)
     tip = call("git", *CREDENTIALS, "ls-remote", there, name, env=env).partition("\t")[0]
-    if tip:
+    if tip and tip not in merged:
         call("git", *CREDENTIALS, "fetch", "--depth=1", there, tip, env=env)
         if is_same(commit, tip):
             return True  # a push would drop approvals
@@ -94,16 +99,18 @@ def propose(packed: str, report: str, environ: Mapping[str, str]) -> tuple[bool,
         call("git", "apply", "--cached", file.name)
     tree = call("git", "write-tree")
     commit = call("git", *AUTHOR, "commit-tree", tree, "-p", "HEAD", "-m", MESSAGE)
-    if not push(commit, environ):
+    path, text = f"repos/{github.repository()}/pulls", report + LOOK
+    owner = github.repository().partition("/")[0]
+    pulls = [*github.rows(f"{path}?state=all&head={owner}:{BRANCH}")]
+    if not push(commit, {row["head"]["sha"] for row in pulls if row["merged_at"]}, environ):
         return False, (
             f"The branch {BRANCH} has a commit of somebody else, so it stays as it is: "
             "merge or delete it, then the next run proposes this."
         )
-    path, text = f"repos/{github.repository()}/pulls", report + LOOK
-    owner = github.repository().partition("/")[0]
-    for row in github.rows(f"{path}?state=open&head={owner}:{BRANCH}"):
-        github.api("PATCH", f"{path}/{row['number']}", {"body": text})
-        return True, f"Edited pull request {row['number']}."
+    for row in pulls:
+        if row["state"] == "open":
+            github.api("PATCH", f"{path}/{row['number']}", {"body": text})
+            return True, f"Edited pull request {row['number']}."
     body = {"title": TITLE, "head": BRANCH, "base": "main", "body": text}
     made = github.api("POST", path, body)
     return True, f"Opened pull request {made['number']}."

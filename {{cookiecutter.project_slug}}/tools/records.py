@@ -31,6 +31,7 @@ class Record:
         image: reference of the first image, with digest; empty where it was a working tree.
         commit: of the source; empty where nobody said.
         others: references of the other images.
+        rollback: whether this put an earlier release back.
     """
 
     environment: str
@@ -38,6 +39,7 @@ class Record:
     image: str
     commit: str
     others: tuple[str, ...] = ()
+    rollback: bool = False
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -91,4 +93,5 @@ def _of_key(key: str, environment: str, environ: Mapping[str, str]) -> Iterator[
             except (AttributeError, IndexError, KeyError, TypeError, ValueError):
                 continue  # somebody changed it, so it says nothing
             image, commit = (str(record.get(each) or "") for each in ("image", "commit"))
-            yield Record(environment, number, image, commit, others)
+            rollback = record.get("again") is not None
+            yield Record(environment, number, image, commit, others, rollback)

@@ -16,7 +16,7 @@ from typing import Any
 from deployer.errors import DeployerError
 from deployer.image_references import FIRST
 from tools import github, records
-from tools.build import base, call, mirrored, parts
+from tools.build import base, call, in_mirror
 from tools.environments import images
 from tools.image import digest, name_of, recipe
 from tools.workflow_settings import Settings, read
@@ -57,8 +57,7 @@ def moved(settings: Settings) -> str | None:
             )
             continue
         ours = layers(image, platform or "linux/amd64")
-        where = mirrored(parts(recipe(name))[0]).get(below, below)
-        theirs = layers(where, platform or "linux/amd64")
+        theirs = layers(in_mirror(below), platform or "linux/amd64")
         if ours[: len(theirs)] != theirs:
             return f"{below} has moved since {image} was built"
     return None

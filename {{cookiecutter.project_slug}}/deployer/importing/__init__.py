@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from deployer import plan
 from deployer.check.catalog import check
@@ -80,10 +81,8 @@ def catalog(
     for spec, known in found:
         call, lines = None, list[str]()
         try:
-            call, lines = entry(spec, environment)
-            if image := images.get(str(spec.get("job_variables", {}).get("image"))):
-                call.options["image"] = image
-                lines = [line for line in lines if not line.startswith(IMAGE)]
+            variables = spec.get("job_variables", {})
+            call, lines = with_image(entry(spec, environment), variables, images)
         except ValueError as error:
             known = [f"is left out; {reason(error)}."]
         flow = spec.get("flow") or (call.args[0].name if call else spec.get("entrypoint"))
@@ -108,6 +107,23 @@ def named(recorded: Release | None) -> dict[str, str]:
     return {image: name for name, image in recorded.images.items() if image != recorded.image}
 
 
+def with_image(
+    made: tuple[Call, list[str]], variables: dict[str, Any], names: dict[str, str]
+) -> tuple[Call, list[str]]:
+    """Let an entry name the image that it runs; then no line about the image is left.
+
+    Args:
+        made: the entry and its lines, as `entry` returns them.
+        variables: the job variables, with the image's reference.
+        names: of images, by their references.
+    """
+    call, lines = made
+    if name := names.get(str(variables.get("image"))):
+        call.options["image"] = name
+        lines = [line for line in lines if not line.startswith(IMAGE)]
+    return call, lines
+
+
 def acceptance(
     made: Plan, environment: Environment, recorded: Release | None
 ) -> tuple[list[str], list[str]]:
@@ -130,10 +146,9 @@ def acceptance(
             continue
         spec = plan.settle(change.before, released.get(change.key), None)
         try:
-            call, lines = entry(spec, environment, smoke.get(change.key))
             variables = released.get(change.key, spec)["job_variables"]
-            if name := names.get(variables.get("image")):
-                call.options["image"] = name
+            declared = entry(spec, environment, smoke.get(change.key))
+            call, lines = with_image(declared, variables, names)
         except ValueError as error:
             notes.append(f"{change.key}: {reason(error)}.")
             continue
