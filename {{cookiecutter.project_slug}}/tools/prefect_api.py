@@ -38,7 +38,7 @@ def ask(method: str, path: str, body: Any, environ: Mapping[str, str]) -> Any:
     """
     url = environ.get("PREFECT_API_URL", "").rstrip("/")
     if not url:
-        raise DeployerError("PREFECT_API_URL is not set: it says where releases are recorded.")
+        raise DeployerError("PREFECT_API_URL is not set: it is the address of the Prefect server.")
     headers = {"Content-Type": "application/json", **_credentials(environ)}
     sent = None if body is None else json.dumps(body).encode()
     try:
@@ -53,7 +53,7 @@ def ask(method: str, path: str, body: Any, environ: Mapping[str, str]) -> Any:
             why = f"it refuses the credentials ({error.code})"
     except (OSError, HTTPException, URLError, ValueError) as error:
         why, kind = str(getattr(error, "reason", error)), DeployerError
-    raise kind(f"The Prefect server at {url} does not say what was released: {why}.")
+    raise kind(f"The Prefect server at {url} cannot be asked: {why}.")
 
 
 def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
