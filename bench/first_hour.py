@@ -26,8 +26,9 @@ and is always cold. By hand is what Prefect's quickstart does, typed without a p
 that is there: `uv venv`, `uv pip install -r requirements.txt`, `prefect server start`, `prefect
 work-pool create`, `prefect worker start`, `prefect deploy --all`, and for each of the two flows
 that `up` runs `prefect deployment run --watch`. Ours also installs the tools of the project and
-compiles all packages, by hand each module is compiled when it is first imported. "install" is all
-that is no other step, "all" the whole command, its start and end included.
+compiles all packages, by hand each module is compiled when it is first imported. With `--once` runs
+send no heartbeats; by hand they do, and each waits up to a second for that at its end. "install" is
+all that is no other step, "all" the whole command, its start and end included.
 """
 PEER = "by hand"
 WAYS = [PEER, OURS]

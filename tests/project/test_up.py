@@ -8,8 +8,10 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -95,6 +97,14 @@ def releases(up: Command) -> list[str]:
     return [word for row in rows for word in re.findall(r'"verified": "([\w ]+)"', row["data"])]
 
 
+def heartbeats(project: Project) -> int:
+    """Return how many times runs said that they are still there, by the project's database."""
+    with closing(sqlite3.connect(project.path / ".prefect" / "prefect.db")) as connection:
+        where = "event = 'prefect.flow-run.heartbeat'"
+        (number,) = connection.execute(f"SELECT COUNT(*) FROM events WHERE {where}").fetchone()  # noqa: S608
+    return int(number)
+
+
 def test_ctrl_c_is_the_end_of_up_and_the_next_one_changes_nothing(
     committed: Project, start: Start, home: Path
 ) -> None:
@@ -111,12 +121,14 @@ def test_ctrl_c_is_the_end_of_up_and_the_next_one_changes_nothing(
     os.killpg(up.process.pid, signal.SIGINT)  # a terminal sends it to all in the foreground
     assert up.wait(60) == 0, up.output
     up.leaves_nothing(within=0)
+    assert (before := heartbeats(committed)) > 0
 
     again = start(committed.path, *UP, "--once", **settings)
 
     assert_everything_ran(again)
     assert "3 unchanged" in again.output
     again.leaves_nothing(within=0)
+    assert heartbeats(committed) == before  # nobody would listen: each run would wait for them
     assert list(home.iterdir()) == []
     assert committed.run("git", "status", "--short").stdout == ""
 

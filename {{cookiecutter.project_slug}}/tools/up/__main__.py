@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         with ExitStack() as ending, ExitStack() as stack:
             port = options.port or free_port()
             up = Up(stack, options.docker, port)
-            isolate(up.url)
+            isolate(up.url, once=options.once)
             try:
                 stack.enter_context(claimed(up.url))
             except Taken as taken:

@@ -12,6 +12,7 @@ from rich.console import JustifyMethod
 from rich.table import Table
 
 from deployer.errors import DeployerError
+from tools.up.local import HTTP
 
 
 def ask(url: str, path: str, filters: dict[str, Any] | None = None) -> Any:
@@ -22,7 +23,7 @@ def ask(url: str, path: str, filters: dict[str, Any] | None = None) -> Any:
     """
     request = ("GET" if filters is None else "POST", f"{url}/api{path}")
     try:
-        answer = httpx.request(*request, json=filters, timeout=30, trust_env=False)
+        answer = HTTP.request(*request, json=filters)
         return answer.raise_for_status().json()
     except httpx.HTTPError as error:
         raise DeployerError(f"The server at {url} does not answer: {error}.") from None

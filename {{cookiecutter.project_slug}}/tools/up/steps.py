@@ -22,6 +22,12 @@ from tools.up.report import ask
 from tools.up.terminal import say
 
 
+def import_prefect() -> None:
+    """Import what the deployer needs, and the packages that bring types of work pools."""
+    import_module("deployer.deploy")
+    import_module("prefect.plugins").load_prefect_collections()
+
+
 class Up:
     """What was started, and how long each step took.
 
@@ -55,9 +61,7 @@ class Up:
         self.steps: list[tuple[str, float]] = []
         self.programs: list[processes.Program] = []
         self.server: processes.Program | None = None
-        self.imported = threading.Thread(
-            target=import_module, args=["deployer.deploy"], daemon=True
-        )
+        self.imported = threading.Thread(target=import_prefect, daemon=True)
 
     def everything(self) -> None:
         """Bring it all up, to the last smoke run."""
