@@ -197,7 +197,7 @@ def test_a_second_rollback_is_not_done_by_the_older_image_that_the_first_put_bac
     (tmp_path / "deployments/environments.toml").write_text('project = "x"\n[production]\n')
     monkeypatch.setattr(records, "ROOT", tmp_path)
     monkeypatch.setattr("tools.environments.ROOT", tmp_path)
-    monkeypatch.setattr(records, "_ask", lambda path, body, environ: first)
+    monkeypatch.setattr(records, "ask", lambda *asked: first)
     monkeypatch.setattr(trust, "gh", lambda *arguments: "")
     pulled = list[str]()
     monkeypatch.setattr(pipeline, "call", lambda *words: pulled.append(words[-1]))

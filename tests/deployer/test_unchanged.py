@@ -6,8 +6,12 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
+from email.message import Message
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
 from deployer import Deployment, environment_state
@@ -418,6 +422,23 @@ def test_whatever_goes_wrong_after_the_deploy_it_is_done_and_reported(
 def test_whatever_the_name_of_a_work_pool_to_read_its_queues_is_reading() -> None:
     assert Exchange("POST", "/work_pools/My-pool%202/queues/filter", {}).reads
     assert not Exchange("POST", "/work_pools/My-pool/queues/?/filter", {}).reads
+
+
+@pytest.mark.parametrize(("refused", "known"), [(1, True), (prefect_api.BUSY, False)])
+def test_a_busy_server_is_asked_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, refused: int, known: bool
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    answers = iter([True] * refused)
+
+    def busy(request: Request, **given: Any) -> Any:
+        if next(answers, False):
+            raise HTTPError(request.full_url, 503, "busy", Message(), None)
+        return urlopen(request, **given)
+
+    monkeypatch.setattr(prefect_api, "urlopen", busy)
+    with nullcontext() if known else pytest.raises(DeployerError, match="it answers 503"):
+        assert pipeline.knows(11)
 
 
 def test_too_much_for_a_variable_is_not_noted_nor_is_a_write() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import HTTPException
@@ -14,6 +15,7 @@ from urllib.request import Request, urlopen
 from deployer.errors import DeployerError
 
 SECONDS = 30
+BUSY = 20  # tries, half a second apart, that a server whose SQLite is busy may refuse with 503
 
 
 class Missing(DeployerError):
@@ -42,10 +44,8 @@ def ask(method: str, path: str, body: Any, environ: Mapping[str, str]) -> Any:
     headers = {"Content-Type": "application/json", **_credentials(environ)}
     sent = None if body is None else json.dumps(body).encode()
     try:
-        request = Request(url + path, sent, headers, method=method)  # noqa: S310 - as given
-        with urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
-            text = answer.read()
-            return json.loads(text) if text else None
+        text = _send(Request(url + path, sent, headers, method=method))  # noqa: S310 - as given
+        return json.loads(text) if text else None
     except HTTPError as error:
         why = f"it answers {error.code}"
         kind = Missing if error.code == HTTPStatus.NOT_FOUND else DeployerError
@@ -54,6 +54,20 @@ def ask(method: str, path: str, body: Any, environ: Mapping[str, str]) -> Any:
     except (OSError, HTTPException, URLError, ValueError) as error:
         why, kind = str(getattr(error, "reason", error)), DeployerError
     raise kind(f"The Prefect server at {url} cannot be asked: {why}.")
+
+
+def _send(request: Request) -> bytes:
+    tries = 0
+    while True:
+        try:
+            with urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - as given
+                found: bytes = answer.read()
+                return found
+        except HTTPError as error:
+            tries += 1
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or tries == BUSY:
+                raise
+            time.sleep(0.5)
 
 
 def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
