@@ -201,7 +201,7 @@ def test_a_record_that_was_changed_by_hand_is_named(
     (record,) = world.call("POST", "/artifacts/filter", where)
     world.call("PATCH", f"/artifacts/{record['id']}", {"data": text})
 
-    with pytest.raises(DeployerError, match=rf"{record['id']}.*delete it in the UI"):
+    with pytest.raises(DeployerError, match=rf"{record['id']}.*delete the record in the UI"):
         world.deploy(rows(2))
 
 
