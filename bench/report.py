@@ -13,7 +13,7 @@ HEAD = """\
 `uvx nox -s bench` writes this page out of the samples in [bench/results](bench/results). Each
 figure is a median; beside each peer stands its figure divided by ours, so above 1 we are ahead.
 Who is measured takes turns in the same run, and the one that begins changes with each round. The
-times are of a busy machine: compare columns, not pages.
+last table says how busy the machine was: compare columns, not pages.
 
 `-- --only PART` measures one part anew and `-- --quick` what takes less than 5 minutes; without
 Docker or PostgreSQL the parts that need them stay as they are.
