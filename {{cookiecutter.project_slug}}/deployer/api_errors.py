@@ -13,6 +13,8 @@ import httpx
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
+from deployer.errors import DeployerError
+
 T = TypeVar("T")
 REFUSALS = {400, 404, 409, 422}
 
@@ -53,6 +55,11 @@ def cause(error: BaseException) -> BaseException:
     while inner is not None and not isinstance(inner, httpx.HTTPError | JSONDecodeError):
         inner = inner.__cause__ or inner.__context__
     return inner or error
+
+
+def sentence(error: BaseException) -> str:
+    """Return what to tell a person of an error: its own words, or what it means."""
+    return str(error) if isinstance(error, DeployerError) else explain(error)
 
 
 def explain(error: BaseException) -> str:

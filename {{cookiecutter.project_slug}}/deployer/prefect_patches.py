@@ -61,13 +61,8 @@ def asking_once(client: Any) -> Iterator[None]:
     `Flow.deploy` takes a work pool that was read already.
     """
     asked = ("read_work_pool", "read_workers_for_work_pool")
-    for question in asked:
-        setattr(client, question, _remembered(getattr(client, question)))
-    try:
+    with _answering(client, {each: _remembered(getattr(client, each)) for each in asked}):
         yield
-    finally:
-        for question in asked:
-            delattr(client, question)
 
 
 @contextmanager
@@ -86,13 +81,20 @@ def knowing(client: Any, row: dict[str, Any] | None) -> Iterator[None]:
     async def answer(_name: str) -> DeploymentResponse:
         return DeploymentResponse.model_validate(row)
 
-    if row:
-        client.read_deployment_by_name = answer
+    with _answering(client, {"read_deployment_by_name": answer} if row else {}):
+        yield
+
+
+@contextmanager
+def _answering(client: Any, answers: dict[str, Callable[..., Awaitable[Any]]]) -> Iterator[None]:
+    """Let a client answer some questions so, and as ever at the end."""
+    for question, answer in answers.items():
+        setattr(client, question, answer)
     try:
         yield
     finally:
-        if row:
-            del client.read_deployment_by_name
+        for question in answers:
+            delattr(client, question)
 
 
 def _remembered(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from deployer.errors import DeployerError
@@ -51,7 +51,7 @@ def ask(method: str, path: str, body: Any, environ: Mapping[str, str]) -> Any:
         kind = Missing if error.code == HTTPStatus.NOT_FOUND else DeployerError
         if error.code in (401, 403):
             why = f"it refuses the credentials ({error.code})"
-    except (OSError, HTTPException, URLError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         why, kind = str(getattr(error, "reason", error)), DeployerError
     raise kind(f"The Prefect server at {url} cannot be asked: {why}.")
 

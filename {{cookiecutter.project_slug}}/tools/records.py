@@ -70,8 +70,17 @@ def everywhere(environ: Mapping[str, str] = os.environ) -> Iterator[Record]:
             yield from _recorded(name, environ)
 
 
+def keys(environment: str) -> list[str]:
+    """Return the names of what is recorded of an environment, as `record_keys` says them.
+
+    Raises:
+        DeployerError: environments.toml cannot be read.
+    """
+    return record_keys(project(), environment, read(ROOT).get("origin"))
+
+
 def _recorded(environment: str, environ: Mapping[str, str]) -> Iterator[Record]:
-    for key in record_keys(project(), environment, read(ROOT).get("origin")):
+    for key in keys(environment):
         yield from _of_key(f"release-{key}", environment, environ)
 
 

@@ -14,17 +14,13 @@ import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import islice
 
 from deployer import errors, unchanged
 from deployer.errors import DeployerError
 from deployer.image_references import FIRST
 from deployer.image_references import options as image_options
 from deployer.image_references import parse as parse_images
-from deployer.project import read as read_file
-from deployer.project import record_keys
-from tools import ROOT, records, trust
-from tools.environments import project
+from tools import records, trust
 from tools.preflight import annotate
 from tools.unchanged import is_unchanged
 from tools.workflow_settings import Settings, is_true, read
@@ -58,7 +54,7 @@ def head(settings: Settings, environment: str, commit: str, environ: Mapping[str
     A server that does not answer is the deployer's to tell.
     """
     try:
-        last = next(islice(records.recorded(environment, environ), 1), None)
+        last = next(records.recorded(environment, environ), None)
     except DeployerError:
         last = None
     home = f"{settings.server}/{settings.repository}"
@@ -88,7 +84,7 @@ def nothing_differs(options: argparse.Namespace, environ: Mapping[str, str]) -> 
     if given is None:
         return False
     with suppress(DeployerError, ValueError):
-        keys = record_keys(project(), options.environment, read_file(ROOT).get("origin"))
+        keys = records.keys(options.environment)
         return is_unchanged(keys, given, int(options.order), environ)
     return False
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -158,15 +159,16 @@ def deploy(
 
     Example: python -m deployer deploy preview --label pr-7 --image registry/flows@sha256:...
     """
-    with unchanged.connecting() as asked:
+    given = given_again(where, wanted)
+    # Only where something may be noted: Python keeps the hook for good.
+    with unchanged.connecting() if given else nullcontext([]) as asked:
         chosen, catalog = checked(where, wanted)
     how = replace(options, only=wanted.only, who=who())
 
     async def want(server: Server) -> tuple[Environment, Desired]:
         return await declared(server, chosen, catalog, how.commit)
 
-    given = None if asked else given_again(where, wanted)
-    _deploy(want, how, where.environment, format, given)
+    _deploy(want, how, where.environment, format, None if asked else given)
 
 
 def _deploy(
@@ -181,7 +183,7 @@ def _deploy(
     Where it is known what is given, it is noted that nothing differs any more.
     """
     from deployer import deploy
-    from deployer.api_errors import explain
+    from deployer.api_errors import sentence
     from deployer.cli import render
     from deployer.remember import remember
 
@@ -200,8 +202,7 @@ def _deploy(
             except asyncio.CancelledError:
                 say("Interrupted when the deploy was done: nothing is put back.")
             except Exception as error:  # the deploy is done
-                why = str(error) if isinstance(error, DeployerError) else explain(error)
-                say(f"The next push will ask this image what differs: {why}")
+                say(f"The next push will ask this image what differs: {sentence(error)}")
         return done
 
     try:

@@ -145,10 +145,12 @@ def given_again(where: Where, wanted: Wanted) -> str | None:
 
     Who runs an image says in DEPLOYER_IMAGE which one it is; the pipeline does.
     """
-    images = parse(wanted.image)
     own = os.environ.get("DEPLOYER_IMAGE")
     otherwise = where.label or where.work_pool_type or wanted.only or wanted.job_variable
-    if own is None or own != images.get(FIRST) or otherwise:
+    if own is None or otherwise:
+        return None
+    images = parse(wanted.image)
+    if own != images.get(FIRST):
         return None
     server = os.environ.get("PREFECT_API_URL", "")
     return unchanged.given(images, where.environment, where.work_pool, server)
