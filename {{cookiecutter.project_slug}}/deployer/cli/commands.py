@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -161,7 +161,9 @@ def deploy(
     """
     given = given_again(where, wanted)
     # Only where something may be noted: Python keeps the hook for good.
-    with unchanged.connecting() if given else nullcontext([]) as asked:
+    asking: AbstractContextManager[list[str]]
+    asking = unchanged.connecting() if given else nullcontext([])
+    with asking as asked:
         chosen, catalog = checked(where, wanted)
     how = replace(options, only=wanted.only, who=who())
 
