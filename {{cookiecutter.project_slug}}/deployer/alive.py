@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 SILENCE = 1.2  # seconds without output after which a sign is written
-REDRAWN = 0.2  # seconds between two updates of the line on a terminal
+UPDATE_INTERVAL = 0.2  # seconds between two updates of the line on a terminal
 SPINNER = "|/-\\"  # ASCII, for every terminal and encoding
 
 
@@ -51,7 +51,7 @@ class Signs(threading.Thread):
 
     def run(self) -> None:
         """Write signs until `ended` is set."""
-        while self.wanted and not self.ended.wait(REDRAWN):
+        while self.wanted and not self.ended.wait(UPDATE_INTERVAL):
             with self.lock:
                 if self.shown or time.monotonic() - self.last >= SILENCE:
                     self.sign()
@@ -64,7 +64,7 @@ class Signs(threading.Thread):
         if not self.drawn:
             self.write(f"{line}\n")
             return
-        turn = SPINNER[int((self.last - self.began) / REDRAWN) % len(SPINNER)]
+        turn = SPINNER[int((self.last - self.began) / UPDATE_INTERVAL) % len(SPINNER)]
         line = f"{turn} {line}"[: shutil.get_terminal_size().columns - 1]
         self.shown = len(line)
         # The next output to the terminal begins in the first column, and so overwrites this line.

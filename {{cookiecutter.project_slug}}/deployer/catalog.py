@@ -37,9 +37,9 @@ class Deployment:
         self.smoke = smoke
         self.options = options
         if given := options.get("schedule"):
-            options["schedule"] = _plain(given)
+            options["schedule"] = _converted(given)
         if isinstance(given := options.get("schedules"), list | tuple):
-            options["schedules"] = [_plain(each) for each in given]
+            options["schedules"] = [_converted(each) for each in given]
 
     @property
     def key(self) -> str:
@@ -62,7 +62,7 @@ class Deployment:
         return {each.slug or f"schedule-{n}": each for n, each in enumerate(found, 1)}
 
 
-def _plain(value: Any) -> Any:
+def _converted(value: Any) -> Any:
     """Convert a schedule of Prefect's API to a `Schedule`; return anything else unchanged.
 
     Raises:

@@ -20,8 +20,8 @@ from deployer.api_errors import address, explain, server_time
 from deployer.errors import Finding
 
 NO_API = (404, 405)
-SKEW = 30  # seconds that the two clocks may differ
-OLDEST = (3, 8)  # the oldest server version that is tested
+MAX_SKEW = 30  # seconds that the two clocks may differ
+OLDEST_SERVER = (3, 8)  # the oldest version that is tested
 UNSET = Finding(
     "PREFECT_API_URL is not set.",
     "Prefect would start a temporary server for each command, which no worker can reach.",
@@ -189,7 +189,7 @@ def _credentials(status: int, client: PrefectClient) -> tuple[str, str]:
 def differences(now: datetime, version: str) -> Iterator[Finding]:
     """Compare the server's clock and Prefect version with those of this machine."""
     skew = (datetime.now(UTC) - now).total_seconds()
-    if abs(skew) > SKEW:
+    if abs(skew) > MAX_SKEW:
         ahead = "ahead of" if skew > 0 else "behind"
         what = f"The clock here is {abs(skew):.0f} s {ahead} the server."
         why = "Runs start early or late, and logs are in the wrong order."
@@ -199,7 +199,7 @@ def differences(now: datetime, version: str) -> Iterator[Finding]:
         server, client = Version(version), Version(prefect.__version__)
     except InvalidVersion:
         return  # Prefect Cloud, or a build from source: there is nothing to compare
-    if server.major != client.major or server.release < OLDEST:
+    if server.major != client.major or server.release < OLDEST_SERVER:
         what = f"Prefect is {client} here and {server} on the server."
         why = "The server refuses, or silently drops, what only another version supports."
         fix = f"upgrade the server first: `pip install 'prefect=={client}'` there"

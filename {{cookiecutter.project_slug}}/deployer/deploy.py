@@ -146,7 +146,7 @@ class Deploy:
         ids, triggers = [*work.ids.values()], self._triggers(before)
         arrived = await self.server.read_these(ids, triggers)
         work.require_arrival(arrived)
-        guards.require_single(before.live, arrived)
+        guards.refuse_duplicates(before.live, arrived)
         after = replace(before, live={**before.live, **arrived})
         self.clock("read")
         runs: list[SmokeRun] = []

@@ -128,7 +128,7 @@ def _identity(spec: Spec | None) -> tuple[str, set[str]] | None:
     return (spec["flow"], origins(spec["tags"])) if spec else None
 
 
-def require_single(before: dict[str, Live], after: dict[str, Live]) -> None:
+def refuse_duplicates(before: dict[str, Live], after: dict[str, Live]) -> None:
     """Refuse duplicate automations: Prefect's client sends one again if the response was lost.
 
     Duplicates that existed before are left to the operator.
