@@ -40,9 +40,9 @@ class Hold:
 
     def __str__(self) -> str:
         """Return a sentence without its subject: `is held at release 7 …`."""
-        left = f" from release {self.bad}" if self.bad else ""
-        left += f" (commit {self.commit[:8]})" if self.bad and self.commit else ""
-        return f"is held at release {self.release}: {self.who} rolled back{left} at {self.at[:19]}"
+        bad = f" from release {self.bad}" if self.bad else ""
+        bad += f" (commit {self.commit[:8]})" if self.bad and self.commit else ""
+        return f"is held at release {self.release}: {self.who} rolled back{bad} at {self.at[:19]}"
 
 
 @dataclass(frozen=True)
