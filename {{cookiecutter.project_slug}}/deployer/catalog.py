@@ -77,7 +77,7 @@ def _converted(value: Any) -> Any:
         if value.max_scheduled_runs is not None:
             raise ValueError(
                 f"max_scheduled_runs={value.max_scheduled_runs} would be lost: Prefect's server "
-                "drops it when a schedule is deployed, and never reads it; remove it"
+                "drops it when a schedule is deployed, and never reads it; leave it out"
             )
         own = {name: getattr(value, name) for name in ("active", "parameters", "slug")}
         value = value.schedule
