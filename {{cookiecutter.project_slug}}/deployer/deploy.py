@@ -217,11 +217,12 @@ class Deploy:
                 what = "nothing was changed"
                 if restored:
                     others = restored & work.beside.written.keys()
-                    count = [f"{len(restored - others)} deployments"] if restored - others else []
+                    number = len(restored - others)
+                    count = [f"{number} deployment{'s' * (number != 1)}"] if number else []
                     what = f"put back {', '.join([*count, *sorted(others)])}"
-                if kept := [*work.beside.kept, *work.kept]:
-                    what += f"; edits that somebody made meanwhile stay: {', '.join(kept)}"
-                return f"The server is as it was before the deploy: {what}."
+                kept = ", ".join([*work.beside.kept, *work.kept])
+                edits = f", but edits that somebody made meanwhile stay ({kept})" if kept else ""
+                return f"The server is as it was before the deploy{edits}: {what}."
         return f"Putting back failed: {problem} Deploy again as soon as the server answers."
 
     async def _refresh(self, adopted: refresh.Rows | None = None) -> Snapshot:
