@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from deployer import environment_state, guards, lock, refresh, release, release_page, verify
-from deployer.api_errors import explain, sentence
+from deployer.api_errors import explain
 from deployer.desired import Desired
 from deployer.environment import Environment
 from deployer.environment_state import EnvironmentState, Hold
@@ -178,7 +178,7 @@ class Deploy:
         try:
             await release.prune(self.server, self.environment, held)
         except Exception as error:
-            done.warnings.append(f"Old release records were not deleted: {sentence(error)}")
+            done.warnings.append(f"Old release records were not deleted: {explain(error)}")
             self.say(done.warnings[-1])
 
     def _edited(self, arrived: dict[str, Live], now: dict[str, Live]) -> list[str]:
