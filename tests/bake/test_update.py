@@ -92,7 +92,7 @@ def test_what_is_new_comes_what_is_the_persons_stays_and_the_lock_follows(
 
     done = update(history, project)
 
-    assert "The dependencies have moved, and are locked anew." in done.stdout
+    assert "The dependencies have changed, and are locked again." in done.stdout
     assert history.asked_of_poetry() == [
         "poetry lock",
         "poetry export --output=requirements.txt",
@@ -122,7 +122,7 @@ def test_where_both_sides_changed_a_line_the_file_is_named_and_the_rest_is_there
 
     done = update(history, project, exit_code=1)
 
-    assert "Both sides changed .editorconfig: settle it there by hand." in done.stdout
+    assert "Both sides changed .editorconfig: resolve the conflict by hand." in done.stdout
     assert done.stdout.count("Both sides") == 1
     text = project.read(".editorconfig")
     assert "# mine" in text

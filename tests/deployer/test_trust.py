@@ -204,7 +204,7 @@ def test_a_second_rollback_is_not_done_by_the_older_image_that_the_first_put_bac
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     found = pipeline.deployed(settings(), Namespace(environment="production"))
     assert (found, pulled) == (({"image": new}, [new]) if taken else ({"image": ""}, []))
-    said = "Done by" if taken else "by main's own code, not by an image: No deploy to production"
+    said = "by `" if taken else "by main's own code, not by an image: No deploy to production"
     assert said in capsys.readouterr().err
 
 
@@ -341,7 +341,7 @@ def test_the_digest_of_a_push_is_what_its_tag_means_in_both_image_stores(text: s
 
 @pytest.mark.parametrize("text", ["", "denied", CLASSIC + CLASSIC.replace(DIGEST, OTHER)])
 def test_a_push_that_says_no_digest_or_two_is_an_error(text: str) -> None:
-    with pytest.raises(DeployerError, match="did not say one digest"):
+    with pytest.raises(DeployerError, match="digests of .+ instead of one"):
         pipeline.pushed(text, "src-1")
 
 
@@ -433,8 +433,8 @@ def test_the_summary_begins_with_who_deploys_what_and_how_to_go_back(
     text = run.head(settings(), "production", "1234567890", {"GITHUB_ACTOR": "ada"})
     assert text == (
         "[`1234567`](https://github.com/Acme/Flows/commit/1234567890), by ada; "
-        "[what is new since release 3](https://github.com/Acme/Flows/compare/abc...1234567890). "
-        "To go back: `gh workflow run rollback.yml -f environment=production -f release=3`.\n"
+        "[changes since release 3](https://github.com/Acme/Flows/compare/abc...1234567890). "
+        "To roll back: `gh workflow run rollback.yml -f environment=production -f release=3`.\n"
     )
     monkeypatch.setattr(records, "recorded", lambda *given: iter([]))
     assert run.head(settings(), "production", "", {}) == "An image that was given, by somebody.\n"
@@ -553,7 +553,7 @@ def test_one_issue_for_each_workflow_that_fails_on_main(
     monkeypatch.setattr(github, "issue", issue)
     for conclusion in ("failure", "timed_out", "success"):
         github.failed(workflow, conclusion, "URL")
-    assert github.failed(workflow, "cancelled", "URL") == f"cancelled says nothing about {workflow}"
+    assert github.failed(workflow, "cancelled", "URL") == f"{workflow} ended with cancelled: its issue stays as it is"
     assert [(each[2], each[3]) for each in said] == [
         (False, f"failed {workflow}"),
         (False, f"failed {workflow}"),

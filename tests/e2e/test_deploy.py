@@ -85,7 +85,7 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
 
     assert sorted(second.jobs) == sorted({*JOBS} - BUILDING), explain(second)
     assert set(second.jobs.values()) == {"success"}, explain(second)
-    assert f"`{image}`, there already" in second.summaries["image"]
+    assert f"`{image}`, already built" in second.summaries["image"]
     assert "production is up to date" in second.summaries["production"]
     assert second.step("image", "Build") is None
     assert len(repository.records_of("build-push-action")) == 1

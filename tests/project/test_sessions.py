@@ -115,7 +115,7 @@ def test_the_image_is_built_once(nox: Nox) -> None:
     again = nox("image")
 
     assert docker("images", "--quiet", name)
-    assert "is there already" in again.stdout + again.stderr
+    assert "already exists" in again.stdout + again.stderr
 
 
 @pytest.mark.parametrize("folder", [ROOT, ROOT / TEMPLATE_FOLDER], ids=["template", "project"])
