@@ -26,12 +26,12 @@ AUTHOR = "github-actions[bot]"  # anyone can write a marker: only the workflows'
 
 def marked(marker: str, text: str, end: str = "") -> str:
     """Return a body with the marker, cut to GitHub's limit, that mentions no user."""
-    body = f"<!-- deployer: {marker} -->\n{quiet(text)}"
+    body = f"<!-- deployer: {marker} -->\n{without_mentions(text)}"
     room = LIMIT - len(end)
     return (body if len(body) <= room else body[: room - len(CUT)] + CUT) + end
 
 
-def quiet(text: str) -> str:
+def without_mentions(text: str) -> str:
     """Return a text with short digests, in which no `@name` notifies a user."""
     return re.sub(r"(?<![\w`])@(?=\w)", "@\u200b", short_digests(text))
 
@@ -176,7 +176,7 @@ def failed(workflow: str, conclusion: str, url: str) -> str:
         text = f"[The last run]({url}) ended with {conclusion}.\n"
         gone = conclusion == "success"
         return issue(f"{workflow} fails on main", text, gone, marker, f"[It works again]({url}).")
-    return f"{workflow} ended with {conclusion}: its issue stays as it is"
+    return f"the issue stays: {conclusion}"
 
 
 def main(argv: list[str] | None = None) -> int:

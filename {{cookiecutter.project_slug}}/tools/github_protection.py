@@ -278,14 +278,14 @@ def _repository_wide(state: State) -> Iterator[Step]:
 
 def _ruleset(state: State) -> Step:
     what = "main accepts only pull requests that pass and code owners approve, and no force push"
-    if not [*_lacking(state.rules)]:
+    if not [*_missing(state.rules)]:
         return Step(DONE, what)
     path = f"repos/{state.repository}/rulesets"
     old = state.ruleset or {"rules": [], "bypass_actors": [BYPASS]}
     # Rules that were added or made stricter by hand stay.
     rules = {each["type"]: each for each in old["rules"]}
-    for each in _lacking(old["rules"]):
-        rules[each["type"]] = _with(rules.get(each["type"], {}), each, state.actions)
+    for each in _missing(old["rules"]):
+        rules[each["type"]] = _join(rules.get(each["type"], {}), each, state.actions)
     body = {
         "name": RULESET,
         "target": "branch",
@@ -299,7 +299,7 @@ def _ruleset(state: State) -> Step:
     return Step(CHANGED, what, (_request("PUT", f"{path}/{state.ruleset['id']}", body),))
 
 
-def _lacking(rules: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _missing(rules: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield each of RULES that the given rules do not cover."""
     for wanted in RULES:
         there = [each.get("parameters") or {} for each in rules if each["type"] == wanted["type"]]
@@ -312,7 +312,7 @@ def _lacking(rules: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             yield wanted
 
 
-def _with(old: Mapping[str, Any], wanted: Mapping[str, Any], actions: int | None) -> dict[str, Any]:
+def _join(old: Mapping[str, Any], wanted: Mapping[str, Any], actions: int | None) -> dict[str, Any]:
     """Return a rule with its present parameters and with the wanted ones."""
     given = {**wanted.get("parameters", {}), **old.get("parameters", {})}
     if wanted["type"] == "pull_request":

@@ -23,7 +23,7 @@ from deployer.alive import alive
 from tools import ROOT
 
 
-def own_uv(folder: Path, index: str) -> list[list[str]]:
+def uv_commands(folder: Path, index: str) -> list[list[str]]:
     """Return the commands that install the pinned uv into a folder of its own.
 
     Args:
@@ -67,7 +67,7 @@ def install(uv: str, folder: Path, requirements: Path, own: Path | None = None) 
             lines = requirements.read_text(encoding="utf-8").splitlines()
             index.write("\n".join(line for line in lines if line.startswith("--")))
             index.flush()
-            commands[:0] = own_uv(own, index.name)
+            commands[:0] = uv_commands(own, index.name)
         file = stack.enter_context(TemporaryFile())
         inherited = []
         if netrc:

@@ -33,7 +33,7 @@ def find(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
     for name in () if options.given else (FIRST, *images()):
         tagged = name_of(package, options.label, platform, name)
         look = has_registry and not options.rebuild
-        existing = taken(tagged, package, settings) if look else None
+        existing = usable(tagged, package, settings) if look else None
         if existing:
             found[name] = existing
         else:
@@ -56,7 +56,7 @@ def find(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
     }
 
 
-def taken(tagged: str, package: str, settings: Settings) -> str | None:
+def usable(tagged: str, package: str, settings: Settings) -> str | None:
     """Return an existing image, by its digest, if it may be used: a release needs a proof."""
     found = digest(tagged)
     image = f"{package}@{found}"

@@ -62,7 +62,7 @@ def recorded(environment: str, environ: Mapping[str, str] = os.environ) -> Itera
     yield from _recorded(environment, environ)
 
 
-def everywhere(environ: Mapping[str, str] = os.environ) -> Iterator[Record]:
+def of_environments(environ: Mapping[str, str] = os.environ) -> Iterator[Record]:
     """Yield the releases of every environment except previews."""
     tables = read(ROOT)
     for name in names():

@@ -74,7 +74,7 @@ def retain(settings: Settings, days: int, now: datetime) -> list[str]:
     Raises:
         DeployerError: the records cannot be read, so nothing is deleted; or GitHub refuses.
     """
-    named = {image.partition("@")[2] for each in records.everywhere() for image in each.images}
+    named = {image.partition("@")[2] for each in records.of_environments() for image in each.images}
     path = github.package(settings.repository.partition("/")[2].lower())
     versions = sorted(github.versions(path), key=lambda each: str(each["created_at"]))
     done = []

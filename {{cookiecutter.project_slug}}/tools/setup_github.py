@@ -121,8 +121,8 @@ def place(
     )
 
 
-def known(found: State, environ: Mapping[str, str], share: bool, may_ask: bool) -> dict[str, Any]:
-    """Return for each environment the values to set that are known."""
+def collect(found: State, environ: Mapping[str, str], share: bool, may_ask: bool) -> dict[str, Any]:
+    """Return the known values to set, for each environment."""
     common = github_credentials.shared(environ)
     if may_ask:
         held = found.environments.get("production", Place()) if found.protects else found.place
@@ -180,7 +180,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         found = state()
         may_ask = sys.stdin.isatty() and not options.dry_run
-        wanted = known(found, os.environ, options.share_server, may_ask)
+        wanted = collect(found, os.environ, options.share_server, may_ask)
     except DeployerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

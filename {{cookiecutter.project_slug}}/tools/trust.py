@@ -80,7 +80,7 @@ def proof(
         return f"attested by {WORKFLOW} on main"
     if digest in built:
         return "built by this run"
-    for each in records.everywhere(environ):
+    for each in records.of_environments(environ):
         if image in each.images:
             return f"release {each.number} of {each.environment}"
     raise DeployerError(

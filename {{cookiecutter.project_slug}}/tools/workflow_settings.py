@@ -150,7 +150,7 @@ def ui(url: str) -> str:
     return cloud if cloud != url else url.rstrip("/").removesuffix("/api")
 
 
-def log_in_apart(environ: Mapping[str, str]) -> None:
+def separate_logins(environ: Mapping[str, str]) -> None:
     """Keep the job's registry logins in a folder of its own.
 
     Otherwise jobs on one machine share ~/.docker, and the end of one logs the others out.
@@ -178,7 +178,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if options.apart:
-        log_in_apart(os.environ)
+        separate_logins(os.environ)
     where = ui(settings.variables.get("PREFECT_API_URL", ""))
     print(f"login={login}", f"host={settings.host}", f"own={own}", f"ui={where}", sep="\n")
     return 0
