@@ -105,7 +105,7 @@ def test_other_branches_that_an_environment_is_open_to_are_named() -> None:
     place = Place(settings={"deployment_branch_policy": LIMITED}, branches=("main", "release/*"))
     made = steps(replace(STATE, environments={"production": place}), {"production": SERVER})
     assert find(made, "environment production, only").outcome == DONE
-    assert find(made, "environment production is open to release/*").outcome == NOTE
+    assert find(made, "environment production also allows release/*").outcome == NOTE
 
 
 def test_a_preview_gets_productions_server_only_if_somebody_says_so() -> None:
