@@ -18,12 +18,12 @@ def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     In a workflow, GITHUB_SERVER_URL is the address of its server.
     """
     host = urlsplit(environ.get("GITHUB_SERVER_URL", "")).hostname or "github.com"
-    made = dict(environ)
+    result = dict(environ)
     if host != "github.com":
-        made.setdefault("GH_HOST", host)
+        result.setdefault("GH_HOST", host)
         if not host.endswith(".ghe.com") and environ.get("GH_TOKEN"):
-            made.setdefault("GH_ENTERPRISE_TOKEN", environ["GH_TOKEN"])
-    return made
+            result.setdefault("GH_ENTERPRISE_TOKEN", environ["GH_TOKEN"])
+    return result
 
 
 def gh(*arguments: str, stdin: str | None = None) -> str:

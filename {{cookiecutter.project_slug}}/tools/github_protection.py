@@ -17,7 +17,7 @@ from tools.github_credentials import KEY, SECRETS, URL, wants_key
 
 ENVIRONMENTS = ("preview", "staging", "production")  # which the workflows deploy to
 OPEN = "preview"  # the environment that every branch may use
-UPDATE = "update"  # holds the token that opens pull requests with template updates
+UPDATE = "update"  # holds the token that opens pull calls with template updates
 PLAN = "PLAN_ENVIRONMENT"  # variable: the environment without reviewers that plans production
 CODE_OWNERS = ".github/CODEOWNERS"
 OWNED = (
@@ -162,19 +162,19 @@ def steps(state: State, wanted: Mapping[str, Mapping[str, str]]) -> list[Step]:
         state: the current state.
         wanted: for each environment the values of URL and SECRETS that are known here.
     """
-    made = []
+    result = []
     if state.protects:
         for name in wanted:
-            made += [*_environment(state, name), *_values(state, name, wanted[name])]
-        made += _environment(state, UPDATE)
+            result += [*_environment(state, name), *_values(state, name, wanted[name])]
+        result += _environment(state, UPDATE)
         if plans := state.plans:
             values = wanted.get("production", {})
-            made += [*_environment(state, plans), *_values(state, plans, values)]
-        made += [*_repository_wide(state), _ruleset(state)]
+            result += [*_environment(state, plans), *_values(state, plans, values)]
+        result += [*_repository_wide(state), _ruleset(state)]
     else:
-        made.append(Step(NOTE, FREE))
-        made += _values(state, "", wanted.get("production", {}))
-    return [*made, _code_owners(state)]
+        result.append(Step(NOTE, FREE))
+        result += _values(state, "", wanted.get("production", {}))
+    return [*result, _code_owners(state)]
 
 
 FREE = (
@@ -205,15 +205,15 @@ def _environment(state: State, name: str) -> Iterator[Step]:
         return
     settings = place.settings if place else {}
     policy = {"protected_branches": False, "custom_branch_policies": True}
-    made = []
+    calls = []
     if settings.get("deployment_branch_policy") != policy:
-        made.append(_request("PUT", path, {"deployment_branch_policy": policy, **_kept(settings)}))
+        calls.append(_request("PUT", path, {"deployment_branch_policy": policy, **_kept(settings)}))
     branches = place.branches if place else ()
     if "main" not in branches:
         body = {"name": "main", "type": "branch"}
-        made.append(_request("POST", f"{path}/deployment-branch-policies", body))
-    outcome = DONE if not made else CHANGED if place else NEW
-    yield Step(outcome, f"environment {name}, only for main", tuple(made))
+        calls.append(_request("POST", f"{path}/deployment-branch-policies", body))
+    outcome = DONE if not calls else CHANGED if place else NEW
+    yield Step(outcome, f"environment {name}, only for main", tuple(calls))
     if others := [each for each in branches if each != "main"]:
         yield Step(NOTE, f"environment {name} also allows {', '.join(others)}: is that intended?")
 
@@ -249,15 +249,15 @@ def _values(state: State, name: str, values: Mapping[str, str]) -> Iterator[Step
             )
         )
         return
-    made = (Command(("variable", "set", URL, "--body", url, *scope)),) if url != held else ()
-    outcome = DONE if not made else CHANGED if held else NEW
-    yield Step(outcome, f"variable {URL} {where} is {url}", made)
+    commands = (Command(("variable", "set", URL, "--body", url, *scope)),) if url != held else ()
+    outcome = DONE if not commands else CHANGED if held else NEW
+    yield Step(outcome, f"variable {URL} {where} is {url}", commands)
     for secret in SECRETS:
-        there = secret in place.secrets
-        if secret in values and (made or not there):
+        is_set = secret in place.secrets
+        if secret in values and (commands or not is_set):
             command = Command(("secret", "set", secret, *scope), values[secret], secret)
-            yield Step(CHANGED if there else NEW, f"secret {secret} {where}", (command,))
-        elif there:
+            yield Step(CHANGED if is_set else NEW, f"secret {secret} {where}", (command,))
+        elif is_set:
             # GitHub never shows the value of a secret.
             change = shlex.join(["gh", "secret", "set", secret, *scope])
             yield Step(DONE, f"secret {secret} {where}; `{change}` changes it")
@@ -277,7 +277,7 @@ def _repository_wide(state: State) -> Iterator[Step]:
 
 
 def _ruleset(state: State) -> Step:
-    what = "main accepts only pull requests that pass and code owners approve, and no force push"
+    what = "main accepts only pull calls that pass and code owners approve, and no force push"
     if not [*_missing(state.rules)]:
         return Step(DONE, what)
     path = f"repos/{state.repository}/rulesets"
@@ -302,13 +302,13 @@ def _ruleset(state: State) -> Step:
 def _missing(rules: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield each of RULES that the given rules do not cover."""
     for wanted in RULES:
-        there = [each.get("parameters") or {} for each in rules if each["type"] == wanted["type"]]
+        same = [each.get("parameters") or {} for each in rules if each["type"] == wanted["type"]]
         if wanted["type"] == "required_status_checks":
-            checks = [check for each in there for check in each["required_status_checks"]]
-            there = [check for check in checks if check["context"] == CHECK]
+            checks = [check for each in same for check in each["required_status_checks"]]
+            same = [check for check in checks if check["context"] == CHECK]
         elif wanted["type"] == "pull_request":
-            there = [each for each in there if each.get("require_code_owner_review")]
-        if not there:
+            same = [each for each in same if each.get("require_code_owner_review")]
+        if not same:
             yield wanted
 
 

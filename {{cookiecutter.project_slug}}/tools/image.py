@@ -99,10 +99,10 @@ def name_of(repository: str, label: str | None, platform: str, name: str = FIRST
 
 def build_all() -> dict[str, str]:
     """Build each of the project's images unless it exists; return their references by name."""
-    made = {name: name_of(project(), None, "", name) for name in (FIRST, *images())}
-    for name, reference in made.items():
+    references = {name: name_of(project(), None, "", name) for name in (FIRST, *images())}
+    for name, reference in references.items():
         build(reference, recipe(name))
-    return made
+    return references
 
 
 def digest(name: str) -> str | None:
@@ -151,13 +151,13 @@ def main(argv: list[str] | None = None) -> int:
             print(digest(options.digest) or "")
             return 0
         repository = options.repository or project()
-        made_by = recipe(options.target)
+        built_from = recipe(options.target)
         name = name_of(repository, options.label, options.platform or "", options.target)
         if options.digest is not None:
             print(digest(name) or "")
             return 0
         if not options.name_only:
-            build(name, made_by)
+            build(name, built_from)
     except DeployerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -157,11 +157,11 @@ CHECKS: dict[str, Callable[[Job], Iterator[Problem]]] = {
 
 def job_of(environment: str | None, wanted: str, environ: Mapping[str, str]) -> Job:
     """Read the job's input; of each secret only two flags, HAS_NAME and LINES_NAME."""
-    there = {name[4:] for name, value in environ.items() if name[:4] == "HAS_" and value == "true"}
+    is_set = {name[4:] for name, value in environ.items() if name[:4] == "HAS_" and value == "true"}
     lines = {
         name[6:] for name, value in environ.items() if name[:6] == "LINES_" and value == "true"
     }
-    return Job(read(environ), environment, wanted, frozenset(there), frozenset(lines))
+    return Job(read(environ), environment, wanted, frozenset(is_set), frozenset(lines))
 
 
 def annotate(title: str, text: str) -> str:

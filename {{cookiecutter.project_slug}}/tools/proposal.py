@@ -38,8 +38,8 @@ def pack() -> str:
     """Return the update as text for another job; empty if it is longer than ROOM."""
     call("git", "add", "--all")
     command = ["git", "diff", "--cached", "--binary", "HEAD"]
-    made = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout  # noqa: S603
-    text = base64.b64encode(lzma.compress(made)).decode()
+    patch = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout  # noqa: S603
+    text = base64.b64encode(lzma.compress(patch)).decode()
     return text if len(text) < ROOM else ""
 
 
@@ -62,17 +62,17 @@ def push(commit: str, merged: Collection[str], environ: Mapping[str, str]) -> bo
     Raises:
         DeployerError: git refuses.
     """
-    there = f"{environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{github.repository()}"
+    remote = f"{environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{github.repository()}"
     name, env = f"refs/heads/{BRANCH}", environment(environ)
-    tip = call("git", *CREDENTIALS, "ls-remote", there, name, env=env).partition("\t")[0]
+    tip = call("git", *CREDENTIALS, "ls-remote", remote, name, env=env).partition("\t")[0]
     if tip and tip not in merged:
-        call("git", *CREDENTIALS, "fetch", "--depth=1", there, tip, env=env)
+        call("git", *CREDENTIALS, "fetch", "--depth=1", remote, tip, env=env)
         if is_same(commit, tip):
             return True  # a push would dismiss approvals
         if call("git", "show", "--no-patch", "--format=%ce", tip) != EMAIL:
             return is_same(commit, tip, ".cruft.json")
     lease = f"--force-with-lease={name}:{tip}"
-    call("git", *CREDENTIALS, "push", lease, there, f"{commit}:{name}", env=env)
+    call("git", *CREDENTIALS, "push", lease, remote, f"{commit}:{name}", env=env)
     return True
 
 
@@ -112,5 +112,5 @@ def propose(packed: str, report: str, environ: Mapping[str, str]) -> tuple[bool,
             github.api("PATCH", f"{path}/{row['number']}", {"body": text})
             return True, f"Edited pull request {row['number']}."
     body = {"title": TITLE, "head": BRANCH, "base": "main", "body": text}
-    made = github.api("POST", path, body)
-    return True, f"Opened pull request {made['number']}."
+    opened = github.api("POST", path, body)
+    return True, f"Opened pull request {opened['number']}."

@@ -79,10 +79,10 @@ def retain(settings: Settings, days: int, now: datetime) -> list[str]:
     versions = sorted(github.versions(path), key=lambda each: str(each["created_at"]))
     done = []
     for version in versions[: -KEPT or None]:
-        made = datetime.fromisoformat(version["created_at"].replace("Z", "+00:00"))
-        if version["name"] not in named and now - made > timedelta(days=days):
+        created = datetime.fromisoformat(version["created_at"].replace("Z", "+00:00"))
+        if version["name"] not in named and now - created > timedelta(days=days):
             github.api("DELETE", f"{path}/versions/{version['id']}")
-            done.append(f"deleted {version['name']} of {made:%Y-%m-%d}")
+            done.append(f"deleted {version['name']} of {created:%Y-%m-%d}")
     return done
 
 

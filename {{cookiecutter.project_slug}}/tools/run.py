@@ -58,8 +58,8 @@ def head(settings: Settings, environment: str, commit: str, environ: Mapping[str
     except DeployerError:
         last = None
     home = f"{settings.server}/{settings.repository}"
-    said = f"[`{commit[:7]}`]({home}/commit/{commit})" if commit else "An image that was given"
-    parts = [f"{said}, by {environ.get('GITHUB_ACTOR') or 'somebody'}"]
+    source = f"[`{commit[:7]}`]({home}/commit/{commit})" if commit else "An image that was given"
+    parts = [f"{source}, by {environ.get('GITHUB_ACTOR') or 'somebody'}"]
     if last and last.commit and commit and last.commit != commit:
         compared = f"{home}/compare/{last.commit}...{commit}"
         parts.append(f"[changes since release {last.number}]({compared})")

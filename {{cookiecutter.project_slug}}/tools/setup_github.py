@@ -78,7 +78,7 @@ def state(root: Path = ROOT) -> State:
         protects = False
     number = next((each["id"] for each in rulesets if each["name"] == RULESET), None)
     file = root / CODE_OWNERS
-    made = State(
+    current = State(
         repository,
         protects,
         place=place(f"{path}/actions"),
@@ -89,22 +89,22 @@ def state(root: Path = ROOT) -> State:
         # An organization cannot review, but the user who runs this can.
         owner=get("user")["login"] if found["isInOrganization"] else found["owner"]["login"],
     )
-    return replace(made, environments=environments(path, made.names)) if protects else made
+    return replace(current, environments=environments(path, current.names)) if protects else current
 
 
 def environments(path: str, names: Collection[str]) -> dict[str, Place]:
     """Return those environments of these names that exist."""
-    made = {}
+    places = {}
     for each in get(f"{path}/environments?per_page=100")["environments"]:
         if (name := each["name"]) in names:
-            there = f"{path}/environments/{quote(name, safe='')}"
+            base = f"{path}/environments/{quote(name, safe='')}"
             policy = each.get("deployment_branch_policy") or {}
             branches: tuple[str, ...] = ()
             if policy.get("custom_branch_policies"):
-                found = get(f"{there}/deployment-branch-policies?per_page=100")["branch_policies"]
+                found = get(f"{base}/deployment-branch-policies?per_page=100")["branch_policies"]
                 branches = tuple(branch["name"] for branch in found)
-            made[name] = place(there, each, branches)
-    return made
+            places[name] = place(base, each, branches)
+    return places
 
 
 def place(

@@ -84,8 +84,8 @@ def merge(options: list[str]) -> None:
         where = "https://docs.astral.sh/uv/getting-started/installation/"
         raise DeployerError(f"uv is not on PATH: {where}") from None
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()[-15:]
-        raise DeployerError(f"`{' '.join(command[:3])}` failed:", *said)
+        lines = (done.stderr or done.stdout).strip().splitlines()[-15:]
+        raise DeployerError(f"`{' '.join(command[:3])}` failed:", *lines)
 
 
 def lock() -> None:
@@ -128,21 +128,21 @@ def update(options: list[str]) -> tuple[str, list[str]]:
     _, now = origin()
     if now == before:
         return "same", [f"This project is up to date with {template}."]
-    said = [f"Updated from {before[:7]} to {now[:7]} of {template}."]
+    notes = [f"Updated from {before[:7]} to {now[:7]} of {template}."]
     if found := conflicts():
-        said += [f"Both sides changed {each}: resolve the conflict by hand." for each in found]
-        return "conflict", [*said, f"Then run {LOCK} if pyproject.toml has changed, and commit."]
+        notes += [f"Both sides changed {each}: resolve the conflict by hand." for each in found]
+        return "conflict", [*notes, f"Then run {LOCK} if pyproject.toml has changed, and commit."]
     if dependencies() != declared:
         if not (ROOT / "poetry.lock").exists():
-            return "updated", [*said, "The dependencies have changed: lock them again."]
+            return "updated", [*notes, "The dependencies have changed: lock them again."]
         try:
             with alive("poetry lock"):
                 lock()
         except DeployerError as error:
-            said.append(f"It is merged, but Poetry could not lock the dependencies: {error}")
-            return "conflict", [*said, f"Lock by hand with {LOCK}, review all changes, and commit."]
-        said.append("The dependencies have changed, and are locked again.")
-    return "updated", [*said, "Review it with `git diff HEAD`, and commit."]
+            notes.append(f"It is merged, but Poetry could not lock the dependencies: {error}")
+            return "conflict", [*notes, f"Lock by hand with {LOCK}, review all changes, and commit."]
+        notes.append("The dependencies have changed, and are locked again.")
+    return "updated", [*notes, "Review it with `git diff HEAD`, and commit."]
 
 
 def set_outputs(environ: Mapping[str, str], **outputs: str) -> None:
@@ -169,11 +169,11 @@ def main(argv: list[str] | None = None) -> int:
         if options.outputs and not (ROOT / ".cruft.json").exists():
             set_outputs(environ, state="same", report="This project follows no template.", patch="")
             return 0
-        state, said = update(rest)
-        print("\n".join(said))
+        state, notes = update(rest)
+        print("\n".join(notes))
         if options.outputs:
             changed = proposal.pack() if state == "updated" else ""
-            report = " ".join([*said[:-1], "`uvx nox -s update` does the same on your machine."])
+            report = " ".join([*notes[:-1], "`uvx nox -s update` does the same on your machine."])
             set_outputs(environ, state=state, report=report, patch=changed)
             return 0
     except DeployerError as error:

@@ -93,21 +93,21 @@ class Up:
         with self.step("smoke runs"):
             self.deployer("verify", self.environment, *options)
 
-    def serving(self, there: str | None = None) -> None:
+    def serving(self, running: str | None = None) -> None:
         """Serve the flows from this process, until Ctrl-C.
 
         Args:
-            there: address of a server that is running or starting; None starts one.
+            running: address of a server that is running or starting; None starts one.
         """
         with self.step("server"):
-            if there is None:
+            if running is None:
                 self.start_server()
                 self.wait_for_server()
             else:
                 end = time.monotonic() + processes.READY_WITHIN
-                while not answers(f"{there}/api/ready") and time.monotonic() < end:
+                while not answers(f"{running}/api/ready") and time.monotonic() < end:
                     time.sleep(0.1)
-        say(f"The UI is at {there or self.url}.")
+        say(f"The UI is at {running or self.url}.")
         with alive("flows"):
             self.deployer("serve")
 
