@@ -17,7 +17,7 @@ from tools.github_credentials import KEY, SECRETS, URL, wants_key
 
 ENVIRONMENTS = ("preview", "staging", "production")  # which the workflows deploy to
 OPEN = "preview"  # the environment that every branch may use
-UPDATE = "update"  # holds the token that opens pull calls with template updates
+UPDATE = "update"  # holds the token that opens pull requests with template updates
 PLAN = "PLAN_ENVIRONMENT"  # variable: the environment without reviewers that plans production
 CODE_OWNERS = ".github/CODEOWNERS"
 OWNED = (
@@ -277,7 +277,7 @@ def _repository_wide(state: State) -> Iterator[Step]:
 
 
 def _ruleset(state: State) -> Step:
-    what = "main accepts only pull calls that pass and code owners approve, and no force push"
+    what = "main accepts only pull requests that pass and code owners approve, and no force push"
     if not [*_missing(state.rules)]:
         return Step(DONE, what)
     path = f"repos/{state.repository}/rulesets"

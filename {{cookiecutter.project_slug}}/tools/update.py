@@ -140,7 +140,7 @@ def update(options: list[str]) -> tuple[str, list[str]]:
                 lock()
         except DeployerError as error:
             notes.append(f"It is merged, but Poetry could not lock the dependencies: {error}")
-            return "conflict", [*notes, f"Lock by hand with {LOCK}, review all changes, and commit."]
+            return "conflict", [*notes, f"Lock with {LOCK}, review all changes, and commit."]
         notes.append("The dependencies have changed, and are locked again.")
     return "updated", [*notes, "Review it with `git diff HEAD`, and commit."]
 
