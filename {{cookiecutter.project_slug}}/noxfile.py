@@ -92,7 +92,7 @@ def dev(session: nox.Session) -> None:
     try:
         session.run(python, *hooks, log=False)
     except nox.command.CommandFailed:
-        session.warn("The commit hook's programs are not installed: the next commit does that.")
+        session.warn("The commit hook is not fully installed: the first commit installs the rest.")
 
 
 @nox.session

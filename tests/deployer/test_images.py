@@ -238,7 +238,7 @@ def test_an_image_with_a_dockerignore_of_its_own_is_refused(
 
     for name in ("", "worker", "gpu", "big"):
         if name in names:
-            with pytest.raises(DeployerError, match=f"^{file}.dockerignore is there, .* delete it"):
+            with pytest.raises(DeployerError, match=f"^{file}.dockerignore exists, .* delete it"):
                 image.content(name)
         else:
             assert image.content(name)
