@@ -317,3 +317,8 @@ def test_images_that_were_given_are_taken_as_they_are(there: Callable[..., None]
     found = pipeline.find(PUBLIC, options(given=given))
     assert (found["build"], found["first"], found["others"]) == ("", "", "")
     assert pipeline.conclude(PUBLIC, options(images=found["found"]))["image"] == given
+
+
+def test_a_program_that_is_missing_is_named() -> None:
+    with pytest.raises(DeployerError, match=r"^'no-such-program' is not installed or not on PATH"):
+        build.call("no-such-program", "--version")

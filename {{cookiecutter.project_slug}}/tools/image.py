@@ -69,10 +69,10 @@ def tag(name: str = FIRST) -> str:
     paths = content(name)
     try:
         index = Path(call("git", "rev-parse", "--path-format=absolute", "--git-path", "index"))
-    except (DeployerError, FileNotFoundError):
+    except DeployerError as error:
         raise DeployerError(
-            "The image's name is a hash of git's ids of its files, and this folder is not in a git "
-            "repository: run `git init` first."
+            f"The image's name is a hash of git's ids of its files. {error} If this folder is not a "
+            "git repository yet, run `git init` first."
         ) from None
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "index"
