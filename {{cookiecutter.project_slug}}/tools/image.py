@@ -71,8 +71,8 @@ def tag(name: str = FIRST) -> str:
         index = Path(call("git", "rev-parse", "--path-format=absolute", "--git-path", "index"))
     except DeployerError as error:
         raise DeployerError(
-            f"The image's name is a hash of git's ids of its files. {error} If this folder is not a "
-            "git repository yet, run `git init` first."
+            f"The image's name is a hash of git's ids of its files. {error} If this folder is not "
+            "a git repository yet, run `git init` first."
         ) from None
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "index"

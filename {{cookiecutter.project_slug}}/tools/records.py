@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from deployer.errors import DeployerError
 from deployer.project import FILE, read, record_keys
@@ -86,11 +87,13 @@ def _recorded(environment: str, environ: Mapping[str, str]) -> Iterator[Record]:
 
 def _of_key(key: str, environment: str, environ: Mapping[str, str]) -> Iterator[Record]:
     where = {"artifacts": {"key": {"any_": [key]}}}
-    seen, last = 0, PAGE
-    while last == PAGE:
-        page = {"sort": "CREATED_DESC", "limit": PAGE, "offset": seen}
+    rows: list[Any] = []
+    seen = limit = 0
+    while len(rows) == limit:
+        limit = PAGE if seen else 1  # often the newest record is enough
+        page = {"sort": "CREATED_DESC", "limit": limit, "offset": seen}
         rows = ask("POST", "/artifacts/filter", {**where, **page}, environ)
-        seen, last = seen + len(rows), len(rows)
+        seen += len(rows)
         for row in rows:
             try:
                 record = json.loads(row["data"].split(FENCE, 1)[1].split("\n", 1)[0])
