@@ -124,7 +124,7 @@ def entry_text(spec: Spec, environment: Environment = PRODUCTION) -> str:
 
 
 READS_AS_WRITTEN = '''\
-"""What is deployed: one entry a deployment.
+"""What is deployed: one entry per deployment.
 
 An entry is a flow and the options of `Flow.deploy`, under their own names:
 https://docs.prefect.io/v3/how-to-guides/deployments/create-deployments
@@ -398,9 +398,9 @@ deployments:
 
 
 def test_an_import_of_nothing_says_why() -> None:
-    with pytest.raises(DeployerError, match="There is no deployment that a catalog could declare"):
+    with pytest.raises(DeployerError, match="There is no deployment that can be imported"):
         importing.catalog([], PRODUCTION)
-    with pytest.raises(DeployerError, match="is no prefect file with a list of deployments"):
+    with pytest.raises(DeployerError, match=r"is not a prefect\.yaml with a list"):
         prefect_yaml.read("deployments: 5")
 
 
