@@ -65,7 +65,7 @@ def check(catalog: list[Deployment], images: Collection[str] = ()) -> list[str]:
 
 
 def warnings(catalog: list[Deployment]) -> list[str]:
-    """Return what is valid in a checked catalog but probably a mistake, one sentence each."""
+    """Return the probable mistakes in a checked catalog, one sentence each."""
     return [
         f"{FILE}, {entry.key}: schedule {slug} starts a run every "
         f"{each.interval.total_seconds():g} s, faster than most runs start: an interval is in "

@@ -31,7 +31,7 @@ LATER = timedelta(days=400, hours=1, minutes=1, seconds=1)
 
 @contextmanager
 def importing() -> Iterator[Connection]:
-    """Import the catalog in another process meanwhile; yield the pipe on which its result comes."""
+    """Import the catalog in a second process meanwhile; yield the pipe that returns its result."""
     # A fork need not import Prefect again. On platforms other than Linux a fork is unsafe.
     context: Any = get_context("fork" if sys.platform == "linux" else "spawn")
     receiver, sender = context.Pipe(duplex=False)

@@ -23,7 +23,7 @@ def parameter_problems(
 
     Args:
         flow: the flow that takes them.
-        base: the deployment's own; a schedule or a smoke run may add the missing ones.
+        base: the deployment's own, which a run may extend or override.
         runs: all the parameters of a run, by what starts it, such as `smoke`.
         enforced: whether Prefect validates them against the flow's schema.
     """

@@ -279,7 +279,7 @@ def rollback(
     options: Applying = Applying(),
     format: TextOrMarkdown = "text",
 ) -> None:
-    """Deploy a recorded release again, without building an image or contacting a registry.
+    """Deploy a recorded release again; no image is built or pushed.
 
     Example: python -m deployer rollback production --to 12
     """

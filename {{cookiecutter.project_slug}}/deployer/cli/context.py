@@ -49,7 +49,7 @@ def chosen_environment(
     Args:
         where: the options that name it.
         wanted: the options that override its settings.
-        shared: whether an environment with previews may lack a label: only what they share is used.
+        shared: whether a missing label is accepted: then only what all previews share is used.
     """
     from deployer import environment
 

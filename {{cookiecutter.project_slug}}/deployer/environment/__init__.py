@@ -42,7 +42,7 @@ class Environment(Settings):
 
     @property
     def marks(self) -> list[str]:
-        """The tags of project and environment; a deployment without both is never touched."""
+        """The tags of project and environment; a deployment that lacks one is not ours."""
         return [f"environment:{self.name}", f"project:{self.project}"]
 
     @property
@@ -157,7 +157,7 @@ def select(
         environments: what `load` returned.
         name: the environment.
         label: what replaces `{label}`, such as `pr-7`; None if the environment takes none.
-        shared: if a label is missing, return what all previews share: all but their own queues.
+        shared: if the label is missing, return what all previews share, without a queue of its own.
 
     Raises:
         DeployerError: there is no such environment, or the label is missing or not needed.

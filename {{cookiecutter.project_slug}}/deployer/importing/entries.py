@@ -58,7 +58,7 @@ def entry(
     """Return the entry that declares a spec.
 
     Args:
-        spec: the deployment's spec; a missing field gets the value that the flow gives it.
+        spec: the deployment's spec; a missing field gets its default.
         environment: where it is; the entry does not repeat the settings of its table.
         smoke: parameters of a smoke run; None for no run.
 
@@ -132,7 +132,7 @@ def _schedules(found: dict[str, dict[str, Any]], off: bool) -> Iterator[Call]:
         anchor = schedule.pop("anchor_date", None)
         if anchor not in (None, specs.ANCHOR):
             moment = datetime.fromisoformat(anchor)
-            # A fraction means that it is the time of a deploy: without it the live anchor is kept.
+            # An anchor with a fraction is the time of a deploy. Left out, the live one is kept.
             schedule["anchor_date"] = None if moment.microsecond else moment
         schedule["slug"] = None if slug == f"schedule-{number}" else slug
         default = {"timezone": None if kind == "cron" else "UTC", "day_or": True, "active": True}

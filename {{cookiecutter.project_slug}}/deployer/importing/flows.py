@@ -19,7 +19,7 @@ HOME = "flows"  # the folder of a project's flows
 def find(entrypoint: str | None) -> Flow[..., Any]:
     """Return the flow at `package.module.function` or `folder/file.py:function`.
 
-    The path is also tried inside the folder `flows`, with all or some of its own folders.
+    The path is also tried inside the folder `flows`, with or without its leading folders.
 
     Raises:
         ValueError: it cannot be found; the message is a clause: why, and what to do.

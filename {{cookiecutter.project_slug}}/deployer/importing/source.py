@@ -155,7 +155,7 @@ def whole(number: float) -> float:
 
 
 def quoted(text: str) -> str:
-    """Return a string in double quotes, or in single ones where that needs fewer backslashes."""
+    """Return a string in double quotes, or in single ones if that needs fewer backslashes."""
     shown = repr(text)
     if shown[0] == '"' or text.count('"') > text.count("'"):
         return shown
