@@ -278,7 +278,7 @@ def test_the_moment_of_a_deploy_is_no_anchor_that_somebody_wrote() -> None:
         ),
         ({"work_pool": None}, "work_pool: None becomes 'a pool'; it has none on the server"),
         ({"job_variables": {"image": "i:1"}}, "job_variables.image: 'i:1' becomes None; a deploy "),
-        ({"tags": ["project:x"]}, "tags: changes; project:, environment: and origin: are the"),
+        ({"tags": ["project:x"]}, "tags: changes; project:, environment: and origin: are res"),
         ({"version": "c0ffee" * 5}, "version: 'c0ffee"),
         ({"description": None}, "description: None becomes 'Do nothing.'; it is the flow's docst"),
         ({"parameter_schema": {}}, "parameter_schema: changes; the flow has other parameters here"),
