@@ -124,9 +124,9 @@ def entry_text(spec: Spec, environment: Environment = PRODUCTION) -> str:
 
 
 READS_AS_WRITTEN = '''\
-"""What is deployed: one entry per deployment.
+"""What is deployed: one entry for each deployment.
 
-An entry is a flow and the options of `Flow.deploy`, under their own names:
+An entry is a flow and options of `Flow.deploy`, with the same names:
 https://docs.prefect.io/v3/how-to-guides/deployments/create-deployments
 """
 

@@ -1,4 +1,4 @@
-"""What is deployed: one entry per deployment.
+"""What is deployed: one entry a deployment.
 
 An entry is a flow and the options of `Flow.deploy`, under their own names:
 https://docs.prefect.io/v3/how-to-guides/deployments/create-deployments

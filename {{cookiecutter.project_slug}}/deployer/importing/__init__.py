@@ -21,9 +21,9 @@ from deployer.spec import Spec
 Found = list[tuple[Spec, list[str]]]  # specs, each with notes about what is missing in it
 IMAGE = "job_variables.image:"  # the start of the note about the image
 HEAD = '''\
-"""What is deployed: one entry per deployment.
+"""What is deployed: one entry for each deployment.
 
-An entry is a flow and the options of `Flow.deploy`, under their own names:
+An entry is a flow and options of `Flow.deploy`, with the same names:
 https://docs.prefect.io/v3/how-to-guides/deployments/create-deployments
 """
 '''
