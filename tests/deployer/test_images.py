@@ -56,7 +56,7 @@ def test_images_are_told_as_words_the_first_one_first() -> None:
     assert words == ["host:5000/f:src-1", "gpu=r/f@sha256:2"]
     assert image_references.parse([*words, ""]) == given
     assert image_references.options(given) == ["--image", words[0], "--image", words[1]]
-    with pytest.raises(DeployerError, match=r"^--image gives the image 'gpu' twice, and 'gpu=b' "):
+    with pytest.raises(DeployerError, match=r"^--image gives the image 'gpu' twice, last as 'gpu"):
         image_references.parse(["gpu=a", "gpu=b"])
 
 
@@ -220,7 +220,7 @@ def test_an_image_without_a_base_is_passed_over_and_the_next_is_looked_at(
 
     moved = renew.moved(replace(PUBLIC, variables={"BASE_MIRROR": mirror}))
 
-    assert moved == f"debian:13 has moved since {RELEASE}:{image.tag('big')} was built"
+    assert moved == f"debian:13 has changed since {RELEASE}:{image.tag('big')} was built"
     said = capsys.readouterr()
     assert said.out == "", "it is the workflow's output"
     assert [line.partition(" has no base image ")[0] for line in said.err.splitlines()] == [
@@ -238,7 +238,7 @@ def test_an_image_with_a_dockerignore_of_its_own_is_refused(
 
     for name in ("", "worker", "gpu", "big"):
         if name in names:
-            with pytest.raises(DeployerError, match=f"^{file}.dockerignore is there, .* delete it"):
+            with pytest.raises(DeployerError, match=f"^{file}.dockerignore exists, .* delete it"):
                 image.content(name)
         else:
             assert image.content(name)

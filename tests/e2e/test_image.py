@@ -280,7 +280,7 @@ def test_each_image_has_the_very_packages_of_its_own_locked_file(
     assert packages(flows) == locked(project, "requirements.txt")
     assert packages(worker_files) == locked(project, "requirements-worker.txt")
     names = {name.rpartition("-")[0] for name in packages(worker_files) - packages(flows)}
-    assert {"prefect-docker", "prefect-kubernetes"} <= names
+    assert {"prefect-docker", "prefect-redis"} <= names
     assert not {"pytest", "ruff", "mypy", "pre-commit"} & names
 
 
@@ -573,7 +573,7 @@ def test_a_mirror_stands_in_for_docker_hub(
 
     assert tag in deployer_image(project, exit_code=1, BASE_MIRROR="")
     error = deployer_image(project, exit_code=1, BASE_MIRROR=f"{place}/elsewhere")
-    assert f"BASE_MIRROR has to be the prefix of {tag} in the mirror" in error
+    assert f"Set BASE_MIRROR to the prefix that {tag} has in the mirror" in error
     name = deployer_image(project, BASE_MIRROR=f"{place}/")
     assert config(name)["Cmd"] == config(BASE)["Cmd"]
     remove(name)

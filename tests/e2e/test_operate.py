@@ -155,7 +155,7 @@ def test_production_refuses_another_plan_than_the_one_that_was_shown_before(
     jobs = {"tests": "success", "image": "success", "plan": "success", "production": "failure"}
     assert run.jobs == jobs, explain(run)
     assert "rows: 7 → 500" in run.summaries["plan"].replace("\\", "")
-    assert "was approved, and by now it is" in run.summaries["production"]
+    assert "was approved, but the plan is" in run.summaries["production"]
     assert (site.hourly()["parameters"], site.changes()) == ({"rows": 8}, [])
 
     run = clone.dispatch("deploy.yml", environment="production", image=site.image)
@@ -179,7 +179,7 @@ def test_what_is_not_set_is_named_in_the_first_step_with_the_command_that_sets_i
         clone.variables["PREFECT_API_URL"] = url
     run = rollback(clone) if workflow == "rollback" else drift(clone)
     assert run.jobs == {workflow: "failure"}, explain(run)
-    assert [step.name for step in run.steps][1:] == ["Say what is not set"]
+    assert [step.name for step in run.steps][1:] == ["Check the settings"]
     assert f"run `{command}`" in run.output
 
 

@@ -102,7 +102,7 @@ async def _template(environment: Environment) -> dict[str, Any] | None:
     if found is None:
         raise DeployerError(
             f"Prefect knows no work pool of type {environment.work_pool_type!r}: "
-            "is it spelt right, and is its package installed (prefect-docker, prefect-kubernetes)?"
+            "is it spelt right, and is its package installed, such as prefect-docker?"
         )
     template = deepcopy(found)
     for name, value in DEFAULTS.get(environment.work_pool_type, {}).items():

@@ -185,7 +185,7 @@ def _deploy(
     With `deploy_hash`, record for the next push that nothing differs any more.
     """
     from deployer import deploy
-    from deployer.api_errors import sentence
+    from deployer.api_errors import explain
     from deployer.cli import render
     from deployer.remember import remember
 
@@ -204,7 +204,7 @@ def _deploy(
             except asyncio.CancelledError:
                 say("Interrupted after the deploy was done: nothing is rolled back.")
             except Exception as error:  # the deploy itself is done
-                say(f"The next push will pull the image to find what differs: {sentence(error)}")
+                say(f"The next push will pull the image to find what differs: {explain(error)}")
         return done
 
     try:
