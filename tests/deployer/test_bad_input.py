@@ -410,7 +410,7 @@ BAD_CATALOGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "not a number": (entry("parameters={'rows': float('nan')}"), ("cannot be sent as JSON",)),
     "a secret": (
         entry(f"parameters={{'label': SecretStr({SECRET!r})}}"),
-        ("a secret becomes asterisks: load a Secret block",),
+        ("a secret is sent as asterisks: load a Secret block",),
     ),
     "a NUL": (entry("parameters={'label': 'a\\0'}"), ("parameters holds a NUL character",)),
     "itself": (
@@ -484,7 +484,7 @@ BAD_CATALOGS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "an rrule that begins anew": (
         entry("schedules=[RRule('FREQ=MINUTELY')]"),
-        ("its rrule would begin anew with every deploy: put DTSTART",),
+        ("its rrule would start again with every deploy: put DTSTART",),
     ),
     "two equal slugs": (
         entry("schedules=[Interval(1, slug='s'), Interval(2, slug='s')]"),
@@ -719,12 +719,12 @@ BAD_ENVIRONMENTS: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "a suffix that ends in a space": (production('name_suffix = "a "'), ("leave the space",)),
     "a wrong placeholder": (
         production('name_suffix = "-{lab}"'),
-        (f"{PRODUCTION}name_suffix has braces: {{label}} alone is filled in",),
+        (f"{PRODUCTION}name_suffix has braces: only {{label}} is replaced",),
     ),
     "half a placeholder": (production('work_queue = "{name"'), ("work_queue has braces",)),
     "a placeholder in the pool": (
         'project = "p"\n[production]\nwork_pool = "{label}"',
-        ("work_pool has braces: {label} alone is filled in, and only in name_suffix",),
+        ("work_pool has braces: only {label} is replaced, and only in name_suffix",),
     ),
     "a queue for each and one name for all": (
         production('work_queue = "{label}"'),
@@ -896,8 +896,8 @@ work_pool = "pool"
         (("preview", "--label", "a/b"), ("--label 'a/b' is no label for",)),
         (("preview", "--label", "x" * 41), ("is no label for the environment 'preview'",)),
         # They would be taken for another environment's, and deleted with it.
-        (("preview", "--label", "us"), ("share preview-us with [preview-us]",)),
-        (("preview", "--label", "eu-7"), ("share preview-eu-7 with [preview-eu]",)),
+        (("preview", "--label", "us"), ("the name preview-us, which belongs to [preview-us]",)),
+        (("preview", "--label", "eu-7"), ("the name preview-eu-7, which belongs to [preview-eu]",)),
     ],
 )
 @pytest.mark.parametrize("command", ["destroy", "releases", "export", "doctor"])

@@ -162,7 +162,7 @@ def test_nothing_is_found_where_all_is_well(server: PrefectServer, pool: Pool) -
     findings = examine(server.api_url, pool.environment())
 
     assert findings == []
-    assert doctor.text(findings) == "Everything looks well."
+    assert doctor.text(findings) == "No problem was found."
 
 
 def test_the_command_prints_every_finding_and_fails_on_a_fatal_one(
@@ -229,7 +229,7 @@ def test_an_impossible_port_is_a_finding_too() -> None:
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "PATIENCE", 0.5)
+    monkeypatch.setattr(doctor, "TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         found = connection(f"http://127.0.0.1:{listener.getsockname()[1]}/api")
 
@@ -265,7 +265,7 @@ def test_a_server_in_trouble_is_a_finding(server: PrefectServer, pool: Pool) -> 
     with front(server, {pool.path: trouble}) as url:
         found = only(examine(url, pool.environment()), fatal=True)
         assert "answers 500" in found.what
-        assert found.why == "The rest was not looked at."
+        assert found.why == "The rest was not checked."
 
 
 # TLS
@@ -616,7 +616,7 @@ def test_the_image_is_looked_at_though_the_server_is_away(
     server, image = examine(f"http://127.0.0.1:{free_port()}/api", environment, "flows:1.0")
 
     assert "refused" in server.what
-    assert image.what == "flows:1.0 could not be looked at: there is no `docker` command here."
+    assert image.what == "flows:1.0 could not be checked: there is no `docker` command here."
 
 
 @pytest.fixture
@@ -758,7 +758,7 @@ def test_a_registry_that_is_away_is_not_taken_for_a_missing_image() -> None:
 
     found = only(look(f"{address}/flows:1.0"), fatal=False)
 
-    assert "could not be looked at in its registry" in found.what
+    assert "could not be checked in its registry" in found.what
     assert "connection refused" in found.what
 
 

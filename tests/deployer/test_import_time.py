@@ -141,7 +141,7 @@ def test_a_catalog_that_cannot_be_imported_later_is_refused_with_the_reason(
 
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: deployments/catalog.py cannot be imported at another time: ")
+    assert line.startswith("error: deployments/catalog.py cannot be imported with a later clock: ")
     assert "AssertionError: too late" in line
 
 

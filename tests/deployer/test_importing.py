@@ -124,9 +124,9 @@ def entry_text(spec: Spec, environment: Environment = PRODUCTION) -> str:
 
 
 READS_AS_WRITTEN = '''\
-"""What is deployed: one entry a deployment.
+"""What is deployed: one entry for each deployment.
 
-An entry is a flow and the options of `Flow.deploy`, under their own names:
+An entry is a flow and options of `Flow.deploy`, with the same names:
 https://docs.prefect.io/v3/how-to-guides/deployments/create-deployments
 """
 
@@ -278,7 +278,7 @@ def test_the_moment_of_a_deploy_is_no_anchor_that_somebody_wrote() -> None:
         ),
         ({"work_pool": None}, "work_pool: None becomes 'a pool'; it has none on the server"),
         ({"job_variables": {"image": "i:1"}}, "job_variables.image: 'i:1' becomes None; a deploy "),
-        ({"tags": ["project:x"]}, "tags: changes; project:, environment: and origin: are the"),
+        ({"tags": ["project:x"]}, "tags: changes; project:, environment: and origin: are res"),
         ({"version": "c0ffee" * 5}, "version: 'c0ffee"),
         ({"description": None}, "description: None becomes 'Do nothing.'; it is the flow's docst"),
         ({"parameter_schema": {}}, "parameter_schema: changes; the flow has other parameters here"),
@@ -398,9 +398,9 @@ deployments:
 
 
 def test_an_import_of_nothing_says_why() -> None:
-    with pytest.raises(DeployerError, match="There is no deployment that a catalog could declare"):
+    with pytest.raises(DeployerError, match="There is no deployment that can be imported"):
         importing.catalog([], PRODUCTION)
-    with pytest.raises(DeployerError, match="is no prefect file with a list of deployments"):
+    with pytest.raises(DeployerError, match=r"is not a prefect\.yaml with a list"):
         prefect_yaml.read("deployments: 5")
 
 

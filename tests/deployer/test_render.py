@@ -293,5 +293,5 @@ def test_only_a_rollback_without_an_image_says_that_the_code_did_not_come_back(
 
     shown = str(render.result(Result(made, record), form, "local"))
 
-    sentence = "The settings of release 1 came back. The code did not: runs use what is in the"
+    sentence = "The settings of release 1 are restored, but not the code: runs use the working tree"
     assert (sentence in shown) == said

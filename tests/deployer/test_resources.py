@@ -550,7 +550,7 @@ WRONG = {
         ],
         "automation/a: actions.job_variables.env.DB_PASSWORD would be readable in the UI",
     ),
-    "our tag": ([Variable(name="a", value=1, tags=["project:x"])], "the tag 'project:x' marks"),
+    "our tag": ([Variable(name="a", value=1, tags=["project:x"])], "'project:x' is reserved"),
     "a limit below nothing": (
         [ConcurrencyLimitCreate(tag="a", concurrency_limit=-1)],
         "concurrency_limit is -1, but it cannot be less than 0",

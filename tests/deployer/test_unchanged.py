@@ -399,8 +399,8 @@ async def refuse(*_: object) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (interrupt, "Interrupted when the deploy was done: nothing is put back."),
-        (refuse, "The next push will ask this image what differs: There is no work pool."),
+        (interrupt, "Interrupted after the deploy was done: nothing is rolled back."),
+        (refuse, "The next push will pull the image to find what differs: There is no work pool."),
     ],
 )
 def test_whatever_goes_wrong_after_the_deploy_it_is_done_and_reported(

@@ -17,9 +17,9 @@ from flows.own import {0}
 
 CATALOG = [Deployment({0}, "main", parameters={{"times": {1}}})]
 """
-CAME_BACK = (
-    "The settings of release 1 came back. The code did not: runs use what is in the working tree "
-    "now; git brings code back."
+RESTORED = (
+    "The settings of release 1 are restored, but not the code: runs use the working tree as it is "
+    "now. Restore the code with git."
 )
 
 
@@ -66,6 +66,6 @@ def test_a_rollback_needs_its_flows_and_says_what_did_not_come_back(twice: Deplo
     done = twice.deployer(*rollback)
 
     assert done.returncode == 0, done.stderr
-    assert CAME_BACK in done.stdout.splitlines()
+    assert RESTORED in done.stdout.splitlines()
     assert "imported" not in done.stdout
     assert deployed(twice) == ["flows.own.first"]

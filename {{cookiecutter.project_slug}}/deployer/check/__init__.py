@@ -1,1 +1,1 @@
-"""What is refused before a request is sent: names, options, parameters, what an import computes."""
+"""Checks that send no request: names, options, parameters, and values computed at import."""

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a catalog, found without a server."""
+"""Check a catalog for problems, without a server."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ from deployer.rules import (
 )
 
 FILE = "deployments/catalog.py"
-ELSEWHERE = {
+REFUSED = {  # options of Flow.deploy, and why an entry cannot set them
     **dict.fromkeys(
         ("pull", "pull_steps", "storage"),
-        "no code is pulled when a run starts, because it is in the image: put it into flows/ and "
-        "what a step prepares into the Dockerfile",
+        "no code is pulled when a run starts, because the image contains it: put code into flows/, "
+        "and what a pull step installs into the Dockerfile",
     ),
     "build": "the image is built by the pipeline, or by `nox -s image`",
     "push": "the image is pushed by the pipeline",
-    "entrypoint_type": "flows are always found by their module",
-    "version_type": "the version is always the flow's own",
+    "entrypoint_type": "a worker always imports a flow by its module",
+    "version_type": "the version is the option `version`, or the flow's version",
     "print_next_steps": "the deployer prints its own report",
     "ignore_warnings": "the deployer prints its own report",
     "_sla": "service level agreements are set in Prefect Cloud",
 }
-time_zones = cache(available_timezones)  # which looks through 600 files each time
-SHORTEST = timedelta(seconds=10)  # between two runs; a container takes as long to start
+time_zones = cache(available_timezones)  # uncached, each call reads about 600 files
+SHORTEST_INTERVAL = timedelta(seconds=10)  # without a warning; a container takes as long to start
 
 
 def check(catalog: list[Deployment], images: Collection[str] = ()) -> list[str]:
-    """Return everything that is wrong with a catalog, one sentence each; reads no server.
+    """Return the problems of a catalog, one sentence each. Sends no request.
 
     Args:
         catalog: the entries.
-        images: the names of the images that an entry may run instead of the first one.
+        images: names of the images that an entry may run instead of the default one.
     """
     found = [(each.key, problem) for each in catalog for problem in _entry_problems(each, images)]
     for key, count in Counter(entry.key for entry in catalog).items():
@@ -65,14 +65,14 @@ def check(catalog: list[Deployment], images: Collection[str] = ()) -> list[str]:
 
 
 def warnings(catalog: list[Deployment]) -> list[str]:
-    """Return what in a checked catalog is hardly meant, one sentence each."""
+    """Return the probable mistakes in a checked catalog, one sentence each."""
     return [
         f"{FILE}, {entry.key}: schedule {slug} starts a run every "
         f"{each.interval.total_seconds():g} s, faster than most runs start: an interval is in "
         "seconds, so an hour is Interval(3600)."
         for entry in catalog
         for slug, each in entry.schedules.items()
-        if each.interval and each.interval < SHORTEST
+        if each.interval and each.interval < SHORTEST_INTERVAL
     ]
 
 
@@ -107,7 +107,7 @@ def _entry_problems(entry: Deployment, images: Collection[str]) -> list[str]:
 
 
 def _place_problems(flow: Flow[..., Any]) -> Iterator[str]:
-    """Say why a worker would not find this very flow at its entrypoint, MODULE.FUNCTION."""
+    """Say why a worker cannot import this flow from its entrypoint, MODULE.FUNCTION."""
     module, name = flow.fn.__module__, flow.fn.__name__
     found = getattr(sys.modules.get(module), name, None)
     if module == "__main__" or not isinstance(found, Flow) or found.fn is not flow.fn:
@@ -126,9 +126,9 @@ def _place_problems(flow: Flow[..., Any]) -> Iterator[str]:
 def _options() -> type[BaseModel]:
     """Return the options of `Flow.deploy` with the types that Prefect gives them."""
     hints = get_type_hints(Flow.deploy, localns={"DockerImage": Any})
-    elsewhere = {"name", "return", *ELSEWHERE}
-    hints["image"] = Any  # a name of environments.toml, and no image of Prefect's
-    fields: dict[str, Any] = {k: (v, None) for k, v in hints.items() if k not in elsewhere}
+    excluded = {"name", "return", *REFUSED}
+    hints["image"] = Any  # a name from environments.toml, not a DockerImage
+    fields: dict[str, Any] = {k: (v, None) for k, v in hints.items() if k not in excluded}
     config = ConfigDict(strict=True, extra="forbid", revalidate_instances="always")
     return create_model("Options", __config__=config, **fields)
 
@@ -140,13 +140,13 @@ def _type_problems(options: dict[str, Any]) -> list[str]:
     except ValidationError as error:
         for each in error.errors(include_url=False):
             option, *rest = map(str, each["loc"])
-            # The rest names a part of a value, or one of several types it could have.
+            # The rest is a path inside the value, or one of the types of a union.
             parts = rest if option.startswith("schedule") else [p for p in rest if p.isdigit()]
             where = ".".join([option, *parts])
             text = each["msg"].replace("Input should", "but it should")
             problem = f"{where} is {shown(each['input'])}, {text}."
-            if option in ELSEWHERE:
-                problem = f"{option} cannot be set here; {ELSEWHERE[option]}."
+            if option in REFUSED:
+                problem = f"{option} cannot be set here; {REFUSED[option]}."
             elif each["type"] == "extra_forbidden":
                 helps = hint(option, _options().model_fields, "see the options of Flow.deploy.")
                 problem = f"there is no option {option!r}; {helps}"
@@ -159,14 +159,14 @@ def _value_problems(options: dict[str, Any]) -> Iterator[str]:
         if not tag.strip():
             yield f"the tag {tag!r} is blank: leave it out."
         elif tag.startswith(RESERVED):
-            yield f"the tag {tag!r} is reserved, because it marks deployments: choose another."
+            yield f"the tag {tag!r} is reserved for the deployer: choose another."
     limit = options.get("concurrency_limit")
     number = limit.limit if isinstance(limit, ConcurrencyLimitConfig) else limit
     if number is not None and (not isinstance(number, int) or number < 1):
         yield f"concurrency_limit is {limit!r}, but it has to be a whole number, 1 or more."
     names = [getattr(trigger, "name", None) for trigger in options.get("triggers") or ()]
     if not all(names):
-        yield "a trigger has no name: give it one, so that it is known again."
+        yield "a trigger has no name: give it one, so that the next deploy recognises it."
     elif len(set(names)) < len(names):
         yield "two triggers have the same name: give each its own."
     for trigger in options.get("triggers") or ():
@@ -199,9 +199,9 @@ def _timing_problem(schedule: Schedule) -> str | None:
         return f"there is no time zone {schedule.timezone!r}: write one like Europe/Berlin"
     if schedule.rrule is not None:
         made = getattr(create_deployment_schedule_create(schedule).schedule, "rrule", None)
-        start = "DTSTART:20200101T000000"  # of a rule without one, unless Prefect takes today
+        start = "DTSTART:20200101T000000"  # Prefect's default, but some rules get today instead
         if made not in (schedule.rrule, f"{start}\n{schedule.rrule}"):
-            return f"its rrule would begin anew with every deploy: put {start} before it"
+            return f"its rrule would start again with every deploy: put {start} before it"
     return None
 
 

@@ -1,6 +1,6 @@
-"""Checks that the catalog does not depend on the time: a process imports it again, a year ahead.
+"""Check that the catalog does not depend on the time: import it again with the clock a year ahead.
 
-What is computed at import, such as a date, a random number or an id, would differ in every plan.
+A value computed at import, such as a date, a random number or an id, would differ in every plan.
 """
 
 from __future__ import annotations
@@ -25,71 +25,71 @@ from deployer.check.catalog import FILE
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 
-# Another second, minute, hour, weekday, day of the month, month and year.
+# Changes the second, minute, hour, weekday, day of the month, month and year.
 LATER = timedelta(days=400, hours=1, minutes=1, seconds=1)
 
 
 @contextmanager
 def importing() -> Iterator[Connection]:
-    """Let another process import the catalog while this one does; it sends what it finds."""
-    # Prefect is here already, so a fork saves importing it once more; elsewhere forks are unsafe.
+    """Import the catalog in a second process meanwhile; yield the pipe that returns its result."""
+    # A fork need not import Prefect again. On platforms other than Linux a fork is unsafe.
     context: Any = get_context("fork" if sys.platform == "linux" else "spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_import, args=(theirs,))
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_import, args=(sender,))
     process.start()
-    theirs.close()
+    sender.close()
     try:
-        yield ours
+        yield receiver
     finally:
         process.kill()
         process.join()
 
 
-def require_same(catalog: list[Deployment], later: Connection) -> None:
-    """Compare a catalog with what the other process found in it.
+def require_same(catalog: list[Deployment], receiver: Connection) -> None:
+    """Compare a catalog with the one that the other process imported.
 
     Raises:
-        DeployerError: names every value of it that differs.
+        DeployerError: names every value that differs.
     """
     try:
-        then = later.recv()
+        later = receiver.recv()
     except EOFError:
-        then = "its process died"
-    if isinstance(then, str):
-        raise DeployerError(f"{FILE} cannot be imported at another time: {then}")
+        later = "the process died"
+    if isinstance(later, str):
+        raise DeployerError(f"{FILE} cannot be imported with a later clock: {later}")
     found = [
         f"{FILE}, {key}: {path or 'its name'} is computed when the catalog is imported, so that "
-        "every plan differs: write a fixed value, or compute it in the flow."
+        "every plan would differ: write a fixed value, or compute it in the flow."
         for key, declared in _specs(catalog).items()
-        for path in plan.difference(declared, then.get(key))
+        for path in plan.difference(declared, later.get(key))
     ]
     if found:
         raise DeployerError(*found)
 
 
 def _specs(catalog: list[Deployment]) -> dict[str, Any]:
-    anywhere = Environment(project="any", name="any", work_pool="any")
-    specs = {entry.key: spec.declared(entry, anywhere) for entry in catalog}
-    specs |= resources.declared(load.resources(), anywhere)
+    any_environment = Environment(project="any", name="any", work_pool="any")
+    specs = {entry.key: spec.declared(entry, any_environment) for entry in catalog}
+    specs |= resources.declared(load.resources(), any_environment)
     return json.loads(json.dumps(specs))  # type: ignore[no-any-return]
 
 
-def _import(answer: Connection) -> None:
-    """Send the specs of the catalog as it is later, or a sentence about why there are none."""
+def _import(sender: Connection) -> None:
+    """Send the specs of the catalog, imported with the clock ahead, or why the import failed."""
     _move_clock()
-    random.seed()  # a fork has the random numbers of its parent
-    with redirect_stderr(StringIO()):  # what it prints is printed already
+    random.seed()  # otherwise a fork repeats the random numbers of its parent
+    with redirect_stderr(StringIO()):  # the parent prints the same
         try:
-            answer.send(_specs(load.load()))
+            sender.send(_specs(load.load()))
         except DeployerError as error:
-            answer.send(str(error))
+            sender.send(str(error))
 
 
 def _move_clock() -> None:
-    """Let everything in this process that asks for the time get a later one.
+    """Set the clock of this process ahead by LATER.
 
-    The class itself is changed and not replaced by another, which pydantic would take for
-    something else than `datetime`. `date.today` and `datetime.today` ask `time.time`.
+    The methods of `datetime` are changed in place, because pydantic would not treat a replacement
+    class as `datetime`. `date.today` and `datetime.today` call `time.time`.
     """
     clock, broken_down, utc = time.time, time.localtime, time.gmtime
     ahead, strftime = LATER.total_seconds(), time.strftime

@@ -1,4 +1,4 @@
-"""Whether values reach a flow as they are written: as JSON, under known names, of its types."""
+"""Check parameters: they have to be JSON, have names that the flow knows, and be of its types."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def parameter_problems(
     """Return what is wrong with a deployment's parameters.
 
     Args:
-        flow: what they are for.
-        base: the deployment's own, which a run may complete.
-        runs: all the parameters of a run, by what starts it.
-        enforced: whether Prefect compares types.
+        flow: the flow that takes them.
+        base: the deployment's own, which a run may extend or override.
+        runs: all the parameters of a run, by what starts it, such as `smoke`.
+        enforced: whether Prefect validates them against the flow's schema.
     """
-    if found := [*json_problems("parameters", base, plain)]:
+    if found := [*json_problems("parameters", base, to_json)]:
         return found
     schema = schema_of(flow)
     kinds = [each.kind for each in inspect.signature(flow.fn).parameters.values()]
@@ -35,46 +35,46 @@ def parameter_problems(
     known = schema.get("properties", {})
     problems: dict[str, str] = {}
     for where, values in {"parameters": base, **runs}.items():
-        if found := [*json_problems(where, values, plain)]:
+        if found := [*json_problems(where, values, to_json)]:
             problems |= dict.fromkeys(found, "")
             continue
         if secret := [*credentials.find(to_jsonable_python(values))]:
             for path in secret:
                 load = f'load that in the flow: Secret.load("{credentials.block(path)}").get()'
                 problems.setdefault(f".{readable(path, load)}", where)
-            continue  # what else is wrong would be said with the value
+            continue  # another message might show the value
         for name in [each for each in values if each not in known and not any_name]:
             helps = hint(name, known, f"it takes {', '.join(known) or 'none'}.")
             problems.setdefault(f": the flow has no parameter {name!r}; {helps}", where)
-        if not enforced or _fits(values, schema, partly=values is base):
+        if not enforced or _fits(values, schema, partial=values is base):
             continue
-        # Half a second that a fine catalog can do without: it imports SQLAlchemy.
+        # Imported only if needed: it imports SQLAlchemy, which takes half a second.
         from prefect.utilities.schema_tools import validate
 
         errors = validate(to_jsonable_python(values), schema, ignore_required=values is base)
         for each in errors:
-            if each.validator != "format":  # which the server does not look at
+            if each.validator != "format":  # the server does not check formats
                 problems.setdefault(f"{each.json_path[1:]}: {each.message}.", where)
-    # A run repeats what is wrong with the deployment's own: it is said once.
+    # A run inherits the problems of the deployment's own parameters: each is reported once.
     return [where + problem for problem, where in problems.items()]
 
 
-def _fits(values: dict[str, Any], schema: dict[str, Any], *, partly: bool) -> bool:
-    """Tell whether a schema as it is allows the values; Prefect's comparison allows some more."""
-    if partly:
+def _fits(values: dict[str, Any], schema: dict[str, Any], *, partial: bool) -> bool:
+    """Return whether the values match the schema; Prefect's own validation accepts a few more."""
+    if partial:
         schema = remove_nested_keys(["required"], schema)
     try:
         return bool(Draft202012Validator(schema).is_valid(to_jsonable_python(values)))
-    except Exception:  # a schema of pydantic 1 is of an older draft: Prefect knows how to read it
+    except Exception:  # pydantic 1 writes an older draft, which only Prefect's validation can read
         return False
 
 
-def plain(value: Any) -> Any:
-    """Make JSON of a value that is none, where it means the same every time."""
+def to_json(value: Any) -> Any:
+    """Convert a value to JSON; raise TypeError if that would change its meaning or its order."""
     if isinstance(value, timedelta):
-        raise TypeError(f'{value!r} becomes a number: write text, such as "PT1H"')
+        raise TypeError(f'{value!r} becomes a number in JSON: write text, such as "PT1H"')
     if isinstance(value, set | frozenset):
         raise TypeError(f"{value!r} has no order: use a list")
     if hasattr(value, "get_secret_value"):
-        raise TypeError("a secret becomes asterisks: load a Secret block in the flow instead")
+        raise TypeError("a secret is sent as asterisks: load a Secret block in the flow instead")
     return to_jsonable_python(value)

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with RESOURCES, found without a server."""
+"""Check RESOURCES for problems, without a server."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ KINDS = "Variable, GlobalConcurrencyLimitCreate, ConcurrencyLimitCreate or Autom
 
 
 def check(entries: Any) -> list[str]:
-    """Return everything that is wrong with what the catalog calls RESOURCES, one sentence each."""
+    """Return the problems of the catalog's RESOURCES, one sentence each."""
     if not isinstance(entries, list):
         return [f"{FILE}: RESOURCES is {shown(entries)}: write a list, or leave it out."]
     found = []
     for number, entry in enumerate(entries, 1):
         name = key(entry)
         where = name or f"entry {number} of RESOURCES"
-        problems = _problems(entry) if name else [f"{shown(entry)} is no {KINDS}."]
+        problems = _problems(entry) if name else [f"{shown(entry)} is not a {KINDS}."]
         found += [f"{FILE}, {where}: {problem}" for problem in problems]
     for name, count in Counter(map(key, entries)).items():
         if name and count > 1:
@@ -38,7 +38,7 @@ def check(entries: Any) -> list[str]:
 def _problems(entry: Any) -> Iterator[str]:
     for tag in getattr(entry, "tags", None) or ():
         if tag.startswith(RESERVED):
-            yield f"the tag {tag!r} marks what is ours: choose one without that prefix."
+            yield f"the tag {tag!r} is reserved for the deployer: choose another."
     if isinstance(entry, ConcurrencyLimitCreate) and entry.concurrency_limit < 0:
         yield f"concurrency_limit is {entry.concurrency_limit}, but it cannot be less than 0."
     if (key(entry) or "").startswith("variable/"):

@@ -19,10 +19,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: the words after `python -m deployer`; None takes those of this process.
+        argv: the arguments after `python -m deployer`; None for those of this process.
 
     Returns:
-        0 fine, 1 failed or wrong usage, 2 `plan --detailed-exitcode` found changes,
+        0 success, 1 failure or wrong usage, 2 `plan --detailed-exitcode` found changes,
         130 interrupted.
     """
     words = sys.argv[1:] if argv is None else argv
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     except DeployerError as error:
         for problem in error.problems:
             terminal.fail(problem)
-        if bound.arguments.get("format") == "markdown":  # the summary of a job tells it too
+        if bound.arguments.get("format") == "markdown":  # it is also for the summary of a job
             where = bound.arguments.get("where")
             report = failure(where.environment if where else "check", error.problems)
             terminal.show("\n".join(filter(None, [report, error.details])))
@@ -56,13 +56,13 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         if type(error).__name__ != "ValidationError":
             raise
-        # Prefect reads its settings when it is imported, and pydantic refuses some of them.
+        # Prefect reads its settings when it is imported; pydantic refuses invalid ones.
         terminal.fail(f"The Prefect setting {reason(error)}.")
         return FAILED
 
 
 def _sentence(error: CycloptsError) -> str:
-    """Return what is wrong with the usage, in plain words where cyclopts has others."""
+    """Return a usage error as a sentence, reworded if cyclopts puts it in technical terms."""
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         return f"Unexpected argument {error.unused_tokens[0]!r}."
     if isinstance(error, MissingArgumentError) and error.argument:

@@ -1,7 +1,7 @@
-"""One function a command: it prints the report and returns the exit code, if that is not 0.
+"""One function per command: it prints the report and returns the exit code, if that is not 0.
 
-Signature and docstring are the options and the help. Prefect is imported when a command needs it,
-so that `--help` starts at once.
+The signature of a function is the command's options, and the docstring is its help. A command
+imports Prefect only when it needs it, so that `--help` starts at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from deployer import __version__, alive, unchanged
-from deployer.cli.context import act, checked, chosen_environment, declared, given_again, who
+from deployer.cli.context import act, checked, chosen_environment, declared, identify_deploy, who
 from deployer.cli.terminal import say, show
 from deployer.errors import DeployerError
 from deployer.options import (
@@ -53,7 +53,7 @@ FAILED, CHANGES = 1, 2
 
 
 def check(*, format: TextOrMarkdown = "text") -> None:
-    """Find everything that is wrong with the catalog and the environments, offline.
+    """Find everything that is wrong with the catalog and the environments, without a server.
 
     Example: python -m deployer check
     """
@@ -62,13 +62,13 @@ def check(*, format: TextOrMarkdown = "text") -> None:
     from deployer.check.catalog import warnings
 
     environments = environment.load()
-    with import_time.importing() as later:
+    with import_time.importing() as receiver:
         catalog = load.load()
-        import_time.require_same(catalog, later)
-    beside = load.resources()
+        import_time.require_same(catalog, receiver)
+    entries = load.resources()
     for name, each in environments.items():
         chosen = environment.select(environments, name, "x" if each.wants_label else None)
-        resources.declared(beside, chosen)
+        resources.declared(entries, chosen)
     for warning in warnings(catalog):
         say(f"warning: {warning}")
     show(f"{len(catalog)} deployments and {len(environments)} environments are fine.")
@@ -88,7 +88,7 @@ def environments(
 
 
 def setup(where: Where) -> None:
-    """Create or update the work pool, its work queue and the secret blocks.
+    """Create or update the work pools, the work queue and the Secret blocks.
 
     Example: python -m deployer setup production
     """
@@ -105,7 +105,7 @@ def plan(
     wanted: Wanted = Wanted(),
     detailed_exitcode: Annotated[bool, about("exit with 2 if anything differs")] = False,
     released: Annotated[
-        bool, about("compare with the last release, to find what was edited on the server")
+        bool, about("compare the server with the last release, to find edits made there")
     ] = False,
     adopt: Adopt = False,
     format: AnyFormat = "text",
@@ -125,12 +125,12 @@ def plan(
             latest = await release.recent(server, chosen)
             if not latest:
                 return None
-            settled, specs = chosen, desired.from_release(latest[0])
+            resolved, specs = chosen, desired.from_release(latest[0])
         else:
-            settled, specs = await declared(server, chosen, catalog)
-        found = await refresh.refresh(server, settled, specs, wanted.only)
+            resolved, specs = await declared(server, chosen, catalog)
+        found = await refresh.refresh(server, resolved, specs, wanted.only)
         if adopt and found.foreign:
-            return await refresh.refresh(server, settled, specs, wanted.only, found.foreign)
+            return await refresh.refresh(server, resolved, specs, wanted.only, found.foreign)
         return found
 
     found = act(work)
@@ -155,22 +155,22 @@ def deploy(
     options: Options = Options(),
     format: TextOrMarkdown = "text",
 ) -> None:
-    """Plan, apply, verify and record a release; if a step fails, put back what was there.
+    """Plan, apply, verify and record a release; if a step fails, restore the previous state.
 
     Example: python -m deployer deploy preview --label pr-7 --image registry/flows@sha256:...
     """
-    given = given_again(where, wanted)
-    # Only where something may be noted: Python keeps the hook for good.
-    asking: AbstractContextManager[list[str]]
-    asking = unchanged.connecting() if given else nullcontext([])
-    with asking as asked:
+    deploy_hash = identify_deploy(where, wanted)
+    # Only if it is needed: `connecting` adds an audit hook, which Python cannot remove.
+    watch: AbstractContextManager[list[str]]
+    watch = unchanged.connecting() if deploy_hash else nullcontext([])
+    with watch as connected:
         chosen, catalog = checked(where, wanted)
     how = replace(options, only=wanted.only, who=who())
 
     async def want(server: Server) -> tuple[Environment, Desired]:
         return await declared(server, chosen, catalog, how.commit)
 
-    _deploy(want, how, where.environment, format, None if asked else given)
+    _deploy(want, how, where.environment, format, None if connected else deploy_hash)
 
 
 def _deploy(
@@ -178,11 +178,11 @@ def _deploy(
     options: Options,
     name: str,
     format: str,
-    given: str | None = None,
+    deploy_hash: str | None = None,
 ) -> None:
-    """Show the plan, carry it out, and show the result; Markdown is one report at the end.
+    """Show the plan, apply it, and show the result; Markdown is one report at the end.
 
-    Where it is known what is given, it is noted that nothing differs any more.
+    With `deploy_hash`, record for the next push that nothing differs any more.
     """
     from deployer import deploy
     from deployer.api_errors import explain
@@ -198,13 +198,13 @@ def _deploy(
 
     async def work(server: Server) -> Result:
         done = await deploy.deploy(server, *await want(server), options, say, present)
-        if given:
+        if deploy_hash:
             try:
-                await remember(server, want, given, options.order)
+                await remember(server, want, deploy_hash, options.order)
             except asyncio.CancelledError:
-                say("Interrupted when the deploy was done: nothing is put back.")
-            except Exception as error:  # the deploy is done
-                say(f"The next push will ask this image what differs: {explain(error)}")
+                say("Interrupted after the deploy was done: nothing is rolled back.")
+            except Exception as error:  # the deploy itself is done
+                say(f"The next push will pull the image to find what differs: {explain(error)}")
         return done
 
     try:
@@ -217,7 +217,7 @@ def _deploy(
 
 
 def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Options.timeout) -> None:
-    """Check that a worker polls, and run the smoke runs; what nobody waited for is verified then.
+    """Check that a worker polls, run the smoke runs, and mark an unverified release as verified.
 
     Example: python -m deployer verify production --image registry/flows@sha256:...
     """
@@ -227,12 +227,12 @@ def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Option
     chosen, catalog = checked(where, wanted)
 
     async def work(server: Server) -> list[SmokeRun]:
-        settled, specs = await declared(server, chosen, catalog)
-        snapshot = await refresh.refresh(server, settled, specs, wanted.only)
+        resolved, specs = await declared(server, chosen, catalog)
+        snapshot = await refresh.refresh(server, resolved, specs, wanted.only)
         what = chosen.setup, snapshot.deployed, snapshot.smoke(specs)
         runs, _ = await verify.check(server, *what, timeout, say)
-        if runs and not wanted.only and (seen := snapshot.unseen(specs)):
-            await release.confirm(server, settled, seen)
+        if runs and not wanted.only and (unverified := snapshot.unseen(specs)):
+            await release.confirm(server, resolved, unverified)
         return runs
 
     show(render.runs(act(work)))
@@ -244,11 +244,11 @@ def releases(
     limit: Annotated[FromOne, about("how many to list")] = 20,
     forget: Annotated[
         tuple[FromOne, ...],
-        about("number of a release to delete the record of, first; may be repeated"),
+        about("first delete the record of the release with this number; may be repeated"),
     ] = (),
     format: TextOrJson = "text",
 ) -> None:
-    """List what was deployed, newest first.
+    """List the releases, newest first.
 
     Example: python -m deployer releases production --limit 5
     """
@@ -271,15 +271,15 @@ def rollback(
     where: Where,
     *,
     to: Annotated[
-        FromOne | None, about("number of the release [default: the last verified one before]")
+        FromOne | None, about("release number [default: the last verified one before the current]")
     ] = None,
     hold: Annotated[
-        bool, Parameter(negative="--no-hold", help="refuse other deploys until one has --resume")
+        bool, Parameter(negative="--no-hold", help="refuse deploys until one is run with --resume")
     ] = Options.hold,
     options: Applying = Applying(),
     format: TextOrMarkdown = "text",
 ) -> None:
-    """Deploy a recorded release again, without a build or a registry.
+    """Deploy a recorded release again; no image is built or pushed.
 
     Example: python -m deployer rollback production --to 12
     """
@@ -291,7 +291,7 @@ def rollback(
     async def want(server: Server) -> tuple[Environment, Desired]:
         specs = desired.from_release(await release.find(server, chosen, to))
         if specs.image is None:
-            # In a thread, because a flow's module may load a block, which is not awaited there.
+            # In a thread: in an event loop, a module that loads a block would get a coroutine.
             await asyncio.to_thread(load.require_entrypoints, specs.specs)
         return chosen, specs
 
@@ -301,10 +301,10 @@ def rollback(
 def destroy(
     where: Where,
     *,
-    yes: Annotated[bool, about("confirm it; not needed for a single preview")] = False,
+    yes: Annotated[bool, about("confirm the deletion; not needed for a single preview")] = False,
     all_but: Annotated[
         list[str] | None,
-        Parameter(consume_multiple=True, help="destroy every preview except those of these labels"),
+        Parameter(consume_multiple=True, help="destroy all previews but those with these labels"),
     ] = None,
     lock_timeout: LockTimeout = Options.lock_timeout,
 ) -> None:
@@ -317,14 +317,14 @@ def destroy(
     rest = (who(), lock_timeout, say)
     if all_but is not None:
         known, name = environment.load(), where.environment
-        gone = act(lambda server: destroy.sweep(server, known, name, all_but, *rest))
-        show("\n".join(gone) or f"Nothing is left over in {name}.")
+        deleted = act(lambda server: destroy.sweep(server, known, name, all_but, *rest))
+        show("\n".join(deleted) or f"Nothing is left over in {name}.")
         return
     chosen = chosen_environment(where)
     if not yes and where.label is None:
         raise DeployerError(
             f"This deletes every deployment of {chosen.project} in {chosen.name}, and its "
-            "releases: if that is meant, add --yes."
+            "releases: to confirm, add --yes."
         )
     show("\n".join(act(lambda server: destroy.destroy(server, chosen, *rest))))
 
@@ -335,7 +335,7 @@ def doctor(
     image: Image = Wanted.image,
     environ: Annotated[Mapping[str, str], INTERNAL],
 ) -> int:
-    """Say what is wrong, why it matters and how to fix it.
+    """Check the server, work pool, workers and image: what is wrong, why it matters, how to fix it.
 
     Example: python -m deployer doctor production
     """
@@ -360,16 +360,16 @@ def import_(
     where: Where = Where("production"),
     *,
     from_: Annotated[
-        str | None, Parameter(name="--from", help="a prefect.yaml; by default the server is read")
+        str | None, Parameter(name="--from", help="a prefect.yaml [default: read the server]")
     ] = None,
     tag: Annotated[str | None, about("only deployments with this tag")] = None,
     name: Annotated[str, about("only what matches this FLOW/NAME, such as 'etl/*'")] = "*",
     output: Annotated[Path | None, about("file to write [default: print it]")] = None,
-    force: Annotated[bool, about("overwrite that file")] = False,
+    force: Annotated[bool, about("overwrite the file if it exists")] = False,
 ) -> None:
-    """Write a catalog of deployments that exist; ENVIRONMENT is production by default.
+    """Write a catalog from existing deployments; ENVIRONMENT is production by default.
 
-    What the catalog cannot say is reported, a line for each field: what, why, and what to do.
+    Reports each field that the catalog cannot express on one line: what, why, and what to do.
 
     Example: python -m deployer import production --tag etl --output deployments/catalog.py --force
     """
@@ -401,14 +401,14 @@ def import_(
 def serve() -> None:
     """Serve the catalog from this process until Ctrl-C, for development, with its schedules on.
 
-    The names end in -serve, so that nothing that is deployed changes.
+    The names get the suffix -serve, so that the deployed deployments do not change.
 
     Example: python -m deployer serve
     """
     from deployer import environment, load, serve
 
     catalog = load.load()
-    act(lambda server: server.now())  # Prefect's own error would be a traceback
+    act(lambda server: server.now())  # if no server answers, Prefect would print a traceback
     alive.end()
     serve.serve(environment.serving(), catalog)
 
@@ -417,8 +417,8 @@ app = App(
     name="python -m deployer",
     help="Deploy the catalog (deployments/catalog.py) to a Prefect server.\n\n"
     "Start with: check, setup ENVIRONMENT, plan ENVIRONMENT, deploy ENVIRONMENT.\n\n"
-    "ENVIRONMENT is a table in deployments/environments.toml; the server is that of "
-    "PREFECT_API_URL. Exit codes: 0 fine, 1 failed, 2 differences (plan --detailed-exitcode), "
+    "ENVIRONMENT is a table in deployments/environments.toml; PREFECT_API_URL is the address of "
+    "the server. Exit codes: 0 success, 1 failure, 2 differences (plan --detailed-exitcode), "
     "130 interrupted.",
     help_format="plaintext",
     version=__version__,
@@ -431,5 +431,5 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     *(check, environments, setup, plan, deploy, verify),
     *(releases, rollback, destroy, doctor, export, import_, serve),
 )
-for place, command in enumerate(COMMANDS):
-    app.command(command, name=command.__name__.rstrip("_"), sort_key=place)
+for position, command in enumerate(COMMANDS):
+    app.command(command, name=command.__name__.rstrip("_"), sort_key=position)

@@ -1,4 +1,4 @@
-"""What the commands share: from options to an environment, its specs and a server."""
+"""Shared by the commands: turn options into an environment and its specs, connect to the server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def act(work: Callable[[Server], Awaitable[T]]) -> T:
-    """Run a coroutine against the server; SIGTERM and Ctrl-C let it put things back first."""
+    """Run a coroutine with a connection; SIGTERM and Ctrl-C cancel it, so that it can roll back."""
     from deployer.server import connect
 
     async def run() -> T:
@@ -44,12 +44,12 @@ def act(work: Callable[[Server], Awaitable[T]]) -> T:
 def chosen_environment(
     where: Where, wanted: Wanted = Wanted(), *, shared: bool = False
 ) -> Environment:
-    """Return the environment that the options name, with what they override.
+    """Return the environment that the options name, with the settings that they override.
 
     Args:
         where: the options that name it.
-        wanted: the options that override.
-        shared: without a label what all previews share will do.
+        wanted: the options that override its settings.
+        shared: whether a missing label is accepted: then only what all previews share is used.
     """
     from deployer import environment
 
@@ -84,7 +84,7 @@ def chosen_environment(
 def checked(
     where: Where, wanted: Wanted = Wanted(), *, shared: bool = False
 ) -> tuple[Environment, list[Deployment]]:
-    """Return environment and catalog once everything about them is fine; sends no request."""
+    """Return the environment and the catalog after checking both. Sends no request."""
     from deployer import load
 
     chosen, catalog = chosen_environment(where, wanted, shared=shared), load.load()
@@ -94,7 +94,7 @@ def checked(
 
 
 def _missing_images(chosen: Environment, catalog: list[Deployment]) -> Iterator[str]:
-    """Say which images entries name and nobody gave, where any was given."""
+    """Yield a sentence for each image that an entry names and --image, if used, does not give."""
     running = {entry.options["image"]: entry for entry in catalog if entry.options.get("image")}
     for name in running.keys() - chosen.given_images.keys() if chosen.given_images else ():
         yield (
@@ -109,14 +109,14 @@ async def declared(
     catalog: list[Deployment],
     commit: str | None = None,
 ) -> tuple[Environment, Desired]:
-    """Ask the server which work pools a checked catalog goes to.
+    """Read the work pools of a checked catalog from the server, and check that they fit.
 
     Returns:
-        The environment with the type of its pool, and what the catalog asks for in it.
+        The environment with the type of its work pool, and the desired state.
 
     Raises:
         DeployerError: a work pool is missing, has another type than declared, does not suit the
-            image, or does not know a job variable.
+            image, or does not use a job variable.
     """
     from deployer import desired, load
     from deployer import work_pool as work_pools
@@ -140,14 +140,14 @@ async def declared(
     return chosen, specs
 
 
-def given_again(where: Where, wanted: Wanted) -> str | None:
-    """Return what tells this deploy from another, if the image that this runs in is deployed.
+def identify_deploy(where: Where, wanted: Wanted) -> str | None:
+    """Return a hash that identifies this deploy, if it deploys the image that it runs in.
 
-    Who runs an image says in DEPLOYER_IMAGE which one it is; the pipeline does.
+    Whoever runs an image, such as the pipeline, sets DEPLOYER_IMAGE to its reference.
     """
     own = os.environ.get("DEPLOYER_IMAGE")
-    otherwise = where.label or where.work_pool_type or wanted.only or wanted.job_variable
-    if own is None or otherwise:
+    other_options = where.label or where.work_pool_type or wanted.only or wanted.job_variable
+    if own is None or other_options:
         return None
     images = parse(wanted.image)
     if own != images.get(FIRST):
@@ -157,8 +157,8 @@ def given_again(where: Where, wanted: Wanted) -> str | None:
 
 
 def who() -> str:
-    """Return who deploys: the person who pushed, or who is logged in."""
+    """Return who deploys: the person who pushed, or the user who is logged in."""
     try:
         return os.environ.get("GITHUB_ACTOR") or getpass.getuser()
-    except (KeyError, OSError):  # an image runs under users that have no name
+    except (KeyError, OSError):  # in a container the user may have no name
         return f"user {os.getuid()}"

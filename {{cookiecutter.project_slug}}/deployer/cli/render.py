@@ -1,6 +1,6 @@
-"""A plan, a result, smoke runs and releases as text, Markdown or JSON. Pure.
+"""Render a plan, a result, smoke runs and releases as text, Markdown or JSON. Pure functions.
 
-Text is rich's `Text`, which reads no markup in names; Markdown and JSON are plain `str`.
+Text is rich's `Text`, which does not interpret names as markup; Markdown and JSON are plain `str`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 COLOURS = {"create": "green", "update": "yellow", "delete": "red", "unchanged": "dim"}
 WORDS = {"create": "to add", "update": "to change", "delete": "to delete", "unchanged": "unchanged"}
-FOLD = 30  # rows of a Markdown table before it is folded away
-WIDTH = 120  # characters of one value
+FOLD = 30  # a Markdown table with more rows is folded
+WIDTH = 120  # characters of one value; a longer one is cut
 IMAGE = "job_variables.image"
-DECLARED = ("job_variables", "parameters", "schedules", "triggers")  # what a person may write
+DECLARED = ("job_variables", "parameters", "schedules", "triggers")  # a person writes these
 
 
 def counts(plan: Plan) -> str:
@@ -37,13 +37,13 @@ def counts(plan: Plan) -> str:
 
 
 def plan(plan: Plan, form: str, environment: str, hold: Hold | None = None) -> Text | str:
-    """Return a plan in one of the forms `text`, `markdown` and `json`, with what holds it."""
+    """Return a plan as `text`, `markdown` or `json`, with the environment's hold, if any."""
     if form == "json":
         return as_json(plan, hold)
     held = _held(environment, hold)
     if form == "markdown":
-        approved = f"Hash of this plan: `{plan.hash}`\n"
-        return "\n".join([markdown(plan, f"Plan for {environment}"), approved, *held])
+        plan_hash = f"Hash of this plan: `{plan.hash}`\n"
+        return "\n".join([markdown(plan, f"Plan for {environment}"), plan_hash, *held])
     return _lines(text(plan), *held)
 
 
@@ -52,7 +52,7 @@ def _held(environment: str, hold: Hold | None) -> list[str]:
 
 
 def text(plan: Plan) -> Text:
-    """Return a plan for a terminal: a line a deployment, its differing fields below it."""
+    """Return a plan for a terminal: a line per deployment, followed by its fields that differ."""
     lines = []
     for action, key, fields in _rows(plan):
         lines.append(Text(f"{SYMBOLS[action]} {key}", COLOURS[action]))
@@ -61,9 +61,9 @@ def text(plan: Plan) -> Text:
 
 
 def markdown(plan: Plan, title: str) -> str:
-    """Return a plan as a Markdown table without the unchanged deployments, folded over 30 rows.
+    """Return a plan as a Markdown table without unchanged deployments, folded if it is long.
 
-    Where the image that most share is all that differs, deployments are only counted.
+    Deployments that differ only in the image that most of them share are counted, not listed.
     """
     table = ["| | deployment | changes |", "| --- | --- | --- |"]
     only_image = 0
@@ -83,7 +83,7 @@ def markdown(plan: Plan, title: str) -> str:
 
 
 def acceptance(entries: list[str], notes: list[str]) -> str:
-    """Return Markdown, folded: what to write into the catalog so that an edit stays."""
+    """Return folded Markdown: what to write into the catalog to keep an edit made on the server."""
     summary = "To accept this edit, put into deployments/catalog.py:"
     code = ["~~~~python", *entries, "~~~~"] if entries else []
     lines = ["", f"<details><summary>{summary}</summary>", "", *code, ""]
@@ -94,7 +94,7 @@ def as_json(plan: Plan, hold: Hold | None = None) -> str:
     """Return a plan as JSON: `{"counts": {action: n}, "changes": [{key, action, fields}], …}`.
 
     `fields` maps a dotted path to `{"old": …, "new": …}`; credentials are masked. `hash` is what
-    `deploy --expect-plan` takes, `notes` are sentences, `hold` is null where nothing holds.
+    `deploy --expect-plan` takes, `notes` are sentences, `hold` is null if there is no hold.
     """
     changes = [
         {
@@ -118,17 +118,17 @@ def as_json(plan: Plan, hold: Hold | None = None) -> str:
 
 
 def _rows(plan: Plan) -> list[tuple[str, str, list[str]]]:
-    """Return action, key and differing fields of each change; an image that most share is first."""
+    """Return action, key and differing fields of each change, after a row for a shared image."""
     images = [each for change in plan.of("update") if (each := change.fields.get(IMAGE))]
     shared = max(images, key=images.count, default=None)
     number = images.count(shared) if shared else 0
     rows = []
-    folds = number > 1
-    if shared and folds:
-        who = "all" if number == len(plan.of("update", "unchanged")) else f"{number} of them"
-        rows = [("update", who, [_field(IMAGE, shared)])]
+    combine = number > 1
+    if shared and combine:
+        which = "all" if number == len(plan.of("update", "unchanged")) else f"{number} of them"
+        rows = [("update", which, [_field(IMAGE, shared)])]
     for change in plan.everything:
-        folded = folds and change.fields.get(IMAGE) == shared
+        folded = combine and change.fields.get(IMAGE) == shared
         fields = {k: v for k, v in change.fields.items() if not (folded and k == IMAGE)}
         rows.append((change.action, change.key, [_field(*each) for each in fields.items()]))
     return rows
@@ -142,7 +142,7 @@ def _field(path: str, pair: tuple[Any, Any]) -> str:
 
 
 def result(result: Result, form: str, environment: str) -> Text | str:
-    """Return what a deploy did: as `text` after its plan, or with it as `markdown` for a job."""
+    """Return what a deploy did: `text` without its plan, or `markdown` with it for a job."""
     if form == "markdown":
         return _result_markdown(result, environment)
     held = _held(environment, result.hold)
@@ -154,16 +154,16 @@ def result(result: Result, form: str, environment: str) -> Text | str:
         parts.append(runs(result.runs))
     if result.release:
         parts.append(Text(f"{environment} is at release {result.release.number}."))
-    return _lines(*parts, *_came_back(result.release), *held, _timings(result))
+    return _lines(*parts, *_restored(result.release), *held, _timings(result))
 
 
-def _came_back(release: Release | None) -> list[str]:
-    """Say what a rollback cannot bring back where runs use the working tree."""
+def _restored(release: Release | None) -> list[str]:
+    """Say that a rollback does not restore the code, if runs use the working tree."""
     if release is None or release.again is None or release.image:
         return []
     return [
-        f"The settings of release {release.again} came back. The code did not: runs use what is in "
-        "the working tree now; git brings code back."
+        f"The settings of release {release.again} are restored, but not the code: runs use the "
+        "working tree as it is now. Restore the code with git."
     ]
 
 
@@ -172,12 +172,12 @@ def _result_markdown(result: Result, environment: str) -> str:
     links = [f"[{cell(key)}]({url_for('deployment', obj_id=each)})" for key, each in ids]
     folded = f"<details><summary>In the UI</summary>\n\n{', '.join(links)}\n\n</details>\n"
     ui = [folded] if links else []
-    said = [*result.edited, *result.warnings, *_came_back(result.release)]
-    held = [f"{cell(each)}\n" for each in [*said, *_held(environment, result.hold)]]
+    sentences = [*result.edited, *result.warnings, *_restored(result.release)]
+    notes = [f"{cell(each)}\n" for each in [*sentences, *_held(environment, result.hold)]]
     if result.plan.empty:
         counted = counts(result.plan).capitalize()
         head = f"### {environment} is up to date\n\n{counted}; no deployment was written.\n"
-        return "\n".join([head, *held, *ui])
+        return "\n".join([head, *notes, *ui])
     number = result.release.number if result.release else "?"
     parts = [markdown(result.plan, f"{environment} is at release {number}")]
     if result.runs:
@@ -185,20 +185,20 @@ def _result_markdown(result: Result, environment: str) -> str:
         parts += ["| smoke run | state | took |", "| --- | --- | ---: |", *rows, ""]
         without = ", ".join(map(cell, sorted(result.ids.keys() - {r.key for r in result.runs})))
         parts += [f"Without a smoke run: {without}.", ""] if without else []
-    return "\n".join([*parts, *held, *ui, _timings(result), ""])
+    return "\n".join([*parts, *notes, *ui, _timings(result), ""])
 
 
 def runs(runs: list[SmokeRun]) -> Text:
-    """Return finished smoke runs, a line each."""
+    """Return finished smoke runs, one per line."""
     if not runs:
-        return Text("Nothing that is deployed here has a smoke run.")
+        return Text("No deployment here has a smoke run.")
     return _aligned([[each.key, each.state, f"{each.seconds:.1f} s", each.url] for each in runs])
 
 
 def releases(
     found: list[Release], form: str, environment: str, hold: Hold | None = None
 ) -> Text | str:
-    """Return releases, newest first, as lines or as JSON; the lines say what holds."""
+    """Return releases, newest first, as JSON, or as lines with the environment's hold."""
     names = (
         *("number", "at", "who", "commit", "image", "images"),
         *("verified", "summary", "again", "run_url"),
@@ -213,7 +213,7 @@ def releases(
 
 
 def _leaking(found: list[Release]) -> list[str]:
-    """Name the releases whose records hold what looks like a credential, with one place in them."""
+    """Name the releases whose records contain what looks like a credential, with one example."""
     places: dict[str, str] = {}
     for each in found:
         for key, spec in each.specs.items():
@@ -240,7 +240,7 @@ def _lines(*parts: Text | str) -> Text:
 
 
 def _aligned(rows: list[list[str]]) -> Text:
-    """Return rows as lines whose columns are aligned, by cells: a Chinese character takes two."""
+    """Return rows as lines with aligned columns; a Chinese character is two cells wide."""
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     return _lines(*("  ".join(map(set_cell_size, row, widths)).rstrip() for row in rows))
 

@@ -1,7 +1,7 @@
-"""What a person sees: the report on stdout, progress and errors on stderr.
+"""Print for a person: the report on stdout, progress and errors on stderr.
 
-Colours are for terminals that take them. Elsewhere (pipes, `NO_COLOR`, `TERM=dumb`) the text is the
-same without a single escape code. Lines are never wrapped here.
+Colours are for terminals that support them. Otherwise (pipes, `NO_COLOR`, `TERM=dumb`) the text is
+the same, without escape codes. Lines are never wrapped here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from deployer.credentials import cover
 @cache
 def console(stderr: bool = False) -> Console:
     """Return the console of stdout, or that of stderr."""
-    # With NO_COLOR rich itself leaves bold and dim.
+    # With NO_COLOR alone, rich would still print bold and dim.
     plain = bool(os.environ.get("NO_COLOR"))
     return Console(stderr=stderr, color_system=None if plain else "auto", highlight=False)
 
@@ -34,7 +34,7 @@ def show(report: Text | str) -> None:
 
 
 def say(message: str) -> None:
-    """Tell about progress."""
+    """Print a message about progress, or a warning."""
     alive.clear()
     console(stderr=True).print(_covered(Text(message)), soft_wrap=True)
 
@@ -47,6 +47,6 @@ def fail(problem: str) -> None:
 
 
 def _covered(report: Text) -> Text:
-    """Return a report as it is, or without its colours where something in it is masked."""
+    """Mask credentials in a report. A report with a mask loses its colours."""
     text = cover(report.plain)
     return report if text == report.plain else Text(text)

@@ -1,4 +1,4 @@
-"""What is wrong between this machine, the Prefect server, the workers and the image."""
+"""Find what is wrong with the Prefect server, the work pool, its workers and the images."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from deployer.environment import Environment
 from deployer.errors import Finding
 from deployer.resources import declared_template
 
-PATIENCE = 10  # seconds for one answer; a server that needs more has a problem worth naming
+TIMEOUT = 10  # seconds for one request; a slower server is reported as a problem
 
 
 def text(findings: Sequence[Finding]) -> str:
-    """Return findings for a terminal, what is fatal first."""
+    """Return findings for a terminal, the fatal ones first."""
     ordered = sorted(findings, key=lambda finding: not finding.fatal)
     shown = [
         f"{'error' if each.fatal else 'warning'}: {each.what}\n"
@@ -30,21 +30,21 @@ def text(findings: Sequence[Finding]) -> str:
         f"    fix: {each.fix}"
         for each in ordered
     ]
-    return "\n\n".join(shown) or "Everything looks well."
+    return "\n\n".join(shown) or "No problem was found."
 
 
 async def examine(environment: Environment, environ: Mapping[str, str]) -> list[Finding]:
-    """Look at everything that a deploy and its runs need.
+    """Check everything that a deploy and its runs need.
 
     Args:
         environment: where to deploy, with the images that the runs use.
-        environ: the environment variables as they were given, empty ones too.
+        environ: the environment variables that the process started with, including empty ones.
     """
     found = [
         Finding(
             f"{name} is set, but empty.",
-            "An unset secret of GitHub arrives like this. The deployer leaves it out; Prefect's "
-            "own commands take it for a value, and some crash.",
+            "A GitHub secret that is not set arrives as an empty variable. The deployer ignores "
+            "it; Prefect's own commands use the empty value, and some crash.",
             f"unset {name}, or give the secret or variable of that name a value",
         )
         for name, value in sorted(environ.items())
@@ -61,14 +61,14 @@ async def examine(environment: Environment, environ: Mapping[str, str]) -> list[
 
 
 async def _server(environment: Environment, found: list[Finding]) -> WorkPool | None:
-    """Look at the server, add what is wrong to what was found, and return the work pool."""
+    """Check the server, append what is wrong to `found`, and return the work pool."""
     pool = None
     if not get_current_settings().api.url:
         found.append(connection.UNSET)
         return None
     try:
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-            async with get_client(httpx_settings={"timeout": PATIENCE}) as client:
+            async with get_client(httpx_settings={"timeout": TIMEOUT}) as client:
                 try:
                     now, version = await connection.probe(client)
                 except Exception as error:
@@ -82,8 +82,8 @@ async def _server(environment: Environment, found: list[Finding]) -> WorkPool | 
                     place = (pool, environment.queue, now, environment.setup)
                     found += [each async for each in work_pools.standstill(client, *place)]
                 found += [each async for each in _secrets(client, environment)]
-    except Exception as error:  # what nobody thought of is a finding all the same
-        found.append(Finding(explain(error), "The rest was not looked at.", "try again", True))
+    except Exception as error:  # an unexpected error is a finding, too
+        found.append(Finding(explain(error), "The rest was not checked.", "try again", True))
     return pool
 
 
@@ -91,7 +91,7 @@ def _template(environment: Environment, pool: WorkPool) -> Iterator[Finding]:
     if declared_template(environment) not in (None, pool.base_job_template):
         file = environment.base_job_template
         what = f"The work pool {pool.name!r} has another template than {file}."
-        why = "Its runs get other resources and rights than the repository says."
+        why = "Its runs get other resources and rights than the repository declares."
         yield Finding(what, why, environment.setup)
 
 
@@ -111,7 +111,7 @@ def _loopback(environment: Environment) -> Iterator[Finding]:
     if is_here and environment.job_variables.get("network_mode") != "host":
         yield Finding(
             f"PREFECT_API_URL is {url}, and in a container {host} is the container itself.",
-            "A worker hands its own address on to its runs: with this one they cannot report.",
+            "A worker passes this address on to its runs, which then cannot reach the server.",
             "start the server with `--host 0.0.0.0`, and the worker with "
             "PREFECT_API_URL=http://NAME-OF-THIS-MACHINE:4200/api",
         )

@@ -1,4 +1,4 @@
-"""Where the catalog is deployed to: one of the tables of deployments/environments.toml."""
+"""The environments that the catalog is deployed to: tables of deployments/environments.toml."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from deployer.project import FILE, read, record_keys, root
 from deployer.rules import hint, shown
 
 ORIGIN = "origin:"
-RESERVED = ("environment:", "project:", ORIGIN)  # how the tags begin that mark what is ours
+RESERVED = ("environment:", "project:", ORIGIN)  # prefixes of the tags that mark what is ours
 
 
 @dataclass(frozen=True)
 class Environment(Settings):
-    """One environment: its table's settings, and what it is called.
+    """One environment: the settings of its table, its names, and options of the command line.
 
     Attributes:
         project: the name that marks this project's deployments on the server.
-        name: the table's name, for a preview with its label: `preview-pr-7`.
-        origin: the id that tells this project from others of its name; None where it has none.
-        label: what replaces `{label}`; None where the environment takes no label.
+        name: the table's name; for a preview with its label: `preview-pr-7`.
+        origin: the id that distinguishes this project from others of its name; None without one.
+        label: what replaces `{label}`; None if the environment takes no label.
         own_queue: whether `{label}` is in the queue's name, so that no other preview uses it.
-        given_variables: job variables of the command line; they win over an entry's own.
-        given_pool: whether the command line names the work pool; it wins over an entry's own.
-        given_images: references of the command line, by the names that entries give to images.
+        given_variables: job variables from the command line; they override an entry's own.
+        given_pool: whether the command line names the work pool; it overrides an entry's own.
+        given_images: image references from the command line, by the names that entries use.
     """
 
     project: str
@@ -42,27 +42,27 @@ class Environment(Settings):
 
     @property
     def marks(self) -> list[str]:
-        """The tags of project and environment; nothing without both is ever touched."""
+        """The tags of project and environment; a deployment that lacks one is not ours."""
         return [f"environment:{self.name}", f"project:{self.project}"]
 
     @property
     def tags(self) -> list[str]:
-        """The tags that are given to each deployment, to say whose it is."""
+        """The tags that each deployment gets, to mark whose it is."""
         return [*self.marks, *([ORIGIN + self.origin] if self.origin else [])]
 
     def owns(self, tags: list[str]) -> bool:
-        """Whether a deployment with our marks and these tags is ours; one without an origin is."""
+        """Whether a deployment with our marks is ours: these tags have our origin, or none."""
         found = origins(tags)
         return not found or self.origin in found
 
     @property
     def keys(self) -> list[str]:
-        """The names of what is recorded on the server: the one to write, and an older one."""
+        """The names of the records on the server: the one to write, then the one without origin."""
         return record_keys(self.project, self.name, self.origin)
 
     @property
     def key(self) -> str:
-        """The name of what is recorded on the server from now on."""
+        """The name of the records that are written to the server."""
         return self.keys[0]
 
     @property
@@ -71,11 +71,11 @@ class Environment(Settings):
         return self.work_queue or "default"
 
     def pool(self, own: str | None) -> str:
-        """Return the name of the work pool of an entry, which may name its own."""
+        """Return the name of the work pool of an entry; `own` is the one that the entry names."""
         return self.work_pool if own is None or self.given_pool else own
 
     def image(self, name: str | None) -> str | None:
-        """Return the reference of the image that an entry runs; None runs the working tree."""
+        """Return the reference of the image that an entry runs; None for the working tree."""
         return self.given_images.get(name or FIRST)
 
     @property
@@ -85,23 +85,23 @@ class Environment(Settings):
 
     @property
     def setup(self) -> str:
-        """The command that creates what it needs."""
+        """The command that creates what the environment needs."""
         label = f" --label {self.label}" if self.label else ""
         return f"python -m deployer setup {self.table}{label}"
 
     @property
     def wants_label(self) -> bool:
-        """Whether there is one of it for each label."""
+        """Whether the environment is for previews, one for each label."""
         return any("{label}" in (getattr(self, key) or "") for key in FILLED)
 
 
 def ordered(tags: Iterable[str]) -> list[str]:
-    """Return tags without twins in the order in which they are written: ours are the last."""
+    """Return tags without duplicates, in the order in which they are written: ours come last."""
     return sorted({*tags}, key=lambda tag: (tag.startswith(RESERVED), tag))
 
 
 def origins(tags: list[str]) -> set[str]:
-    """Return the ids of the projects that these tags name; there is none in older ones."""
+    """Return the ids of the projects that these tags name; older deployments have none."""
     return {tag.removeprefix(ORIGIN) for tag in tags if tag.startswith(ORIGIN)}
 
 
@@ -121,7 +121,7 @@ def load() -> dict[str, Environment]:
 
 
 def images() -> list[str]:
-    """Return the names of the images that an entry may run instead of the first one.
+    """Return the names of the images that an entry may run instead of the default one.
 
     Raises:
         DeployerError: with everything that is wrong with environments.toml.
@@ -130,7 +130,7 @@ def images() -> list[str]:
 
 
 def image_problem(name: Any, known: Iterable[str]) -> str | None:
-    """Say why a deployment cannot run an image of this name, where these are known."""
+    """Say why a deployment cannot run an image of this name, if it is not a known one."""
     known = list(known)
     if name in known:
         return None
@@ -151,13 +151,13 @@ def serving() -> Environment:
 def select(
     environments: dict[str, Environment], name: str, label: str | None, *, shared: bool = False
 ) -> Environment:
-    """Pick one environment and fill `{label}` in.
+    """Pick one environment and replace `{label}` in its settings.
 
     Args:
         environments: what `load` returned.
         name: the environment.
-        label: what `{label}` stands for, such as `pr-7`; None where nothing asks for it.
-        shared: without a label it is what all labels share: the work pool, and not a queue each.
+        label: what replaces `{label}`, such as `pr-7`; None if the environment takes none.
+        shared: if the label is missing, return what all previews share, without a queue of its own.
 
     Raises:
         DeployerError: there is no such environment, or the label is missing or not needed.
@@ -182,10 +182,10 @@ def select(
         )
     full = f"{name}-{label}"
     for other in environments.keys() - {name}:
-        longer = environments[other].wants_label and len(other) > len(name)  # which it belongs to
-        if full == other or (longer and full.startswith(f"{other}-")):
+        longer = environments[other].wants_label and len(other) > len(name)
+        if full == other or (longer and full.startswith(f"{other}-")):  # the name belongs to other
             raise DeployerError(
-                f"--label {label!r} makes {name} share {full} with [{other}] of {FILE}: "
+                f"--label {label!r} makes the name {full}, which belongs to [{other}] of {FILE}: "
                 "choose another label."
             )
     filled: dict[str, Any] = {

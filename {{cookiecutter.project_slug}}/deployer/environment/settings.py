@@ -1,4 +1,4 @@
-"""What environments.toml may hold: one model says what is wrong and makes the JSON schema."""
+"""The settings of environments.toml: one model validates them and generates the JSON schema."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from deployer.rules import hint, job_variable_problems, name_problem, shown, var
 
 SCHEMA = Path(__file__).with_name("schema.json")
 LABEL = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
-FILLED = ("name_suffix", "work_queue")  # where {label} stands for the label
-BRACES = f"has braces: {{label}} alone is filled in, and only in {' and '.join(FILLED)}"
+FILLED = ("name_suffix", "work_queue")  # in which {label} is replaced
+BRACES = f"has braces: only {{label}} is replaced, and only in {' and '.join(FILLED)}"
 
 
 def _refuse(find: Callable[[Any, dict[str, Any]], str | None]) -> AfterValidator:
-    """Refuse a value in which a problem is found, given the settings that stand before it."""
+    """Refuse a value if `find`, called with it and the settings before it, returns a problem."""
 
     def check(value: Any, info: ValidationInfo) -> Any:
         if problem := find(value, info.data):
@@ -52,7 +52,7 @@ def _suffix(text: str, _: Any) -> str | None:
 
 def _queue(text: str, before: dict[str, Any]) -> str | None:
     if "{label}" in text and "{label}" not in before.get("name_suffix", "{label}"):
-        return "has {label}, so name_suffix needs it too, or all share names"
+        return "has {label}, so name_suffix needs it too: otherwise all previews share names"
     return name_problem(text) or _filled(text)
 
 
@@ -75,7 +75,7 @@ def _template(text: str, _: Any) -> str | None:
 
 
 def _image(name: str, _: Any) -> str | None:
-    return None if NAME.fullmatch(name) else "begins tags already: choose another name"
+    return None if NAME.fullmatch(name) else "is a prefix of other tags: choose another name"
 
 
 def _job_variables(variables: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _variables(variables: dict[str, Any]) -> dict[str, Any]:
 
 
 Fixed = Annotated[str, _refuse(_fixed)]
-Number = Annotated[int, Field(strict=True, ge=1, lt=2**31)]  # what a column of the server holds
+Number = Annotated[int, Field(strict=True, ge=1, lt=2**31)]  # the server stores 32 bits
 QueueNumber = Annotated[Number, _refuse(_number_of_queue)]
 Label = Annotated[str, Field(pattern=f"^{LABEL.pattern}$", max_length=60)]
 Variable = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -107,36 +107,36 @@ Recipe = Annotated[str, Field(pattern=r"^\w[\w./-]*$")]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a table of environments.toml may hold."""
+    """The settings of one environment: a table of environments.toml."""
 
     __pydantic_config__ = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     work_pool: Fixed
     """The work pool that runs the deployments."""
     work_pool_type: Fixed | None = None
-    """The type that `setup` creates the work pool with, such as docker. Left out: any will do."""
+    """The type that `setup` creates the work pool with, such as docker. If left out: any type."""
     base_job_template: Annotated[str, _refuse(_template)] | None = None
-    """JSON file that `setup` and `deploy` give the work pool: path from the project's folder."""
+    """Path of a JSON file in the project, which `setup` and `deploy` write to the work pool."""
     work_pool_concurrency_limit: Number | None = None
-    """How many runs the work pool has at the same time; `setup` and `deploy` set it."""
+    """How many runs the work pool may have at the same time; `setup` and `deploy` set it."""
     name_suffix: Annotated[str, _refuse(_suffix)] = ""
-    """Appended to the name of every deployment; may hold {label}."""
+    """Appended to the name of every deployment; may contain {label}."""
     work_queue: Annotated[str, _refuse(_queue)] | None = None
-    """The queue in the work pool; may hold {label}. Left out: Prefect's default queue."""
+    """The queue in the work pool; may contain {label}. If left out: Prefect's default queue."""
     work_queue_priority: QueueNumber | None = None
     """The queue's priority, 1 is served first; `setup` and `deploy` set it."""
     work_queue_concurrency_limit: QueueNumber | None = None
-    """How many runs the queue has at the same time; `setup` and `deploy` set it."""
+    """How many runs the queue may have at the same time; `setup` and `deploy` set it."""
     schedules: Literal["on", "off"] = "on"
-    """`off` deploys every schedule switched off."""
+    """With `off`, all schedules are deployed switched off."""
     job_variables: Annotated[dict[str, Any], AfterValidator(_job_variables)] = field(
         default_factory=dict
     )
-    """Given to every deployment; an entry's own win, and of `env` each variable by itself."""
+    """For every deployment; an entry's own override them, in `env` variable by variable."""
     variables: Annotated[dict[str, Any], AfterValidator(_variables)] = field(default_factory=dict)
-    """Values of Prefect Variables here; they win over those in the catalog's RESOURCES."""
+    """Values of Prefect Variables; they override those in the catalog's RESOURCES."""
     keep_releases: Number = 30
-    """How many releases the server remembers. What a rollback goes to stays, however old it is."""
+    """How many releases are kept; the one that a rollback goes to is kept in any case."""
     secrets: Secrets = field(default_factory=dict)
     """Secret block = the environment variable that `setup` fills it from."""
 
@@ -153,17 +153,17 @@ class File(BaseModel):
     __pydantic_extra__: dict[Label, Settings]
 
     project: Annotated[str, _refuse(lambda name, _: name_problem(name))]
-    """Marks what is this project's on the server: nothing else is ever changed or deleted."""
+    """Marks what belongs to this project on the server: nothing else is changed or deleted."""
     origin: Label | None = None
-    """Tells this project from others of its name; made once. Left out: there is no other."""
+    """Id that distinguishes this project from others of its name. If left out: there are none."""
     images: Annotated[
         dict[ImageName, Recipe], Field(json_schema_extra={"additionalProperties": False})
     ] = {}
-    """Images beside the first = a stage of the Dockerfile, or a Dockerfile of its own."""
+    """Further image = a stage of the Dockerfile, or the path of another Dockerfile."""
 
 
 def validated(content: dict[str, Any]) -> File:
-    """Return what environments.toml holds as the model.
+    """Validate the content of environments.toml and return it as the model.
 
     Args:
         content: the file's content as TOML.
@@ -192,7 +192,7 @@ WANTED = {
 
 
 def _sentences(error: ErrorDetails) -> list[str]:
-    """Say what pydantic found, to be read after the file's name."""
+    """Return an error of pydantic as sentences that follow the file's name."""
     table, *path = map(str, error["loc"])
     where = f" [{table if LABEL.fullmatch(table) else shown(table)}]"
     if table in File.model_fields:
@@ -242,7 +242,7 @@ def _sentences(error: ErrorDetails) -> list[str]:
 
 
 class _Toml(GenerateJsonSchema):
-    """Leaves out null, which TOML does not have: a setting is given or it is not."""
+    """Generates no null, because TOML has none: an optional setting is left out."""
 
     def nullable_schema(self, schema: Any) -> Any:
         return self.generate_inner(schema["schema"])
@@ -259,5 +259,5 @@ def schema() -> str:
 
 
 def write_schema() -> None:
-    """Write the JSON schema, which editors read, beside this module."""
+    """Write the JSON schema beside this module; editors read it."""
     SCHEMA.write_text(schema(), encoding="utf-8")

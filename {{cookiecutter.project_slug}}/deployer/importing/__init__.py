@@ -1,4 +1,4 @@
-"""From deployments that exist, on a server or in a prefect.yaml, to the text of a catalog."""
+"""Write the text of a catalog from existing deployments, on a server or in a prefect.yaml."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from deployer.release import Release
 from deployer.server import Live
 from deployer.spec import Spec
 
-Found = list[tuple[Spec, list[str]]]  # specs, each with what is known already not to be in it
-IMAGE = "job_variables.image:"  # begins the line about it
+Found = list[tuple[Spec, list[str]]]  # specs, each with notes about what is missing in it
+IMAGE = "job_variables.image:"  # the start of the note about the image
 HEAD = '''\
-"""What is deployed: one entry a deployment.
+"""What is deployed: one entry for each deployment.
 
-An entry is a flow and the options of `Flow.deploy`, under their own names:
+An entry is a flow and options of `Flow.deploy`, with the same names:
 https://docs.prefect.io/v3/how-to-guides/deployments/create-deployments
 """
 '''
@@ -33,7 +33,7 @@ def from_yaml(path: str) -> Found:
     """Read a prefect.yaml.
 
     Raises:
-        DeployerError: it cannot be read, or is none.
+        DeployerError: the file cannot be read, or is not a prefect.yaml.
     """
     try:
         return prefect_yaml.read(Path(path).read_text(encoding="utf-8"))
@@ -42,15 +42,15 @@ def from_yaml(path: str) -> Found:
 
 
 def from_server(live: dict[str, Live]) -> Found:
-    """Return what the server holds; its automations do not say whether they are a deployment's."""
-    made = (
-        "is taken for a trigger of the deployment; if somebody made this automation by hand, "
+    """Return the server's deployments, with a note about each automation that may be a trigger."""
+    note = (
+        "is imported as a trigger of the deployment; if somebody made this automation by hand, "
         "delete it before you deploy."
     )
     found: Found = []
     for _, row in sorted(live.items()):
-        schedules = dict(sorted(row.spec["schedules"].items()))  # a server has no order of them
-        notes = [f"triggers.{name}: {made}" for name in row.automations]
+        schedules = dict(sorted(row.spec["schedules"].items()))  # the server keeps no order
+        notes = [f"triggers.{name}: {note}" for name in row.automations]
         found.append(({**row.spec, "schedules": schedules}, notes))
     return found
 
@@ -62,21 +62,21 @@ def catalog(
     tag: str | None = None,
     recorded: Release | None = None,
 ) -> tuple[str, list[str]]:
-    """Return the text of a catalog that declares deployments, and what it cannot say.
+    """Return the text of a catalog that declares deployments, and notes on what it leaves out.
 
     Args:
         found: the deployments.
         environment: where they are, or will be.
         name: glob on `FLOW/NAME`; all others are left out.
-        tag: what they all have; None takes all.
-        recorded: the newest release, which knows the names of images; None where there is none.
+        tag: only deployments with this tag; None for all.
+        recorded: the newest release, for the names of its images; None if there is none.
 
     Raises:
-        DeployerError: there is none that it could declare.
+        DeployerError: no deployment can be imported.
     """
     calls: list[Call] = []
     notes: list[str] = []
-    images = named(recorded)
+    images = image_names(recorded)
     seen = 0
     for spec, known in found:
         call, lines = None, list[str]()
@@ -92,7 +92,7 @@ def catalog(
             calls += [call] if call else []
             notes += [f"{key}: {line}" for line in (*known, *lines)]
     if not calls:
-        raise DeployerError(*notes, "There is no deployment that a catalog could declare.")
+        raise DeployerError(*notes, "There is no deployment that can be imported.")
     imports = Imports()
     entries = [source(call, imports, "    ", end=",") for call in calls]
     text = "\n".join([HEAD, f"{imports}\n", "CATALOG = [", *entries, "]\n"])
@@ -100,8 +100,8 @@ def catalog(
     return text, [*notes, f"{len(calls)} of {seen} deployments are in the catalog."]
 
 
-def named(recorded: Release | None) -> dict[str, str]:
-    """Return the names of a release's images by their references; the first one has no name."""
+def image_names(recorded: Release | None) -> dict[str, str]:
+    """Return the names of a release's images by reference; the default image has no name."""
     if recorded is None:
         return {}
     return {image: name for name, image in recorded.images.items() if image != recorded.image}
@@ -110,12 +110,12 @@ def named(recorded: Release | None) -> dict[str, str]:
 def with_image(
     made: tuple[Call, list[str]], variables: dict[str, Any], names: dict[str, str]
 ) -> tuple[Call, list[str]]:
-    """Let an entry name the image that it runs; then no line about the image is left.
+    """Set the option `image` of an entry if its image has a name, and drop the note about it.
 
     Args:
-        made: the entry and its lines, as `entry` returns them.
+        made: the entry and its notes, as `entry` returns them.
         variables: the job variables, with the image's reference.
-        names: of images, by their references.
+        names: names of images by reference.
     """
     call, lines = made
     if name := names.get(str(variables.get("image"))):
@@ -127,19 +127,19 @@ def with_image(
 def acceptance(
     made: Plan, environment: Environment, recorded: Release | None
 ) -> tuple[list[str], list[str]]:
-    """Return the entries that would make the server's side of a plan the declared one.
+    """Return the catalog entries that would keep the edits that were made on the server.
 
     Args:
         made: a plan that compares the server with a release.
-        environment: whose.
-        recorded: the release. What operators switched since is theirs, and stays out.
+        environment: the environment of both.
+        recorded: the release. Switches that operators changed since then are not in the entries.
 
     Returns:
-        The entries' texts, and what they cannot say.
+        The entries' texts, and notes on what they cannot declare.
     """
     texts, notes = [], []
     released, smoke = (recorded.specs, recorded.smoke) if recorded else ({}, {})
-    names = named(recorded)
+    names = image_names(recorded)
     for change in made.of("create", "update", "delete"):
         if change.before is None:
             notes.append(f"{change.key}: somebody deleted it: remove its entry.")
@@ -153,6 +153,6 @@ def acceptance(
             notes.append(f"{change.key}: {reason(error)}.")
             continue
         texts.append(source(call, Imports(), end=","))
-        own = [each for each in lines if not each.startswith(IMAGE)]  # a deploy's
-        notes += [f"{change.key}: {line}" for line in own]
+        others = [line for line in lines if not line.startswith(IMAGE)]  # a deploy sets the image
+        notes += [f"{change.key}: {line}" for line in others]
     return texts, notes

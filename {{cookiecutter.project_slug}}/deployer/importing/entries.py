@@ -1,4 +1,4 @@
-"""From the spec of a deployment to the catalog's entry for it: the way of `deployer.spec` back."""
+"""Turn the spec of a deployment into a catalog entry: the inverse of `deployer.spec`."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from deployer.spec import Spec
 
 KINDS: dict[str, Callable[..., Any]] = {"interval": Interval, "cron": Cron, "rrule": RRule}
 TRIGGER: TypeAdapter[Any] = TypeAdapter(DeploymentTriggerTypes)
-# A commit, or the hash of a flow's file: versions of Prefect's own, which nobody wrote.
+# Versions that Prefect generates: a commit, or the hash of a flow's file.
 MADE_BY_PREFECT = re.compile(r"(?=.*[a-f])[0-9a-f]{7,64}")
 START = "DTSTART:20200101T000000\n"  # what Prefect puts before a rule that has no start
 LIMITS = ("collision_strategy", "grace_period_seconds")
-SAME = {  # options whose value a spec has, and by what name
+SAME = {  # options whose values a spec contains, with the names of its fields
     **{name: name for name in ("parameters", "enforce_parameter_schema", "description")},
     **{"version": "version", "work_pool_name": "work_pool", "work_queue_name": "work_queue"},
     "paused": "paused",
 }
-WHY = {  # what the next deploy changes
+WHY = {  # why the next deploy changes a field, and what to do
     "description": "it is the flow's docstring from now on",
-    "entrypoint": "a worker imports the flow: nothing to do",
+    "entrypoint": "a worker imports the flow by its module: nothing to do",
     "flow": "the flow has another name here: give it the old one, @flow(name=…)",
     "job_variables": "the environment sets it: change its job_variables if that is wrong",
-    "job_variables.image": "a deploy says which image: build this project's, `nox -s image`",
+    "job_variables.image": "a deploy sets it: build this project's image with `nox -s image`",
     "name": "the environment adds its name_suffix: import into one that adds none",
     "parameter_schema": "the flow has other parameters here: nothing to do, or import again",
     "pull_steps": "the image holds the flows and starts in their folder: nothing to do",
-    "schedules": "one has no slug: it gets one, keeps its switch, and its runs are made anew",
-    "triggers": "an automation does more than run the deployment: make that one by hand",
-    "tags": "project:, environment: and origin: are the deployer's: choose other tags",
-    "version": "it is the flow's own from now on: nothing to do",
+    "schedules": "one has no slug: it gets one, stays on or off, and its runs are created again",
+    "triggers": "an automation does more than run the deployment: create that one by hand",
+    "tags": "project:, environment: and origin: are reserved for the deployer: choose other tags",
+    "version": "it is the flow's version from now on: nothing to do",
     "work_pool": "it has none on the server: from now on it has the environment's",
 }
 
@@ -58,31 +58,31 @@ def entry(
     """Return the entry that declares a spec.
 
     Args:
-        spec: what the deployment is; a field that it does not have is the flow's own.
-        environment: where it is; what its table says an entry need not say.
+        spec: the deployment's spec; a missing field gets its default.
+        environment: where it is; the entry does not repeat the settings of its table.
         smoke: parameters of a smoke run; None for no run.
 
     Returns:
         The call of `Deployment`, and a line for each field that the next deploy would change.
 
     Raises:
-        ValueError: no entry can declare it: a clause that says why, and what to do.
+        ValueError: no entry can declare it; the message is a clause: why, and what to do.
     """
     if "name" not in spec:
         raise ValueError("it has no name of its own: give it one")
     flow = find(spec.get("entrypoint"))
     name = spec["name"].removesuffix(environment.name_suffix)
-    bare = specs.declared(Deployment(flow, name), environment)
-    spec = {**bare, **spec}
-    variables, bare_ones = spec["job_variables"], bare["job_variables"]
+    default = specs.declared(Deployment(flow, name), environment)
+    spec = {**default, **spec}
+    variables, default_variables = spec["job_variables"], default["job_variables"]
     same = {
         option: masked(spec[field], field)
         for option, field in SAME.items()
-        if spec[field] != bare[field]
+        if spec[field] != default[field]
     }
     if MADE_BY_PREFECT.fullmatch(str(spec["version"])):
         same["version"] = None
-    if spec["description"] == flow.description:  # Prefect shows a docstring as it is
+    if spec["description"] == flow.description:  # the docstring, as Prefect itself deploys it
         same["description"] = None
     options = {
         "name": name,
@@ -92,7 +92,7 @@ def entry(
         "job_variables": {
             name: _without_secrets(value) if name == "env" else masked(value, name)
             for name, value in variables.items()
-            if name != "image" and value != bare_ones.get(name)
+            if name != "image" and value != default_variables.get(name)
         },
         "concurrency_limit": _limit(spec),
         "triggers": [*map(_trigger, spec["triggers"].values())],
@@ -105,7 +105,7 @@ def entry(
 
 
 def _changes(fields: dict[str, tuple[Any, Any]]) -> Iterator[str]:
-    """Say what the next deploy changes, a line a field; values only where none can be a secret."""
+    """Return a line per field that the next deploy changes; values only if none can be secret."""
     found: dict[str, str] = {}
     for path, pair in fields.items():
         head, *rest = path.split(".")
@@ -119,7 +119,7 @@ def _changes(fields: dict[str, tuple[Any, Any]]) -> Iterator[str]:
 
 
 def _schedules(found: dict[str, dict[str, Any]], off: bool) -> Iterator[Call]:
-    """Yield the schedules, first those whose slug need not be said; `off` says they are all off."""
+    """Yield the schedules, those with a default slug first; `off`: the environment has all off."""
     free = (slug for n in count(1) if (slug := f"schedule-{n}") not in found)
     slugs = {next(free) if specs.nameless(slug) else slug: each for slug, each in found.items()}
     numbered = [each for n in range(1, len(slugs) + 1) if (each := f"schedule-{n}") in slugs]
@@ -132,7 +132,7 @@ def _schedules(found: dict[str, dict[str, Any]], off: bool) -> Iterator[Call]:
         anchor = schedule.pop("anchor_date", None)
         if anchor not in (None, specs.ANCHOR):
             moment = datetime.fromisoformat(anchor)
-            # Nobody writes a fraction: it is the moment of a deploy, and the live anchor stays.
+            # An anchor with a fraction is the time of a deploy. Left out, the live one is kept.
             schedule["anchor_date"] = None if moment.microsecond else moment
         schedule["slug"] = None if slug == f"schedule-{number}" else slug
         default = {"timezone": None if kind == "cron" else "UTC", "day_or": True, "active": True}
@@ -143,7 +143,7 @@ def _schedules(found: dict[str, dict[str, Any]], off: bool) -> Iterator[Call]:
 
 
 def _without_secrets(env: Any) -> Any:
-    """Put the name of a Secret block where a secret stands; the catalog's check refuses those."""
+    """Replace secrets with references to Secret blocks, because the check refuses them."""
     if not isinstance(env, dict):
         return env
     made = {}
@@ -154,7 +154,7 @@ def _without_secrets(env: Any) -> Any:
 
 
 def _limit(spec: Spec) -> Any:
-    """Return a number, or Prefect's configuration where there is more to say."""
+    """Return the limit as a number, or with a strategy as Prefect's ConcurrencyLimitConfig."""
     if not spec["collision_strategy"]:
         return spec["concurrency_limit"]
     names = {"limit": "concurrency_limit", **{name: name for name in LIMITS}}
@@ -162,7 +162,7 @@ def _limit(spec: Spec) -> Any:
 
 
 def _trigger(automation: dict[str, Any]) -> Call:
-    """Return the trigger that makes an automation; what it cannot say differs in the plan."""
+    """Return the trigger that creates an automation; what it cannot express differs in the plan."""
     runs = (each for each in automation["actions"] if each["type"] == "run-deployment")
     action: dict[str, Any] = next(runs, {})
     call = _model(TRIGGER.validate_python({**action, **automation, **automation["trigger"]}))
@@ -170,7 +170,7 @@ def _trigger(automation: dict[str, Any]) -> Call:
 
 
 def _model(value: Any) -> Any:
-    """Return what makes a model of Prefect's: a call with the fields that are not the default."""
+    """Return the call that creates a Prefect model, with the fields that are not the default."""
     if isinstance(value, RootModel):
         return value.root
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Finds in this repository the flow that a deployment's entrypoint names."""
+"""Find the flow that a deployment's entrypoint names in this repository."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from prefect import Flow
 from deployer.errors import reason
 from deployer.project import root
 
-HOME = "flows"  # where a project has them
+HOME = "flows"  # the folder of a project's flows
 
 
 def find(entrypoint: str | None) -> Flow[..., Any]:
     """Return the flow at `package.module.function` or `folder/file.py:function`.
 
-    It is found in the folder `flows` too, with as many of its own folders as there are.
+    The path is also tried inside the folder `flows`, with or without its leading folders.
 
     Raises:
-        ValueError: it is not here: why, and what to do.
+        ValueError: it cannot be found; the message is a clause: why, and what to do.
     """
     place = entrypoint or ""
     path, _, function = place.rpartition(":" if ":" in place else ".")
@@ -36,7 +36,7 @@ def find(entrypoint: str | None) -> Flow[..., Any]:
         if not all(name.isidentifier() for name in (*names, function)):
             continue
         try:
-            with redirect_stdout(sys.stderr):  # stdout is the catalog's
+            with redirect_stdout(sys.stderr):  # stdout is for the catalog
                 found = getattr(importlib.import_module(module), function, None)
         except (Exception, SystemExit) as error:  # a person's module may raise anything
             missing = (isinstance(error, ModuleNotFoundError) and error.name) or "?"
@@ -48,8 +48,8 @@ def find(entrypoint: str | None) -> Flow[..., Any]:
             if home.get(found.fn.__name__) == found:
                 return found
             raise ValueError(
-                f"{module}.{function} is not the flow of a function of that module, so a worker "
-                "cannot import it: write @flow at the function, and import again"
+                f"{module}.{function} is not a function of that module with @flow, so a worker "
+                "cannot import it: put @flow on the function, and import again"
             )
     raise ValueError(
         f"its entrypoint {entrypoint!r} is not in this repository: move the flow into a module of "

@@ -1,6 +1,6 @@
-"""Reads the deployments of a prefect.yaml into specs. Pure.
+"""Read the deployments of a prefect.yaml into specs. Pure functions.
 
-What Prefect fills in when it reads such a file is not known here, so it is left out and named.
+A value that Prefect fills in when it reads the file is not known: it is left out, with a note.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from deployer.importing.entries import TRIGGER, WHY
 from deployer.spec import Spec
 
 SAME = ("name", "entrypoint", "description", "version", "parameters", "enforce_parameter_schema")
-OTHERS = {  # build and push make the image, the rest is the flow's own or is read apart
+OTHERS = {  # build and push are for the image, the rest comes from the flow or is read separately
     *("flow_name", "version_type", "build", "push", "pull", "paused", "tags", "work_pool"),
     *("concurrency_limit", "schedule", "schedules", "triggers"),
 }
-AT_RUN = {PlaceholderType.BLOCK_DOCUMENT, PlaceholderType.VARIABLE}  # of a job variable
-BY_EVENT = re.compile(r"triggers\.\d+\.parameters\.")  # filled in by the event
+AT_RUN = {PlaceholderType.BLOCK_DOCUMENT, PlaceholderType.VARIABLE}  # a worker fills these in
+BY_EVENT = re.compile(r"triggers\.\d+\.parameters\.")  # the event fills these in
 TIMES = Schedule.__dataclass_fields__.keys()
 
 
 def read(text: str) -> list[tuple[Spec, list[str]]]:
-    """Return the spec of each deployment, and a line for each field that it leaves out.
+    """Return the spec of each deployment, and a note for each field that it leaves out.
 
     Raises:
-        DeployerError: the text is no prefect.yaml.
+        DeployerError: the text is not a prefect.yaml.
     """
     try:
         file = to_jsonable_python(yaml.safe_load(text))
         return [_deployment(each, file.get("pull")) for each in file["deployments"]]
     except (yaml.YAMLError, AttributeError, LookupError, TypeError) as error:
         raise DeployerError(
-            f"--from is no prefect file with a list of deployments: {reason(error)}. Give the file "
-            "that `prefect deploy` reads."
+            f"--from is not a prefect.yaml with a list of deployments: {reason(error)}. Give the "
+            "file that `prefect deploy` reads."
         ) from None
 
 
@@ -69,7 +69,7 @@ def _deployment(written: dict[str, Any], pull: Any) -> tuple[Spec, list[str]]:
     for number, each in enumerate([schedules] if isinstance(schedules, dict) else schedules, 1):
         slug = each.get("slug") or f"schedule-{number}"
         for key in each.keys() - TIMES:
-            notes.append(f"schedules.{slug}.{key}: is left out; no schedule has that.")
+            notes.append(f"schedules.{slug}.{key}: is left out; no schedule has this field.")
         try:
             spec["schedules"][slug] = specs.declared_schedule(_schedule(each), off=False)
         except ValueError as error:
@@ -85,7 +85,7 @@ def _deployment(written: dict[str, Any], pull: Any) -> tuple[Spec, list[str]]:
 
 
 def _known(value: Any, notes: list[str], path: str = "") -> Any:
-    """Return a value without what Prefect fills in, which the notes get; `...` if that is all."""
+    """Return a value without what Prefect fills in (notes get it); `...` if nothing is left."""
     if isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else enumerate(value, 1)
         found = {key: _known(each, notes, f"{path}{key}.") for key, each in pairs}
@@ -93,10 +93,10 @@ def _known(value: Any, notes: list[str], path: str = "") -> Any:
         return kept if isinstance(value, dict) else list(kept.values())
     field = path.removeprefix("work_pool.").removesuffix(".")
     later = AT_RUN if field.startswith("job_variables.") else set()
-    made = [each.full_match for each in find_placeholders(value) if each.type not in later]
-    if not made or BY_EVENT.match(path):
+    filled = [each.full_match for each in find_placeholders(value) if each.type not in later]
+    if not filled or BY_EVENT.match(path):
         return value
-    why = WHY.get(field, f"`prefect deploy` fills in {' '.join(made)}: write the value")
+    why = WHY.get(field, f"`prefect deploy` fills in {' '.join(filled)}: write the value")
     notes.append(f"{field}: is left out; {why}.")
     return ...
 

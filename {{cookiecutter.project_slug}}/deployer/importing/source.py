@@ -1,6 +1,6 @@
-"""Python text as a person would write it, laid out as `ruff format` does. Pure.
+"""Write values as Python source, formatted as `ruff format` does. Pure functions.
 
-What can be written: JSON, sets, enums, datetimes, timedeltas, flows, and calls.
+Supported values: JSON, sets, enums, datetimes, timedeltas, flows, and calls.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from typing import Any
 from prefect import Flow
 from rich.cells import cell_len
 
-WIDTH = 100  # of a line, as in pyproject.toml
+WIDTH = 100  # characters per line, as in pyproject.toml
 STEP = "    "
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call that stands in the text: what is called, with what by position and by name."""
+    """A call to write: the function, its positional arguments and its keyword arguments."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self) -> Any:
-        """Return what it returns."""
+        """Make the call and return its result."""
         return self.function(*self.args, **{k: _called(each) for k, each in self.options.items()})
 
 
@@ -41,35 +41,35 @@ def _called(value: Any) -> Any:
 
 
 class Imports:
-    """What the text imports, as `from MODULE import NAME`; two of one name are told apart."""
+    """The imports of the text, as `from MODULE import NAME`; a name that is taken gets an alias."""
 
     def __init__(self) -> None:
-        self._found: dict[str, tuple[str, str]] = {}  # module and name, by what the text calls it
+        self._found: dict[str, tuple[str, str]] = {}  # module and name, by the name in the text
 
     def thing(self, thing: Any) -> str:
-        """Import a function or a class from where it is public; return what the text calls it."""
+        """Import a function or a class from its public module; return its name in the text."""
         module, name = thing.__module__, thing.__name__
         if module.startswith("prefect.events.") and hasattr(sys.modules["prefect.events"], name):
             module = "prefect.events"
         return self.name("deployer" if module == "deployer.catalog" else module, name)
 
     def name(self, module: str, name: str) -> str:
-        """Import a name of a module, and return what the text calls it."""
-        called = name
+        """Import a name of a module; return its name in the text."""
+        alias = name
         if self._found.get(name, (module, name)) != (module, name):
-            called = f"{module.removeprefix('flows.')}.{name}".replace(".", "_")
-        self._found[called] = (module, name)
-        return called
+            alias = f"{module.removeprefix('flows.')}.{name}".replace(".", "_")
+        self._found[alias] = (module, name)
+        return alias
 
     def __str__(self) -> str:
-        """Return the lines in isort's order: Python's modules, those of packages, the project's."""
+        """Return the lines in isort's order: standard library, packages, the project's modules."""
         parts: tuple[list[str], ...] = ([], [], [])
         found = self._found.items()
-        rows = [(module, called != name, name, called) for called, (module, name) in found]
+        rows = [(module, alias != name, name, alias) for alias, (module, name) in found]
         for (module, renamed), same in groupby(sorted(rows, key=_order), lambda row: row[:2]):
             top = module.split(".")[0]
             part = parts[0 if top in sys.stdlib_module_names else 1 if top == "prefect" else 2]
-            names = [name if name == called else f"{name} as {called}" for *_, name, called in same]
+            names = [name if name == alias else f"{name} as {alias}" for *_, name, alias in same]
             line = f"from {module} import {', '.join(names)}"
             if renamed:
                 part += [f"from {module} import {each}" for each in names]
@@ -94,7 +94,7 @@ def source(value: Any, imports: Imports, indent: str = "", label: str = "", end:
 
     Args:
         value: what to write.
-        imports: gets the names that the text needs.
+        imports: collects the imports that the text needs.
         indent: before each line.
         label: before the value, on its first line.
         end: after the value.
@@ -121,7 +121,7 @@ def _flat(head: str, items: list[tuple[str, Any]], tail: str, imports: Imports) 
 
 
 def _parts(value: Any, imports: Imports) -> tuple[str, list[tuple[str, Any]], str]:
-    """Return what opens a value, its items with their names, and what closes it."""
+    """Return the opening of a value, its items with their names, and its closing."""
     match value:
         case Call():
             named = [(f"{name}=", each) for name, each in value.options.items()]
@@ -150,12 +150,12 @@ def _parts(value: Any, imports: Imports) -> tuple[str, list[tuple[str, Any]], st
 
 
 def whole(number: float) -> float:
-    """Return a number without a fraction as one that is written without a point."""
+    """Return a float without a fraction as an int, which is written without a point."""
     return int(number) if number == int(number) else number
 
 
 def quoted(text: str) -> str:
-    """Return a string in double quotes, or in single ones where that needs fewer backslashes."""
+    """Return a string in double quotes, or in single ones if that needs fewer backslashes."""
     shown = repr(text)
     if shown[0] == '"' or text.count('"') > text.count("'"):
         return shown
@@ -163,7 +163,7 @@ def quoted(text: str) -> str:
 
 
 def _pieces(text: str, room: int) -> Iterator[str]:
-    """Cut a text that is too long, after a line break or a blank where there is one."""
+    """Split a text that is too long for `room`, after line breaks and spaces if there are any."""
     piece = ""
     if cell_len(quoted(text)) <= room:
         return (yield text)
