@@ -16,7 +16,7 @@ from tests.baking import ROOT, TEMPLATE_FOLDER, Project, run
 
 DECISIONS = ROOT / "docs" / "decisions"
 PARTS = ["Context", "Decision", "Consequences", "What would change our mind"]
-MOST_FLOORS = 11
+MOST_LAYERS = 11
 FORMS = ".github/ISSUE_TEMPLATE"
 
 
@@ -164,7 +164,7 @@ def test_no_modules_of_the_deployer_import_each_other_in_a_circle(graph: rooms.I
 
 
 def test_the_deployer_has_at_most_eleven_floors(graph: rooms.Imports) -> None:
-    assert rooms.floors(graph) <= MOST_FLOORS
+    assert rooms.layers(graph) <= MOST_LAYERS
 
 
 def test_every_module_is_in_one_room(graph: rooms.Imports, picture: list[rooms.Room]) -> None:
@@ -230,13 +230,13 @@ def test_an_import_that_goes_up_is_seen(tmp_path: Path) -> None:
 def test_a_circle_is_seen(tmp_path: Path) -> None:
     found = package(tmp_path, a="from deployer import b", b="def f():\n    import deployer.a")
     with pytest.raises(CycleError):
-        rooms.floors(found)
+        rooms.layers(found)
 
 
 def test_a_floor_too_many_is_seen(tmp_path: Path) -> None:
-    chain = {f"m{n}": f"from deployer import m{n + 1}" for n in range(MOST_FLOORS)}
-    found = package(tmp_path, **chain, **{f"m{MOST_FLOORS}": ""})
-    assert rooms.floors(found) == MOST_FLOORS + 1
+    chain = {f"m{n}": f"from deployer import m{n + 1}" for n in range(MOST_LAYERS)}
+    found = package(tmp_path, **chain, **{f"m{MOST_LAYERS}": ""})
+    assert rooms.layers(found) == MOST_LAYERS + 1
 
 
 def test_drawing_again_finds_what_is_new_moved_or_gone(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_what_is_new_comes_what_is_the_persons_stays_and_the_lock_follows(
     done = update(history, project)
 
     assert "The dependencies have moved, and are locked anew." in done.stdout
-    assert history.asked_of_poetry() == [
+    assert history.poetry_calls() == [
         "poetry lock",
         "poetry export --output=requirements.txt",
         "poetry export --with=worker --output=requirements-worker.txt",
@@ -111,7 +111,7 @@ def test_what_is_new_comes_what_is_the_persons_stays_and_the_lock_follows(
     commit(project.path, "Update")
     again = update(history, project)
     assert "is up to date with" in again.stdout
-    assert (changed(project), history.asked_of_poetry()) == ([], [])
+    assert (changed(project), history.poetry_calls()) == ([], [])
 
 
 def test_where_both_sides_changed_a_line_the_file_is_named_and_the_rest_is_there(
@@ -130,7 +130,7 @@ def test_where_both_sides_changed_a_line_the_file_is_named_and_the_rest_is_there
     assert "<<<<<<<" in text or project.has_file(".editorconfig.rej")
     assert project.has_file("deployer/new.py")
     assert project.read("flows/basic_flow.py").endswith("# A person's line.\n")
-    assert history.asked_of_poetry() == []
+    assert history.poetry_calls() == []
 
 
 def test_a_lock_that_fails_leaves_a_merge_and_says_so(history: History, project: Project) -> None:
@@ -161,7 +161,7 @@ def test_a_lock_that_fails_leaves_a_merge_and_says_so(history: History, project:
     done = update(history, project, exit_code=1)
     assert "could not lock the dependencies: No hook of .pre-commit-config.yaml" in done.stdout
     assert done.stdout.endswith("`uvx poetry lock`, look at all of it, and commit.\n")
-    assert history.asked_of_poetry() == []
+    assert history.poetry_calls() == []
 
 
 def test_what_has_to_be_put_right_first_is_a_sentence_and_nothing_is_touched(

@@ -16,7 +16,7 @@ import pytest
 from deployer import alive
 
 from tests.baking import ROOT, TEMPLATE_FOLDER, Project
-from tests.support.silence import listen
+from tests.support.silence import record
 from tests.support.waiting import eventually
 
 # It ends when the text is in the file, which is the output of the command under test.
@@ -240,7 +240,7 @@ def test_a_silent_command_gets_signs_and_is_heard_only_where_it_fails(tmp_path: 
 def test_a_silence_is_measured_with_what_came_before_it(tmp_path: Path, terminal: bool) -> None:
     script = "import time; print('one', flush=True); time.sleep(1.5); print('two')"
 
-    found = listen([sys.executable, "-c", script], tmp_path, os.environ, terminal=terminal)
+    found = record([sys.executable, "-c", script], tmp_path, os.environ, terminal=terminal)
 
     seconds, before = found.longest
     assert (found.exit_code, before) == (0, "one")

@@ -22,7 +22,7 @@ import yaml
 
 from tests.baking import ROOT, bake_into
 from tests.deployer.conftest import DeployerProject
-from tests.support.docker import unavailable
+from tests.support.docker import skip_or_fail
 from tests.support.kubernetes import Job, KubernetesApi, KubernetesWorker
 from tests.support.server import PrefectServer
 from tests.support.waiting import eventually
@@ -144,7 +144,7 @@ def named(job: Job) -> Job:
 def read_by_kubectl(cluster: Cluster) -> Callable[..., Job]:
     """`read_by_kubectl(job)` returns it as kubectl's own Go types hold it, without a server."""
     if shutil.which("kubectl") is None:
-        unavailable("there is no kubectl on PATH")
+        skip_or_fail("there is no kubectl on PATH")
 
     def read(job: Job) -> Job:
         # Without a change it prints nothing.

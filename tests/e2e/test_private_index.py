@@ -40,7 +40,7 @@ def ask_for(index: PrivateIndex, repository: Act, path: str, *, alone: bool = Fa
 def test_a_job_that_reaches_the_server_installs_with_the_secret_and_says_where_it_is_missing(
     clone: Act, site: Site, index: PrivateIndex
 ) -> None:
-    clone.skip_tests(but_install=True)
+    clone.skip_tests(install=True)
     ask_for(index, clone, "requirements.txt")
     clone.secrets["NETRC"] = ""
     without = clone.run("schedule", "drift.yml", {})
@@ -58,7 +58,7 @@ def test_a_job_that_reaches_the_server_installs_with_the_secret_and_says_where_i
 def test_the_tests_install_with_the_secret_but_not_for_a_fork(
     clone: Act, site: Site, index: PrivateIndex
 ) -> None:
-    clone.skip_tests(but_install=True)
+    clone.skip_tests(install=True)
     ask_for(index, clone, "requirements-dev.txt", alone=True)
     clone.secrets["NETRC"] = NETRC
     # As where the setting that hands secrets to workflows of forks is on.

@@ -24,7 +24,7 @@ from tests.support.act import Act
 from tests.support.docker import Registry, Worker
 from tests.support.history import append, begin, commit, replace
 from tests.support.server import PrefectServer
-from tests.support.silence import Heard, listen
+from tests.support.silence import Recording, record
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -67,12 +67,12 @@ class Walk:
         self.env.pop("VIRTUAL_ENV", None)
         self.steps: list[tuple[str, float, float, str]] = []
 
-    def type(self, command: str, folder: Path, *, exit_code: int = 0) -> Heard:
+    def type(self, command: str, folder: Path, *, exit_code: int = 0) -> Recording:
         """Run a command as typed on a terminal."""
-        heard = listen(["bash", "-c", command], folder, self.env, terminal=True)
-        assert heard.exit_code == exit_code, f"{command}\n{heard.output}"
-        self.steps.append((command, heard.took, *heard.longest))
-        return heard
+        recording = record(["bash", "-c", command], folder, self.env, terminal=True)
+        assert recording.exit_code == exit_code, f"{command}\n{recording.output}"
+        self.steps.append((command, recording.seconds, *recording.longest))
+        return recording
 
     def report(self) -> str:
         """Return what was done, a line a command."""

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from tests.baking import Project, bake_into
-from tests.support.docker import docker, need_docker, unavailable
+from tests.support.docker import docker, need_docker, skip_or_fail
 from tests.support.processes import free_port
 
 SETTINGS = {"WORK_POOL": "docker-pool", "DOCKER_GID": "999"}
@@ -35,7 +35,7 @@ def compose(project: Project, monkeypatch: pytest.MonkeyPatch) -> Compose:
     try:
         docker("compose", "version")
     except (RuntimeError, FileNotFoundError):
-        unavailable("there is no `docker compose`: Debian has docker-compose since 13")
+        skip_or_fail("there is no `docker compose`: Debian has docker-compose since 13")
     # What the shell has set would win over .env.
     for name in list(os.environ):
         if name.startswith(("COMPOSE_", "POSTGRES_", "PREFECT_")) or name in SETTINGS:
