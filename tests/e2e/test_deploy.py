@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.small import NEVER_TOLD, deployments, explain
+from tests.e2e.small import NEVER_LOGGED, deployments, explain
 from tests.support.act import Act
 from tests.support.docker import PASSWORD, Registry, Worker, docker
 from tests.support.server import PrefectServer
@@ -96,7 +96,7 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
         assert len(flow_runs(server, before[name])) == 1
 
     for text in (first.output, second.output, worker.output, server.output, json.dumps(before)):
-        assert not [word for word in NEVER_TOLD if word in text]
+        assert not [word for word in NEVER_LOGGED if word in text]
 
 
 def test_an_unset_variable_is_named_in_the_first_step_with_the_command_that_sets_it(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.small import BUILDING, FILE, HEADER, JOBS, NEVER_TOLD, Site, explain
+from tests.e2e.small import BUILDING, FILE, HEADER, JOBS, NEVER_LOGGED, Site, explain
 from tests.support.act import Act, WorkflowRun
 from tests.support.docker import docker
 from tests.support.proxy import Proxy
@@ -44,7 +44,7 @@ def test_a_first_push_without_staging_builds_and_deploys_to_production(site: Sit
 def test_no_secret_and_no_file_that_stays_out_is_in_any_layer_of_the_image(site: Site) -> None:
     # What is known to be there is searched for too: in the code and in the virtual environment.
     known = {"def basic_data_flow", "def prefect_test_harness"}
-    words = [*NEVER_TOLD, FILE, "canary-", *known]
+    words = [*NEVER_LOGGED, FILE, "canary-", *known]
     assert site.registry.search(site.origin.package, site.image.partition("@")[2], words) == known
 
 
@@ -341,7 +341,7 @@ def test_of_two_racing_pushes_the_newer_one_stays(clone: Act, site: Site, tmp_pa
     # The first one has the lower run id.
     runs: list[Any] = [each.start("push", "deploy.yml", {}) for each in (clone, newer)]
     old, new = [each.wait(300) for each in runs]
-    site.assert_no_secret_was_told(newer)
+    site.assert_no_leaked_secret(newer)
     assert new.jobs == dict.fromkeys(JOBS, "success"), explain(new)
     assert site.hourly()["parameters"] == {"rows": 602}
     if old.jobs["production"] == "failure":
