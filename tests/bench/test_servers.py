@@ -10,7 +10,7 @@ from tests.support.server import PrefectServer
 
 
 class Scheduler:
-    """A server with one deployment, and another number of runs each time that it is asked."""
+    """A server with one deployment that returns the next number of runs at each request."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *runs: int) -> None:
         self.runs = [*runs]
