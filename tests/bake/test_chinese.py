@@ -37,7 +37,7 @@ def blocks(page: Path) -> list[tuple[str, str, str]]:
 
 
 def spans(page: Path) -> Counter[str]:
-    """Count a page's code spans, links, pictures and answers. Languages may order them differently."""
+    """Count a page's code spans, links, pictures and answers. Their order may differ."""
     text = read(page)
     found = Counter(ANSWER.findall(text))
     for each in tokens(text):
