@@ -1,4 +1,4 @@
-"""deploy.yml as it is, from a push to flow runs that completed in containers."""
+"""The unmodified deploy.yml, from a push to completed flow runs in containers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 def flow_runs(server: PrefectServer, deployment: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the deployment's runs that are no longer waiting for their time."""
+    """Return the deployment's flow runs that are not in the state Scheduled."""
     body = {
         "deployments": {"id": {"any_": [deployment["id"]]}},
         "flow_runs": {"state": {"type": {"not_any_": ["SCHEDULED"]}}},
@@ -32,7 +32,7 @@ def flow_runs(server: PrefectServer, deployment: dict[str, Any]) -> list[dict[st
 def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_changes_nothing(
     repository: Act, server: PrefectServer, private_registry: Registry, worker: Worker
 ) -> None:
-    repository.skip_tests()  # they run in tests/project/test_sessions.py
+    repository.skip_tests()  # tests/project/test_sessions.py runs them
     first = repository.push()
 
     assert sorted(first.jobs) == sorted(JOBS), explain(first)
