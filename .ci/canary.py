@@ -22,7 +22,7 @@ CAPPED = re.compile(
     r'"(?P<name>prefect(?:-[a-z]+)*)(?P<floor>>=[\d.]+),<(?P<cap>[\d.]+)(?P<rest>[^"]*)"'
 )
 BROKEN = re.compile(r"^(?:FAILED|ERROR) .+", re.MULTILINE)
-NEW = re.compile(r"^[+-][a-z][\w.-]*==[^ ]+", re.MULTILINE)
+CHANGED_PIN = re.compile(r"^[+-][a-z][\w.-]*==[^ ]+", re.MULTILINE)
 LAST = 40  # lines to show of a log that names no test
 TITLE = "The newest releases break the template"
 
@@ -71,13 +71,13 @@ def broken(log: str) -> list[str]:
     return BROKEN.findall(plain) or plain.splitlines()[-LAST:]
 
 
-def report(before: str, locked: dict[str, str] | None, moved: list[str], log: str | None) -> str:
+def report(before: str, locked: dict[str, str] | None, changed: list[str], log: str | None) -> str:
     """Write the summary of one run, as Markdown.
 
     Args:
         before: pyproject.toml with its caps.
         locked: versions by package name, locked without the caps; None if locking failed.
-        moved: the lines of requirements.txt that changed.
+        changed: the lines of requirements.txt that changed.
         log: the log of the step that failed; None if none did.
     """
     if locked is None:
@@ -87,8 +87,8 @@ def report(before: str, locked: dict[str, str] | None, moved: list[str], log: st
         parts = parts or ["No cap of Prefect is in the way."]
     if log is not None:
         parts += ["", "### What broke", "", "```", *broken(log), "```"]
-    if moved:
-        parts += ["", "### What is new", "", "```diff", *moved, "```"]
+    if changed:
+        parts += ["", "### What is new", "", "```diff", *changed, "```"]
     return "\n".join([*parts, ""])
 
 
@@ -102,13 +102,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command. Return 0, or print an error and return 1."""
     parser = argparse.ArgumentParser(prog="canary", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    made = commands.add_parser("lift", help="remove the caps from a pyproject.toml")
-    made.add_argument("file", type=Path)
-    made = commands.add_parser("report", help="print which cap to raise, and what broke")
-    made.add_argument("--unlocked", action="store_true", help="locking failed")
-    made.add_argument("--log", type=Path, help="log of the failed step; leave out if none failed")
-    made = commands.add_parser("issue", help="open or edit the issue; its text comes from stdin")
-    made.add_argument("--gone", action="store_true", help="close the issue: everything works again")
+    command = commands.add_parser("lift", help="remove the caps from a pyproject.toml")
+    command.add_argument("file", type=Path)
+    command = commands.add_parser("report", help="print which cap to raise, and what broke")
+    command.add_argument("--unlocked", action="store_true", help="locking failed")
+    command.add_argument("--log", type=Path, help="log of the failed step; leave out if none failed")
+    command = commands.add_parser("issue", help="open or edit the issue; its text comes from stdin")
+    command.add_argument("--gone", action="store_true", help="close the issue: everything works again")
     options = parser.parse_args(argv)
     from deployer.errors import DeployerError
     from tools.github import issue
@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
             locked = None if options.unlocked else versions(lock)
             difference = git("diff", "--unified=0", "--", f"{PROJECT.name}/requirements.txt")
             log = options.log and options.log.read_text(encoding="utf-8", errors="replace")
-            print(report(before, locked, NEW.findall(difference), log), end="")
+            print(report(before, locked, CHANGED_PIN.findall(difference), log), end="")
         else:
             solved = "The newest releases work again."
             print(issue(TITLE, sys.stdin.read(), options.gone, "canary", solved))

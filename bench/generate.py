@@ -15,8 +15,8 @@ from tests.baking import copy_template
 
 HOW = """\
 `cookiecutter --no-input` with the default answers, compared with `prefect init --recipe docker`:
-whole commands, both installed and compiled. Prefect's command only writes a `prefect.yaml`, ours
-a whole project; the second table has the number of files.
+whole commands, both installed and compiled. Prefect's command writes a `prefect.yaml` and no other
+file that runs, ours a whole project; the second table has the number of files.
 """
 PEER = "prefect init"
 PROGRAMS = Path(sys.executable).parent

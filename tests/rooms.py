@@ -77,7 +77,7 @@ def _wanted(tree: ast.Module) -> Iterable[list[str]]:
 
 
 def layers(graph: Imports) -> int:
-    """Return the length of the longest chain of imports; imports inside a folder do not count.
+    """Return the number of layers: the longest chain of imports between files and folders.
 
     Raises:
         graphlib.CycleError: there is an import cycle.

@@ -114,7 +114,7 @@ class Answer:
 
 
 class Harness:
-    """A generated project whose deployer runs in this process, but imports everything again."""
+    """A generated project whose deployer runs in this process and imports the catalog afresh."""
 
     def __init__(self, project: Project, listener: Listener) -> None:
         self.project, self.listener = project, listener
