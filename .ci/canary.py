@@ -106,9 +106,9 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("file", type=Path)
     command = commands.add_parser("report", help="print which cap to raise, and what broke")
     command.add_argument("--unlocked", action="store_true", help="locking failed")
-    command.add_argument("--log", type=Path, help="log of the failed step; leave out if none failed")
+    command.add_argument("--log", type=Path, help="log of the failed step, if one failed")
     command = commands.add_parser("issue", help="open or edit the issue; its text comes from stdin")
-    command.add_argument("--gone", action="store_true", help="close the issue: everything works again")
+    command.add_argument("--gone", action="store_true", help="close the issue: all works again")
     options = parser.parse_args(argv)
     from deployer.errors import DeployerError
     from tools.github import issue

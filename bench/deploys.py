@@ -16,8 +16,8 @@ Seconds of whole commands, including the start of the interpreter, from one envi
 compiled modules: `python -m deployer deploy --no-verify`, `prefect deploy --all` with the
 `prefect.yaml` that `deployer export` writes, and a script that calls `prefect.deploy()` with
 every deployment. Each deployment has its own flow; the work pool has the type process. All three
-deploy to one server, under different names. Each command starts when the server's scheduler has
-finished the command before. After each case the benchmark compares the deployments on the server
+deploy to one server, under different names. Each command waits until the server has scheduled the
+runs of the command before. After each case the benchmark compares the deployments on the server
 with the declared ones. Each round has a fresh server.
 
 The server uses SQLite and Prefect's default settings, but it logs its requests, so that they can
