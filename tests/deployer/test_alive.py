@@ -136,7 +136,7 @@ def test_there_are_none_in_ci_nor_on_a_terminal_that_the_body_writes_to(
     with alive.alive("server", leave_terminal=leave):
         (signs,) = alive._signs
         signs.join(20)
-        assert not signs.is_alive(), "it has nothing to do"
+        assert not signs.is_alive(), "the thread must end: there is nothing to print"
 
     assert out.getvalue() == ""
 
@@ -151,7 +151,7 @@ def test_a_closed_stderr_gets_none_and_changes_no_exit_code(
     with alive.alive("server"):
         (signs,) = alive._signs
         signs.join(20)
-        assert not signs.is_alive(), "it has nothing to do"
+        assert not signs.is_alive(), "the thread must end: there is nothing to print"
 
     assert alive.main(["server", "sh", "-c", f"echo why; exit {code}"]) == code
 
