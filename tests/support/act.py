@@ -31,7 +31,7 @@ trap 'code=$?; [ $code = 0 ] || sleep 0.5; exit $code' EXIT
 exec() { "$@"; exit $?; }
 """
 # A `python3` for workflows. Instead of installing the packages of the tests, it installs a nox that
-# only records its calls; instead of the deployer's packages, a link to this interpreter.
+# only records its calls; instead of the deployer's packages, a wrapper of this interpreter.
 PYTHON = """\
 #!/bin/sh
 case "$*" in
