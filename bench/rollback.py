@@ -56,8 +56,8 @@ def switch_to(side: Side, version: int, commit: str) -> None:
     """Deploy a version that was deployed before."""
     if side.who == OURS:
         dispatch, release = side.repository.dispatch, str(version + 1)
-        inputs = {"environment": "production", "release": release, "verify": "false"}
-        check_success(dispatch("rollback.yml", **inputs))
+        where = "production"
+        check_success(dispatch("rollback.yml", environment=where, release=release, verify="false"))
     else:
         side.repository.git("checkout", "--quiet", commit)
         side.push()
