@@ -2,10 +2,10 @@
 # requires-python = ">=3.11"
 # dependencies = ["nox>=2025.10.14"]
 # ///
-"""Every step of this project's life as one command: `uvx nox -s SESSION -- OPTIONS`.
+"""The commands of this project: `uvx nox -s SESSION -- OPTIONS`.
 
-All sessions but `dev` share the environment `.nox/project`, which holds the very versions of
-poetry.lock. Nothing but git, uv and Python 3.11 or newer has to be there.
+All sessions except `dev` and `update` share the environment `.nox/project`, which has the exact
+versions of poetry.lock. They need git, uv and Python 3.11 or newer.
 """
 
 import os
@@ -35,9 +35,9 @@ nox.options.sessions = ["lint", "tests"]
 
 
 def run(session: nox.Session, program: str, *arguments: str, interrupt_timeout: float = 60) -> None:
-    """Run a program of the shared environment, which is brought up to date first.
+    """Update the shared environment, and run a program of it.
 
-    Ctrl-C reaches the program as well. It gets the time to put things back before nox ends it.
+    Ctrl-C reaches the program as well. It gets time to clean up before nox ends it.
     """
     session.env.update(SETTINGS)
     session.env["VIRTUAL_ENV"] = str(ENVIRONMENT)
@@ -54,7 +54,7 @@ def run(session: nox.Session, program: str, *arguments: str, interrupt_timeout: 
 
 
 def git(*arguments: str) -> str:
-    """Return what git answers, nothing where it fails."""
+    """Return the output of git; empty if it fails."""
     answer = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=PROJECT)
     return answer.stdout.strip()
 
@@ -87,17 +87,17 @@ def dev(session: nox.Session) -> None:
     if not git("rev-parse", "--git-dir"):
         session.error("There is no repository for the commit hook yet: run `git init`, then again.")
     session.run(python, "-m", "pre_commit", "install", log=False)
-    # Else the first commit would wait for what the hook runs. Last: without it all else works.
+    # Otherwise the first commit waits for this. It is last, because all else works without it.
     hooks = ["-m", "deployer.alive", "commit hook", python, "-m", "pre_commit", "install-hooks"]
     try:
         session.run(python, *hooks, log=False)
     except nox.command.CommandFailed:
-        session.warn("What the commit hook runs is not there yet: the first commit installs it.")
+        session.warn("The commit hook is not fully installed: the first commit installs the rest.")
 
 
 @nox.session
 def update(session: nox.Session) -> None:
-    """Bring what is new in the template, and lock anew where that moved: `-- --checkout TAG`."""
+    """Merge the template's changes, and lock again if they require it: `-- --checkout TAG`."""
     session.run(sys.executable, "-m", "tools.update", *session.posargs, log=False)
 
 
@@ -106,7 +106,7 @@ def check(session: nox.Session) -> None:
     """Check the catalog and the lock, without a server."""
     run(session, "python", "-m", "deployer", "check", *session.posargs)
     if git("ls-files"):
-        # It exports what Poetry has locked, and fails where that is not what is committed.
+        # The hook exports the lock, and fails if the result is not what is committed.
         export = ["pre-commit", "run", "requirements-dev", "--files", "poetry.lock"]
         run(session, "python", "-m", "deployer.alive", "poetry.lock", *export)
 
@@ -125,26 +125,26 @@ def plan(session: nox.Session) -> None:
 
 @nox.session
 def deploy(session: nox.Session) -> None:
-    """Deploy the catalog: `-- production --image REF`, else to local; needs a server."""
+    """Deploy the catalog: `-- production --image REF`, else local; needs a server."""
     run(session, "python", "-m", "deployer", "deploy", *(session.posargs or ["local"]))
 
 
 @nox.session
 def serve(session: nox.Session) -> None:
     """Serve the flows from this process with their schedules on, until Ctrl-C; starts a server."""
-    # Ctrl-C reaches it as well, and pausing the schedules takes it a moment.
+    # Ctrl-C reaches it as well, and it needs a moment to pause the schedules.
     run_up(session, "--serve", *session.posargs, interrupt_timeout=10)
 
 
 @nox.session
 def image(session: nox.Session) -> None:
-    """Build the image, unless it is there, and print its name, which says what is in it."""
+    """Build the image unless it exists, and print its name, which is made from its content."""
     run(session, "python", "-m", "tools.image", *session.posargs)
 
 
 @nox.session
 def github(session: nox.Session) -> None:
-    """Set the repository up on GitHub: `-- --dry-run` only prints the commands."""
+    """Set up the repository on GitHub: `-- --dry-run` only prints the commands."""
     run(session, "python", "-m", "tools.setup_github", *session.posargs)
 
 
@@ -156,22 +156,22 @@ def server(session: nox.Session) -> None:
 
 @nox.session
 def worker(session: nox.Session) -> None:
-    """Run a worker, until Ctrl-C: `-- --pool NAME`, else of local; needs a server."""
+    """Run a worker, until Ctrl-C: `-- --pool NAME`, else for local; needs a server."""
     default = ["--pool=local", "--type=process"]
     run(session, "prefect", "worker", "start", *(session.posargs or default))
 
 
 @nox.session
 def up(session: nox.Session) -> None:
-    """Server, work pool, deployments and worker at once: `-- [--once] [--docker] [--port N]`."""
+    """Run server, work pool, deployments and worker: `-- [--once] [--docker] [--port N]`."""
     run_up(session, *session.posargs)
 
 
 def run_up(session: nox.Session, *options: str, interrupt_timeout: float = 0) -> None:
-    """Run `tools.up`; whoever ends nox ends everything that it started."""
+    """Run `tools.up`; when nox is ended, everything that it started ends too."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        # The second signal of the same wish must not disturb the clearing up after the first.
+        # A second signal must not interrupt the cleanup after the first.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt

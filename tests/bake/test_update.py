@@ -92,7 +92,7 @@ def test_what_is_new_comes_what_is_the_persons_stays_and_the_lock_follows(
 
     done = update(history, project)
 
-    assert "The dependencies have moved, and are locked anew." in done.stdout
+    assert "The dependencies have changed, and are locked again." in done.stdout
     assert history.poetry_calls() == [
         "poetry lock",
         "poetry export --output=requirements.txt",
@@ -122,7 +122,7 @@ def test_where_both_sides_changed_a_line_the_file_is_named_and_the_rest_is_there
 
     done = update(history, project, exit_code=1)
 
-    assert "Both sides changed .editorconfig: settle it there by hand." in done.stdout
+    assert "Both sides changed .editorconfig: resolve the conflict by hand." in done.stdout
     assert done.stdout.count("Both sides") == 1
     text = project.read(".editorconfig")
     assert "# mine" in text
@@ -147,7 +147,7 @@ def test_a_lock_that_fails_leaves_a_merge_and_says_so(history: History, project:
 
     assert "It is merged, but Poetry could not lock the dependencies: `uvx" in done.stdout
     assert "failed: HTTP 401 of packages.invalid\n" in done.stdout
-    assert done.stdout.endswith("lock`, look at all of it, and commit.\n")
+    assert done.stdout.endswith("lock`, review all changes, and commit.\n")
     # No patch to propose as a pull request: the workflow opens an issue.
     state, report, patch = outputs.read_text().splitlines()
     assert (state, patch) == ("state=conflict", "patch=")
@@ -160,7 +160,7 @@ def test_a_lock_that_fails_leaves_a_merge_and_says_so(history: History, project:
     commit(project.path, "No hooks")
     done = update(history, project, exit_code=1)
     assert "could not lock the dependencies: No hook of .pre-commit-config.yaml" in done.stdout
-    assert done.stdout.endswith("`uvx poetry lock`, look at all of it, and commit.\n")
+    assert done.stdout.endswith("`uvx poetry lock`, review all changes, and commit.\n")
     assert history.poetry_calls() == []
 
 

@@ -220,7 +220,7 @@ def test_an_image_without_a_base_is_passed_over_and_the_next_is_looked_at(
 
     moved = renew.moved(replace(PUBLIC, variables={"BASE_MIRROR": mirror}))
 
-    assert moved == f"debian:13 has moved since {RELEASE}:{image.tag('big')} was built"
+    assert moved == f"debian:13 has changed since {RELEASE}:{image.tag('big')} was built"
     said = capsys.readouterr()
     assert said.out == "", "stdout is only for the workflow's output"
     assert [line.partition(" has no base image ")[0] for line in said.err.splitlines()] == [
@@ -238,7 +238,7 @@ def test_an_image_with_a_dockerignore_of_its_own_is_refused(
 
     for name in ("", "worker", "gpu", "big"):
         if name in names:
-            with pytest.raises(DeployerError, match=f"^{file}.dockerignore is there, .* delete it"):
+            with pytest.raises(DeployerError, match=f"^{file}.dockerignore exists, .* delete it"):
                 image.content(name)
         else:
             assert image.content(name)
@@ -317,3 +317,8 @@ def test_images_that_were_given_are_taken_as_they_are(there: Callable[..., None]
     found = pipeline.find(PUBLIC, options(given=given))
     assert (found["build"], found["first"], found["others"]) == ("", "", "")
     assert pipeline.conclude(PUBLIC, options(images=found["found"]))["image"] == given
+
+
+def test_a_program_that_is_missing_is_named() -> None:
+    with pytest.raises(DeployerError, match=r"^'no-such-program' is not installed or not on PATH"):
+        build.call("no-such-program", "--version")

@@ -139,3 +139,9 @@ def test_an_error_without_json_is_explained() -> None:
         json.loads("<html>")
 
     assert "a new login, then try again." in explain(error.value)
+
+
+def test_an_error_of_our_own_keeps_its_sentence() -> None:
+    assert explain(DeployerError("Another deployer has the lock.")) == (
+        "Another deployer has the lock."
+    )

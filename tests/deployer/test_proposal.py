@@ -127,7 +127,7 @@ def test_a_push_keeps_approvals_and_what_somebody_else_committed(
     for merged in (None, "2026-11-28T10:00:00Z"):
         done, said = proposed(git, "4")
         assert not done
-        assert "has a commit of somebody else, so it stays" in said
+        assert "has a commit of another author, so it stays" in said
         assert (tip(git), len(hub.sent)) == (mine, calls)
         hub.close(mine, merged)
 

@@ -105,7 +105,7 @@ def test_other_branches_that_an_environment_is_open_to_are_named() -> None:
     place = Place(settings={"deployment_branch_policy": LIMITED}, branches=("main", "release/*"))
     made = steps(replace(STATE, environments={"production": place}), {"production": SERVER})
     assert find(made, "environment production, only").outcome == DONE
-    assert find(made, "environment production is open to release/*").outcome == NOTE
+    assert find(made, "environment production also allows release/*").outcome == NOTE
 
 
 def test_a_preview_gets_productions_server_only_if_somebody_says_so() -> None:
@@ -181,7 +181,7 @@ CHECKED = rules("required_status_checks", required_status_checks=[{"context": "P
 
 
 def test_main_gets_a_ruleset_with_the_job_that_ci_calls_pass() -> None:
-    step = find(steps(STATE, {}), "main takes only")
+    step = find(steps(STATE, {}), "main accepts only")
     assert step.outcome == NEW
     assert step.commands[0].arguments[2:4] == ("POST", "repos/Acme/Flows/rulesets")
     (body,) = bodies(step)
@@ -198,7 +198,7 @@ def test_main_gets_a_ruleset_with_the_job_that_ci_calls_pass() -> None:
     assert name
     assert check == {"context": name[1]}
     # If the id of GitHub Actions is known, only workflows can report the check.
-    (body,) = bodies(find(steps(replace(STATE, actions=15368), {}), "main takes only"))
+    (body,) = bodies(find(steps(replace(STATE, actions=15368), {}), "main accepts only"))
     (check,) = body["rules"][-1]["parameters"]["required_status_checks"]
     assert check == {"context": name[1], "integration_id": 15368}
     # Otherwise the first push of main would be refused.
@@ -210,10 +210,10 @@ def test_main_gets_a_ruleset_with_the_job_that_ci_calls_pass() -> None:
 
 def test_rules_that_hold_already_are_enough_whatever_their_ruleset_is_called() -> None:
     active = (*rules("deletion", "non_fast_forward"), *REVIEWED, *CHECKED)
-    assert find(steps(replace(STATE, rules=active), {}), "main takes only").outcome == DONE
+    assert find(steps(replace(STATE, rules=active), {}), "main accepts only").outcome == DONE
     for left_out in range(len(active)):
         fewer = active[:left_out] + active[left_out + 1 :]
-        assert find(steps(replace(STATE, rules=fewer), {}), "main takes only").outcome == NEW
+        assert find(steps(replace(STATE, rules=fewer), {}), "main accepts only").outcome == NEW
 
 
 def test_a_ruleset_keeps_what_somebody_made_stricter() -> None:
@@ -222,7 +222,7 @@ def test_a_ruleset_keeps_what_somebody_made_stricter() -> None:
     mine = [*rules("required_signatures"), *lax, *other]
     ruleset = {"id": 3, "rules": mine, "enforcement": "active", "bypass_actors": []}
     state = replace(STATE, rules=tuple(mine), ruleset=ruleset)
-    step = find(steps(state, {}), "main takes only")
+    step = find(steps(state, {}), "main accepts only")
     assert step.outcome == CHANGED
     assert step.commands[0].arguments[2:4] == ("PUT", "repos/Acme/Flows/rulesets/3")
     (body,) = bodies(step)

@@ -23,7 +23,7 @@ from tools import (
     trust,
     vulnerabilities,
 )
-from tools.workflow_settings import Settings, log_in_apart, read, ui
+from tools.workflow_settings import Settings, read, separate_logins, ui
 
 DIGEST = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64
@@ -142,7 +142,7 @@ def test_an_attestation_of_main_is_the_proof_where_there_can_be_one(
 ) -> None:
     image = f"{RELEASE}@{DIGEST}"
     # If there can be attestations, neither this run's nor the server's word is a proof.
-    monkeypatch.setattr(records, "everywhere", lambda environ: iter([Recorded(image)]))
+    monkeypatch.setattr(records, "of_environments", lambda environ: iter([Recorded(image)]))
     with pytest.raises(DeployerError, match=r"nothing proves that .+ built it on main"):
         trust.proof(image, settings(), built=[DIGEST])
     (call,) = asked
@@ -165,7 +165,7 @@ def test_without_attestations_it_is_this_run_or_a_recorded_release(
     monkeypatch: pytest.MonkeyPatch, asked: list[tuple[str, ...]]
 ) -> None:
     found = [Recorded(f"{RELEASE}@{OTHER}")]
-    monkeypatch.setattr(records, "everywhere", lambda environ: iter(found))
+    monkeypatch.setattr(records, "of_environments", lambda environ: iter(found))
     image = f"{RELEASE}@{DIGEST}"
     assert trust.proof(image, settings(PRIVATE), built=[OTHER, DIGEST]) == "built by this run"
     with pytest.raises(DeployerError, match="this run did not build it"):
@@ -204,7 +204,7 @@ def test_a_second_rollback_is_not_done_by_the_older_image_that_the_first_put_bac
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     found = pipeline.deployed(settings(), Namespace(environment="production"))
     assert (found, pulled) == (({"image": new}, [new]) if taken else ({"image": ""}, []))
-    said = "Done by" if taken else "by main's own code, not by an image: No deploy to production"
+    said = "by `" if taken else "by main's own code, not by an image: No deploy to production"
     assert said in capsys.readouterr().err
 
 
@@ -341,7 +341,7 @@ def test_the_digest_of_a_push_is_what_its_tag_means_in_both_image_stores(text: s
 
 @pytest.mark.parametrize("text", ["", "denied", CLASSIC + CLASSIC.replace(DIGEST, OTHER)])
 def test_a_push_that_says_no_digest_or_two_is_an_error(text: str) -> None:
-    with pytest.raises(DeployerError, match="did not say one digest"):
+    with pytest.raises(DeployerError, match=r"digests of .+ instead of one"):
         pipeline.pushed(text, "src-1")
 
 
@@ -392,7 +392,7 @@ def test_nothing_is_run_that_is_not_trusted(
     monkeypatch.setenv("GITHUB_REPOSITORY", "Acme/Flows")
     monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
     monkeypatch.setattr(records, "recorded", lambda *given: iter([]))
-    monkeypatch.setattr(records, "everywhere", lambda *given: iter([]))
+    monkeypatch.setattr(records, "of_environments", lambda *given: iter([]))
     for image in (f"{RELEASE}@{DIGEST}", f"{RELEASE}/preview@{DIGEST}"):
         assert run.main(["deploy", "production", "--image", image]) == 1
         said = capsys.readouterr()
@@ -433,8 +433,8 @@ def test_the_summary_begins_with_who_deploys_what_and_how_to_go_back(
     text = run.head(settings(), "production", "1234567890", {"GITHUB_ACTOR": "ada"})
     assert text == (
         "[`1234567`](https://github.com/Acme/Flows/commit/1234567890), by ada; "
-        "[what is new since release 3](https://github.com/Acme/Flows/compare/abc...1234567890). "
-        "To go back: `gh workflow run rollback.yml -f environment=production -f release=3`.\n"
+        "[changes since release 3](https://github.com/Acme/Flows/compare/abc...1234567890). "
+        "To roll back: `gh workflow run rollback.yml -f environment=production -f release=3`.\n"
     )
     monkeypatch.setattr(records, "recorded", lambda *given: iter([]))
     assert run.head(settings(), "production", "", {}) == "An image that was given, by somebody.\n"
@@ -447,8 +447,8 @@ def test_a_job_logs_in_apart_from_others_of_its_machine(
     plugins = tmp_path / "home" / ".docker" / "cli-plugins"
     plugins.mkdir(parents=True)
     environ = {"RUNNER_TEMP": str(tmp_path), "GITHUB_ENV": str(tmp_path / "env")}
-    log_in_apart(environ)
-    log_in_apart(environ)
+    separate_logins(environ)
+    separate_logins(environ)
     assert (tmp_path / "docker" / "cli-plugins").resolve() == plugins
     assert f"DOCKER_CONFIG={tmp_path}/docker\n" in (tmp_path / "env").read_text()
 
@@ -470,7 +470,7 @@ def test_the_settings_are_what_github_says(tmp_path: Path) -> None:
 
 
 def test_uv_is_installed_by_its_hash(tmp_path: Path) -> None:
-    venv, pip = install.own_uv(tmp_path / "uv", "index.txt")
+    venv, pip = install.uv_commands(tmp_path / "uv", "index.txt")
     assert venv[1:3] == ["-m", "venv"]
     assert "--require-hashes" in pip
     assert pip[-1].endswith("requirements-uv.txt")
@@ -522,7 +522,7 @@ def test_only_old_images_that_no_release_names_are_deleted(monkeypatch: pytest.M
     monkeypatch.setenv("GITHUB_REPOSITORY", "Acme/Flows")
     named = [Recorded(f"{RELEASE}@sha256:0"), Recorded("")]
     named[1] = records.Record("staging", 1, "", "", (f"{RELEASE}@sha256:2",))
-    monkeypatch.setattr(records, "everywhere", lambda *given: iter(named))
+    monkeypatch.setattr(records, "of_environments", lambda *given: iter(named))
     assert len(renew.retain(settings(), 150, NOW)) == 1
     assert deleted == ["DELETE packages/flows/versions/1"]
     # The newest images stay, regardless of their age.
@@ -533,7 +533,7 @@ def test_only_old_images_that_no_release_names_are_deleted(monkeypatch: pytest.M
     def refuse(*given: object) -> Any:
         raise DeployerError("The Prefect server does not say what was released")
 
-    monkeypatch.setattr(records, "everywhere", refuse)
+    monkeypatch.setattr(records, "of_environments", refuse)
     monkeypatch.setattr(github, "versions", lambda path: [*young, *old])
     with pytest.raises(DeployerError, match="does not say"):
         renew.retain(settings(), 1, NOW)
@@ -553,7 +553,7 @@ def test_one_issue_for_each_workflow_that_fails_on_main(
     monkeypatch.setattr(github, "issue", issue)
     for conclusion in ("failure", "timed_out", "success"):
         github.failed(workflow, conclusion, "URL")
-    assert github.failed(workflow, "cancelled", "URL") == f"cancelled says nothing about {workflow}"
+    assert github.failed(workflow, "cancelled", "URL") == "the issue stays: cancelled"
     assert [(each[2], each[3]) for each in said] == [
         (False, f"failed {workflow}"),
         (False, f"failed {workflow}"),
@@ -562,5 +562,5 @@ def test_one_issue_for_each_workflow_that_fails_on_main(
 
 
 def test_a_comment_calls_nobody_and_shows_short_digests() -> None:
-    text = github.quiet(f"by @ada, {RELEASE}@{DIGEST}, jo@example.com")
+    text = github.without_mentions(f"by @ada, {RELEASE}@{DIGEST}, jo@example.com")
     assert text == f"by @\u200bada, {RELEASE}@sha256:aaaaaaaaaaaa…, jo@example.com"

@@ -85,7 +85,7 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
 
     assert sorted(second.jobs) == sorted({*JOBS} - BUILDING), explain(second)
     assert set(second.jobs.values()) == {"success"}, explain(second)
-    assert f"`{image}`, there already" in second.summaries["image"]
+    assert f"`{image}`, already built" in second.summaries["image"]
     assert "production is up to date" in second.summaries["production"]
     assert second.step("image", "Build") is None
     assert len(repository.records_of("build-push-action")) == 1
@@ -110,7 +110,7 @@ def test_an_unset_variable_is_named_in_the_first_step_with_the_command_that_sets
     assert run.jobs["staging"] == "failure", explain(run)
     assert "production" not in run.jobs
     ran = [step.name for step in run.steps if step.job == "staging"]
-    assert ran[1:] == ["Say what is not set", "Deploy"]
+    assert ran[1:] == ["Check the settings", "Deploy"]
     assert "gh variable set PREFECT_API_URL --env staging" in run.output
     assert deployments(server) == before
 

@@ -573,7 +573,7 @@ def test_a_mirror_stands_in_for_docker_hub(
 
     assert tag in deployer_image(project, exit_code=1, BASE_MIRROR="")
     error = deployer_image(project, exit_code=1, BASE_MIRROR=f"{place}/elsewhere")
-    assert f"BASE_MIRROR has to be the prefix of {tag} in the mirror" in error
+    assert f"Set BASE_MIRROR to the prefix that {tag} has in the mirror" in error
     name = deployer_image(project, BASE_MIRROR=f"{place}/")
     assert config(name)["Cmd"] == config(BASE)["Cmd"]
     remove(name)

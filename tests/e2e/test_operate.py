@@ -179,7 +179,7 @@ def test_what_is_not_set_is_named_in_the_first_step_with_the_command_that_sets_i
         clone.variables["PREFECT_API_URL"] = url
     run = rollback(clone) if workflow == "rollback" else drift(clone)
     assert run.jobs == {workflow: "failure"}, explain(run)
-    assert [step.name for step in run.steps][1:] == ["Say what is not set"]
+    assert [step.name for step in run.steps][1:] == ["Check the settings"]
     assert f"run `{command}`" in run.output
 
 

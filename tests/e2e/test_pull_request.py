@@ -62,7 +62,7 @@ def test_a_pull_request_has_a_preview_as_long_as_it_is_open(clone: Act, site: Si
     updated = clone.pull_request("synchronize")
     assert updated.jobs == RAN, explain(updated)
     assert updated.step("image", "Build") is None
-    assert updated.step("image", "Name the image by what is in it, and look for it") is not None
+    assert updated.step("image", "Name the image by its content, and look for it") is not None
     assert (site.deployed(), site.changes()) == (found, [])
     (comment,) = clone.github["comments"]
     assert "preview is up to date" in comment["body"]

@@ -79,7 +79,7 @@ def test_a_push_that_changes_nothing_that_runs_builds_nothing_and_changes_nothin
     clone.commit("Nothing that runs")
     run = clone.push()
     assert run.jobs == dict.fromkeys({*JOBS} - BUILDING, "success"), explain(run)
-    assert f"`{site.image}`, there already" in run.summaries["image"]
+    assert f"`{site.image}`, already built" in run.summaries["image"]
     assert "production is up to date" in run.summaries["production"]
     assert clone.records_of("build-push-action") == []
     assert (site.tags(), site.deployed(), site.changes()) == (tags, before, [])
@@ -236,7 +236,7 @@ def test_what_is_not_set_is_named_in_the_first_step_with_the_command_that_sets_i
     run = clone.push()
     assert run.jobs[job] == "failure", explain(run)
     ran = [step.name for step in run.steps if step.job == job]
-    assert ran[1:-1] == ["Say what is not set"]  # between checkout and its action
+    assert ran[1:-1] == ["Check the settings"]  # between checkout and its action
     assert f"run `{command}`" in run.output
     assert clone.records_of("build-push-action") == []
     assert (site.deployed(), site.gateway.writes) == (before, [])
@@ -247,7 +247,7 @@ def test_what_is_not_set_is_named_in_the_first_step_with_the_command_that_sets_i
     [
         ("{repository}:latest", "has no digest"),
         ("{repository}@sha256:0", "has no digest"),
-        (f"{{repository}}/preview@sha256:{'0' * 64}", "What a pull request built stays"),
+        (f"{{repository}}/preview@sha256:{'0' * 64}", "A pull request's image is only"),
         (f"ghcr.io/mallory/flows@sha256:{'0' * 64}", "only images of"),
     ],
 )
@@ -258,7 +258,7 @@ def test_an_image_that_is_no_release_by_its_digest_is_refused(
     run = clone.dispatch("deploy.yml", image=given)
     assert run.jobs == {"tests": "success", "image": "failure"}, explain(run)
     ran = [step.name for step in run.steps if step.job == "image"]
-    assert ran[1:-1] == ["Say what is not set"]
+    assert ran[1:-1] == ["Check the settings"]
     assert f"The image {given} " in run.output
     assert why in run.output
     assert site.gateway.writes == []

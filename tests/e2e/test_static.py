@@ -185,7 +185,7 @@ def test_a_job_that_reaches_the_server_first_says_what_is_not_set(default_projec
             if "environment" in content and not sweeps and name != NO_SERVER:
                 where, second = f"{name}: {job}", content["steps"][1]
                 if second.get("uses") != "./.github/actions/deploy":
-                    assert second["name"] == "Say what is not set", where
+                    assert second["name"] == "Check the settings", where
                     assert "tools.preflight " in second["run"], where
                     assert " server " in second["run"], where
 

@@ -63,7 +63,7 @@ def test_an_image_that_a_pull_request_pushed_under_mains_next_name_is_never_run(
     assert run.jobs == dict.fromkeys(expected, "success"), explain(run)
     assert OWNED not in run.output
     assert OWNED not in run.summaries["production"]
-    assert "is there, but is built again" in run.summaries["image"]
+    assert "exists, but is built again" in run.summaries["image"]
     ours = site.registry.digest(*name.removeprefix(f"{site.registry.address}/").rsplit(":", 1))
     assert ours != theirs
     assert f"@{ours}`, built now" in run.summaries["image"]
@@ -194,7 +194,7 @@ def test_a_base_image_that_has_moved_is_built_on_and_one_that_has_not_is_not(
     assert moved.jobs == {"renew": "success"}, explain(moved)
     (started,) = clone.records_of("workflow")
     assert started == ["deploy.yml", "--ref", "main", "-f", "rebuild=true"]
-    assert f"{base} has moved since" in moved.summaries["renew"]
+    assert f"{base} has changed since" in moved.summaries["renew"]
 
 
 @pytest.mark.parametrize(

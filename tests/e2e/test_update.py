@@ -32,7 +32,7 @@ def test_a_template_that_moved_on_is_an_issue_and_with_a_token_one_pull_request(
 
     weekly(repository)
     (issue,) = repository.github["issues"]
-    assert issue["title"] == "The template has moved on"
+    assert issue["title"] == "The template has an update"
     assert "Updated from" in issue["body"]
     assert issue["body"].endswith("`uvx nox -s update` does the same on your machine.\n")
     assert repository.github["pulls"] == []

@@ -86,4 +86,4 @@ def test_without_an_environment_it_says_what_to_do(bake: Callable[..., Project])
         sys.executable, ".activate-hooks/.activate-hooks.py", "nowhere", exit_code=1
     )
 
-    assert "nowhere is no virtual environment: make one with `uv venv`" in answer.stderr
+    assert "nowhere is no virtual environment: create one with `uv venv`" in answer.stderr

@@ -42,7 +42,7 @@ def test_dev_installs_what_the_commit_hook_runs_and_is_done_where_that_cannot_be
     *_, hook, hooks, warning = calls
     assert hook == "-m pre_commit install"
     assert hooks.startswith("-m deployer.alive commit hook ")
-    assert "the first commit installs it" in warning
+    assert "the first commit installs the rest" in warning
 
 
 def test_a_new_project_passes_its_own_lint(nox: Nox, committed: Project) -> None:
@@ -115,7 +115,7 @@ def test_the_image_is_built_once(nox: Nox) -> None:
     again = nox("image")
 
     assert docker("images", "--quiet", name)
-    assert "is there already" in again.stdout + again.stderr
+    assert "already exists" in again.stdout + again.stderr
 
 
 @pytest.mark.parametrize("folder", [ROOT, ROOT / TEMPLATE_FOLDER], ids=["template", "project"])

@@ -269,7 +269,7 @@ def test_without_docker_it_ends_before_anything_is_started(
     up = start(committed.path, *UP, "--once", "--docker", DOCKER_HOST=nowhere)
 
     assert up.wait() == 1
-    assert "There is no Docker engine to talk to: start Docker and try again." in up.output
+    assert "No Docker engine is running: start Docker and try again." in up.output
     assert "server …" not in up.output
     assert "Traceback" not in up.output
     up.leaves_nothing(within=0)

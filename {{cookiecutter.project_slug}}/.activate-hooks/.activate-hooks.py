@@ -2,9 +2,9 @@
 
     python .activate-hooks/.activate-hooks.py [--remove] [ENVIRONMENT]
 
-Without ENVIRONMENT it takes that of the Python that runs it, the active one, Poetry's, or .venv.
-It knows bash, zsh, fish, csh, PowerShell and cmd. Run it again when the environment was made anew.
-Deactivating brings the PREFECT_HOME from before back; --remove takes the hook out again.
+Without ENVIRONMENT it uses that of the Python that runs it, the active one, Poetry's, or .venv.
+It supports bash, zsh, fish, csh, PowerShell and cmd. Run it again if the environment is recreated.
+Deactivating restores the previous PREFECT_HOME; --remove removes the hook.
 """
 # ruff: noqa: T201 - a command line prints
 
@@ -26,12 +26,12 @@ MARK = "PREFECT_HOME of this project"
 
 
 class Hook(NamedTuple):
-    """What is put into one script.
+    """The lines that are added to one script.
 
     Attributes:
-        last: the last line: it sets PREFECT_HOME, or in cmd's `deactivate.bat` brings it back.
-        begin: what `deactivate` begins with, as a regular expression; None where it is a file.
-        restore: what follows that: it brings the old PREFECT_HOME back.
+        last: the last line: it sets PREFECT_HOME, or in cmd's `deactivate.bat` restores it.
+        begin: the start of `deactivate`, as a regular expression; None if that is a file.
+        restore: the code after that start: it restores the old PREFECT_HOME.
     """
 
     last: str
@@ -84,7 +84,7 @@ HOOKS = {
 
 
 def hooked(script: str, hook: Hook) -> str:
-    """Return a script with this project's hook, and with none but this one."""
+    """Return a script with this project's hook, and without an older one."""
     text = unhooked(script, hook)
     if hook.begin:
         text = re.sub(hook.begin, lambda found: found[0] + hook.restore, text, flags=re.MULTILINE)
@@ -98,7 +98,7 @@ def unhooked(script: str, hook: Hook) -> str:
 
 
 def environment() -> Path:
-    """Return the folder of the virtual environment that is probably meant."""
+    """Return the folder of the virtual environment that the user probably means."""
     if sys.prefix != sys.base_prefix:
         return Path(sys.prefix)
     if active := os.environ.get("VIRTUAL_ENV"):
@@ -112,12 +112,12 @@ def environment() -> Path:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Hook every activate script of an environment; return 1 where there is none."""
+    """Hook every activate script of an environment; return 1 if there is none."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("environment", nargs="?", type=Path, help="folder of the environment")
-    parser.add_argument("--remove", action="store_true", help="take the hook out again")
+    parser.add_argument("--remove", action="store_true", help="remove the hook")
     options = parser.parse_args(argv)
     folder = options.environment or environment()
     change = unhooked if options.remove else hooked
@@ -129,12 +129,12 @@ def main(argv: list[str] | None = None) -> int:
             done.append(path.name)
     if not done:
         print(
-            f"{folder} is no virtual environment: make one with `uv venv`, or name yours, as in "
+            f"{folder} is no virtual environment: create one with `uv venv`, or name yours, as in "
             "`python .activate-hooks/.activate-hooks.py .venv`.",
             file=sys.stderr,
         )
         return 1
-    says = "is not touched any more" if options.remove else f"is {HOME} while it is active"
+    says = "is no longer changed" if options.remove else f"is {HOME} while it is active"
     print(f"{', '.join(done)} in {folder}: PREFECT_HOME {says}.")
     return 0
 

@@ -57,13 +57,10 @@ def cause(error: BaseException) -> BaseException:
     return inner or error
 
 
-def sentence(error: BaseException) -> str:
-    """Return an error as a sentence: a DeployerError's own text, or else an explanation."""
-    return str(error) if isinstance(error, DeployerError) else explain(error)
-
-
 def explain(error: BaseException) -> str:
-    """Return one sentence for an error of the API, without the request's body."""
+    """Return one sentence for an error, without the request's body; a DeployerError's own text."""
+    if isinstance(error, DeployerError):
+        return str(error)
     error = cause(error)
     if isinstance(error, httpx.HTTPStatusError):
         status = error.response.status_code

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from deployer import environment_state, guards, lock, refresh, release, release_page, verify
-from deployer.api_errors import explain, sentence
+from deployer.api_errors import explain
 from deployer.desired import Desired
 from deployer.environment import Environment
 from deployer.environment_state import EnvironmentState, Hold
@@ -178,7 +178,7 @@ class Deploy:
         try:
             await release.prune(self.server, self.environment, held)
         except Exception as error:
-            done.warnings.append(f"Old release records were not deleted: {sentence(error)}")
+            done.warnings.append(f"Old release records were not deleted: {explain(error)}")
             self.say(done.warnings[-1])
 
     def _edited(self, arrived: dict[str, Live], now: dict[str, Live]) -> list[str]:
@@ -217,11 +217,12 @@ class Deploy:
                 what = "nothing was changed"
                 if restored:
                     others = restored & work.beside.written.keys()
-                    count = [f"{len(restored - others)} deployments"] if restored - others else []
+                    number = len(restored - others)
+                    count = [f"{number} deployment{'s' * (number != 1)}"] if number else []
                     what = f"put back {', '.join([*count, *sorted(others)])}"
-                if kept := [*work.beside.kept, *work.kept]:
-                    what += f"; edits that somebody made meanwhile stay: {', '.join(kept)}"
-                return f"The server is as it was before the deploy: {what}."
+                kept = ", ".join([*work.beside.kept, *work.kept])
+                edits = f", but edits that somebody made meanwhile stay ({kept})" if kept else ""
+                return f"The server is as it was before the deploy{edits}: {what}."
         return f"Putting back failed: {problem} Deploy again as soon as the server answers."
 
     async def _refresh(self, adopted: refresh.Rows | None = None) -> Snapshot:

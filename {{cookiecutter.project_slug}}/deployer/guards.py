@@ -140,4 +140,7 @@ def refuse_duplicates(before: dict[str, Live], after: dict[str, Live]) -> None:
         had = Counter(before[key].automations) if key in before else Counter[str]()
         for name, count in Counter(live.automations).items():
             if count > max(1, had[name]):
-                raise DeployerError(f"The server created the automation {name!r} of {key} twice.")
+                raise DeployerError(
+                    f"The server created the automation {name!r} of {key} twice, because its "
+                    "first answer was lost: deploy again."
+                )

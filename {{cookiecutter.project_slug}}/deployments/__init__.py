@@ -1,1 +1,1 @@
-"""What is deployed (catalog.py) and where to (environments.toml)."""
+"""What is deployed (catalog.py), and where (environments.toml)."""

@@ -1,8 +1,8 @@
-"""What is deployed: one entry a deployment.
+"""What is deployed: one entry for each deployment.
 
-An entry is a flow and the options of `Flow.deploy`, under their own names:
+An entry is a flow and options of `Flow.deploy`, with the same names:
 https://docs.prefect.io/v3/how-to-guides/deployments/create-deployments
-`smoke` are the parameters of one run after each deploy, which has to complete.
+`smoke` has the parameters of one run after each deploy; the run has to complete.
 A list RESOURCES may hold Variables, concurrency limits and automations: docs/deploying.md.
 """
 

@@ -1,4 +1,4 @@
-"""Deploy the catalog to a process work pool of this machine, which runs the working tree.
+"""Deploy the catalog to a local process work pool, whose runs use the working tree.
 
 `python -m deployments.deploy_flow`; then `prefect worker start --pool local --type process`.
 """
@@ -11,7 +11,7 @@ from deployer.cli import main
 
 
 def deploy() -> int:
-    """Return 0 if it is deployed; otherwise what failed has said why."""
+    """Return 0 if it is deployed; otherwise the command that failed has printed why."""
     return main(["setup", "local"]) or main(["deploy", "local", "--no-verify"])
 
 

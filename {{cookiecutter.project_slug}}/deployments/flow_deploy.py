@@ -1,4 +1,4 @@
-"""Build the images and deploy the catalog to a Docker work pool of this machine, without a push.
+"""Build the images, and deploy the catalog to a local Docker work pool, without a push.
 
 `python -m deployments.flow_deploy`; then `prefect worker start --pool local-docker --type docker`.
 """
@@ -14,7 +14,7 @@ from tools import image
 
 
 def deploy() -> int:
-    """Return 0 if it is deployed; otherwise what failed has said why."""
+    """Return 0 if it is deployed; otherwise the command that failed has printed why."""
     try:
         built = image.build_all()
     except DeployerError as error:

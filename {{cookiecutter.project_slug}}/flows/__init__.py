@@ -1,1 +1,1 @@
-"""The flows of this project, one module a flow."""
+"""The flows of this project, one module for each flow."""

@@ -20,7 +20,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 # Daily weather of Seattle, 2012 to 2015: NOAA's data, in the public domain, from vega-datasets.
 SAMPLE = "flows/data/seattle-weather.csv"
 BATCH = 500
-# What TASK_RUNNER may be but `threads`, and the class that it stands for.
+# The values of TASK_RUNNER besides `threads`, and the classes of their task runners.
 CLUSTERS = {"dask": "DaskTaskRunner", "ray": "RayTaskRunner"}
 
 
@@ -40,7 +40,7 @@ def read(source: str, token_block: str | None = None) -> str:
 
     Args:
         source: an http(s) URL, or a path; a relative one starts at the project's folder.
-        token_block: name of a Secret block whose value a URL wants as its bearer token.
+        token_block: name of a Secret block whose value is sent to a URL as bearer token.
 
     Raises:
         httpx.HTTPError: the URL could not be read; the task is retried.
@@ -109,11 +109,11 @@ def process_partition(partition: str, path: Path, column: str) -> Summary:
 
 
 def task_runner() -> TaskRunner[Any]:
-    """Return the task runner that the environment asks for.
+    """Return the task runner that the environment variable TASK_RUNNER names.
 
-    TASK_RUNNER is `threads`, which is the default, `dask` or `ray`. DASK_ADDRESS or RAY_ADDRESS
-    then says where the cluster is, such as `tcp://scheduler:8786` or `ray://head:10001`. Its
-    workers need the same packages and flows as this process, and reach the same server.
+    It is `threads`, which is the default, `dask` or `ray`. For these, DASK_ADDRESS or RAY_ADDRESS
+    is the address of the cluster, such as `tcp://scheduler:8786` or `ray://head:10001`. Its workers
+    need the same packages and flows as this process, and have to reach the same server.
 
     Raises:
         ValueError: TASK_RUNNER is something else, or the address is missing.
@@ -128,7 +128,7 @@ def task_runner() -> TaskRunner[Any]:
     variable = f"{name.upper()}_ADDRESS"
     address = os.environ.get(variable)
     if not address:
-        raise ValueError(f"TASK_RUNNER is {name!r}: say in {variable} where the cluster is.")
+        raise ValueError(f"TASK_RUNNER is {name!r}: set {variable} to the cluster's address.")
     try:
         package = import_module(f"prefect_{name}")
     except ImportError as error:

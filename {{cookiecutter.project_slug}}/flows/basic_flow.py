@@ -9,7 +9,7 @@ from prefect import flow, get_run_logger, task
 
 @task
 def generate(rows: int, seed: int = 0) -> list[int]:
-    """Return that many random integers from 0 to 99; the same seed gives the same rows."""
+    """Return `rows` random integers from 0 to 99; the same seed gives the same rows."""
     numbers = random.Random(seed)  # noqa: S311 - sample data, not a secret
     return [numbers.randrange(100) for _ in range(rows)]
 
@@ -22,7 +22,7 @@ def process(values: list[int]) -> list[tuple[int, int]]:
 
 @task
 def save(rows: list[tuple[int, int]], output_path: str) -> str:
-    """Write the rows as CSV, relative paths from the working directory, and return the path."""
+    """Write the rows as CSV, and return the path; a relative one is in the working directory."""
     with Path(output_path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["value", "squared"])

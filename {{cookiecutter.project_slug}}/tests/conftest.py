@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-# Set before Prefect is imported: it then neither reads nor writes the person's own ~/.prefect.
+# Set before Prefect is imported, so that it neither reads nor writes the user's own ~/.prefect.
 HOME = TemporaryDirectory(prefix="prefect-home-")
 os.environ.update(
     PREFECT_HOME=HOME.name, PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1"

@@ -1,4 +1,4 @@
-"""The advanced flow on real data; its figures are computed here a second time, in another way."""
+"""The advanced flow on real data; the tests compute its figures again, in another way."""
 
 import csv
 import statistics
@@ -23,7 +23,7 @@ SMALL = "city,degrees\nOslo,3\nRome,20\nOslo,5\n"
 
 @contextmanager
 def http_server(failures: int = 0) -> Iterator[tuple[str, list[str | None]]]:
-    """Serve SMALL after so many answers of 503; yields the URL and the tokens that were sent."""
+    """Serve SMALL after `failures` answers of 503; yield the URL and the tokens that were sent."""
     tokens: list[str | None] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -55,7 +55,7 @@ def small(working_directory):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Retry without the seconds of waiting between."""
+    """Retry without waiting between the attempts."""
     monkeypatch.setattr(module, "read", read.with_options(retry_delay_seconds=0))
 
 
@@ -136,8 +136,8 @@ def test_tasks_run_in_threads_by_default(monkeypatch, environment):
     ("environment", "sentence"),
     [
         ({"TASK_RUNNER": "spark"}, "TASK_RUNNER is 'spark': choose one of threads, dask, ray."),
-        ({"TASK_RUNNER": "dask"}, "say in DASK_ADDRESS where the cluster is."),
-        ({"TASK_RUNNER": "ray", "DASK_ADDRESS": "x"}, "say in RAY_ADDRESS where the cluster is."),
+        ({"TASK_RUNNER": "dask"}, "set DASK_ADDRESS to the cluster's address."),
+        ({"TASK_RUNNER": "ray", "DASK_ADDRESS": "x"}, "set RAY_ADDRESS to the cluster's address."),
         ({"TASK_RUNNER": "ray", "RAY_ADDRESS": "x"}, "install the dependency group ray of"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The basic flow, run for real."""
+"""The basic flow, in real runs."""
 
 import csv
 

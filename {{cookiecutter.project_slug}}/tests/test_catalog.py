@@ -1,4 +1,4 @@
-"""What is deployed can be deployed: the check that runs before every deploy."""
+"""The catalog passes the check that runs before every deploy."""
 
 import subprocess
 import sys

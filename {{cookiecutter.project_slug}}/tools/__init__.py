@@ -1,15 +1,15 @@
-"""What runs beside the deployer and is not in the image.
+"""Commands that support the deployer and are not part of the image.
 
-On the pipeline's runner and on a laptop, without any package: `environments` lists the
+For the pipeline and a laptop, with the standard library only: `environments` lists the
 environments, `image` and `build` name and build images, `install` installs packages.
-For the workflows: `preflight` says what a job lacks, `pipeline` is what the image job does, `bake`
-says how images beside the first one are built, `trust` decides which image may be run with
-credentials and `run` runs it, unless `unchanged` sees that nothing differs. `records` reads what
-was released, `prefect_api` asks the server, `workflow_settings` knows the packages' names, `github`
-writes comments and issues, `vulnerabilities` and `renew` look after images, `update` brings what is
-new in the template and `proposal` makes a pull request of it.
-On a laptop only: `up` starts everything here, and `setup_github` sets the repository up:
-`github_protection` decides what is to be set, `github_credentials` finds the values.
+For the workflows: `preflight` checks what a job lacks, `pipeline` has steps for the image, `bake`
+defines how the other images are built, `trust` decides which image may run with credentials, and
+`run` runs it, unless `unchanged` finds that nothing differs. `records` reads the recorded releases,
+`prefect_api` sends requests to the server, `workflow_settings` has the packages' names, `gh` runs
+GitHub's command line, `github` writes comments and issues, `vulnerabilities` and `renew` check
+images, `update` merges the template's changes and `proposal` opens a pull request with them.
+For a laptop: `up` starts the whole stack, and `setup_github` configures the repository:
+`github_protection` decides what to set, `github_credentials` finds the values.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tells `docker buildx bake` how images beside the first one are built. Standard library only."""
+"""Defines for `docker buildx bake` how to build the other images. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from tools.image import recipe
 
 
 def define(build: dict[str, str], platform: str) -> str:
-    """Write the definition of what is to be built, and return the path of that file.
+    """Write a bake file for these images, and return its path.
 
     Args:
-        build: what the images are called, by their names.
+        build: references of the images to build, by their names.
         platform: such as `linux/amd64`.
     """
-    targets = {name: target(name, called, platform) for name, called in build.items()}
+    targets = {name: target(name, reference, platform) for name, reference in build.items()}
     content = {"group": {"default": {"targets": [*targets]}}, "target": targets}
     path = Path(os.environ["RUNNER_TEMP"]) / "bake.json"
     path.write_text(json.dumps(content), encoding="utf-8")
     return str(path)
 
 
-def target(name: str, called: str, platform: str) -> dict[str, Any]:
-    """Return how one image is built: as the first one is."""
+def target(name: str, reference: str, platform: str) -> dict[str, Any]:
+    """Return the target of one image, which is built in the same way as the first image."""
     file, stage = parts(recipe(name))
     return {
         "context": ".",
         "dockerfile": file,
         **({"target": stage} if stage else {}),
-        "tags": [called],
+        "tags": [reference],
         "platforms": [platform],
-        "contexts": {base: f"docker-image://{there}" for base, there in mirrored(file).items()},
+        "contexts": {base: f"docker-image://{source}" for base, source in mirrored(file).items()},
         "secret": ["id=netrc,env=NETRC"],
-        # The first one's helps too; if all wrote to one, it would keep the last alone.
+        # Read the first image's cache too. Each image writes its own: a shared one keeps only one.
         "cache-from": ["type=gha", f"type=gha,scope={name}"],
         "cache-to": [f"type=gha,scope={name},mode=max,ignore-error=true"],
     }

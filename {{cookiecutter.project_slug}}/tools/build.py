@@ -13,7 +13,7 @@ from deployer.errors import DeployerError
 from tools import ROOT
 
 DOCKERFILE = "Dockerfile"
-# Docker does not tell upper from lower case here, nor in the names of stages.
+# Docker ignores case in this instruction and in the names of stages.
 FROM = re.compile(
     r"(?im)^[ \t]*FROM(?:[ \t]+--\S+)*[ \t]+([^\s-]\S*)(?:[ \t]+AS[ \t]+(\S+))?[ \t]*$"
 )
@@ -23,11 +23,16 @@ def call(*command: str, env: dict[str, str] | None = None, stdin: str | None = N
     """Run a command in the project's folder and return its output.
 
     Raises:
-        DeployerError: it failed; the error is the command's own.
+        DeployerError: the program is not installed, or it failed; then with its last line.
     """
-    answer = subprocess.run(  # noqa: S603
-        command, cwd=ROOT, env=env, input=stdin, capture_output=True, text=True, check=False
-    )
+    try:
+        answer = subprocess.run(  # noqa: S603
+            command, cwd=ROOT, env=env, input=stdin, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise DeployerError(
+            f"{command[0]!r} is not installed or not on PATH: install it, then try again."
+        ) from None
     if answer.returncode:
         lines = (answer.stderr or answer.stdout).strip().splitlines() or ["no message"]
         raise DeployerError(f"`{' '.join(command[:2])}` failed: {lines[-1]}")
@@ -35,28 +40,28 @@ def call(*command: str, env: dict[str, str] | None = None, stdin: str | None = N
 
 
 def is_engine_running() -> bool:
-    """Tell whether there is a Docker engine to talk to."""
+    """Tell whether a Docker engine is running."""
     try:
         call("docker", "version", "--format", "{{.Server.Version}}")
-    except (DeployerError, FileNotFoundError):
+    except DeployerError:
         return False
     return True
 
 
 def build(name: str, recipe: str = "") -> None:
-    """Build the image of that name, unless it is there; Docker's own progress goes to stderr.
+    """Build an image, unless the engine has it already; Docker's progress goes to stderr.
 
     Args:
-        name: its name, with a tag.
+        name: the image's name, with a tag.
         recipe: a stage of the Dockerfile, or another Dockerfile; empty is the last stage.
 
     Raises:
-        DeployerError: there is no engine, the base image cannot be had, or the build failed.
+        DeployerError: no engine runs, the base image cannot be pulled, or the build failed.
     """
     if not is_engine_running():
-        raise DeployerError("There is no Docker engine to talk to: start Docker and try again.")
+        raise DeployerError("No Docker engine is running: start Docker and try again.")
     if call("docker", "images", "--quiet", name):
-        print(f"{name} is there already.", file=sys.stderr)
+        print(f"{name} already exists.", file=sys.stderr)
         return
     file, stage = parts(recipe)
     for base, source in mirrored(file).items():
@@ -65,7 +70,7 @@ def build(name: str, recipe: str = "") -> None:
             call("docker", "pull", "--quiet", source)
         except DeployerError as error:
             raise DeployerError(
-                f"{error} BASE_MIRROR has to be the prefix of {base} in the mirror."
+                f"{error} Set BASE_MIRROR to the prefix that {base} has in the mirror."
             ) from None
         call("docker", "tag", source, base)
     print(f"Building {name}", file=sys.stderr)
@@ -76,47 +81,46 @@ def build(name: str, recipe: str = "") -> None:
 
 
 def parts(recipe: str) -> tuple[str, str]:
-    """Return the Dockerfile that a recipe means, and the stage in it; empty is the last one."""
+    """Return the Dockerfile and the stage that a recipe names; an empty stage is the last one."""
     return (recipe, "") if recipe and (ROOT / recipe).is_file() else (DOCKERFILE, recipe)
 
 
 def mirrored(file: str = DOCKERFILE) -> dict[str, str]:
-    """Return where to take a Dockerfile's base images from instead: from under BASE_MIRROR."""
-    made = stages(file)
-    own = {name for _, name in made}
-    found = [base for base, _ in made if base.lower() not in own and is_image(base)]
-    return {base: there for base in found if (there := in_mirror(base)) != base}
+    """Return the mirror's name of each base image of a Dockerfile; empty without BASE_MIRROR."""
+    found = stages(file)
+    own = {name for _, name in found}
+    bases = [base for base, _ in found if base.lower() not in own and is_image(base)]
+    return {base: source for base in bases if (source := in_mirror(base)) != base}
 
 
 def in_mirror(base: str) -> str:
-    """Return where to take a base image from: from under BASE_MIRROR, or as it is called."""
+    """Return a base image's name in the mirror BASE_MIRROR, or its own name without a mirror."""
     mirror = os.environ.get("BASE_MIRROR", "").rstrip("/")
     return f"{mirror}/{base}" if mirror else base
 
 
 def base(recipe: str = "") -> str:
-    """Return the base image that an image stands on; empty where no registry has one."""
+    """Return the base image of an image; empty if it has none in a registry."""
     file, name = parts(recipe)
     found = ""
-    for below, stage in reversed(stages(file)):
+    for parent, stage in reversed(stages(file)):
         if name.lower() in ("", stage):
-            name = found = below
+            name = found = parent
     return found if is_image(found) else ""
 
 
 def is_image(base: str) -> bool:
-    """Tell whether a stage begins with an image that can be looked at: no argument, not nothing."""
+    """Tell whether a stage's base is an image: neither a build argument nor `scratch`."""
     return "$" not in base and base.lower() != "scratch"
 
 
 def stages(file: str) -> list[tuple[str, str]]:
-    """Return what each stage of a Dockerfile begins with, and its name in lower case or empty."""
-    found = FROM.findall(instructions(file))
-    return [(base, name.lower()) for base, name in found]
+    """Return the base and the name of each stage of a Dockerfile; names in lower case or empty."""
+    return [(base, name.lower()) for base, name in FROM.findall(instructions(file))]
 
 
 def secrets(file: str) -> list[str]:
-    """Return the options that hand the person's .netrc over, where the Dockerfile mounts it."""
+    """Return the options that pass the user's .netrc to the build, if the Dockerfile mounts it."""
     netrc = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     if "id=netrc" in instructions(file) and netrc.exists():
         return [f"--secret=id=netrc,src={netrc}"]
@@ -124,6 +128,6 @@ def secrets(file: str) -> list[str]:
 
 
 def instructions(file: str) -> str:
-    """Return what a Dockerfile says, without comments."""
+    """Return a Dockerfile's text without the lines of comments."""
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("#"))

@@ -1,4 +1,4 @@
-"""Prints the environments in the order of promotion, for the workflows, on a bare Python."""
+"""Lists the environments in the order of promotion, for the workflows. Standard library only."""
 # ruff: noqa: T201 - a command line prints
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from tools import ROOT
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the names of the tables."""
+    """Print the names of the environments."""
     parser = argparse.ArgumentParser(prog="python -m tools.environments", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="as a JSON list")
+    parser.add_argument("--json", action="store_true", help="print a JSON list")
     options = parser.parse_args(argv)
     try:
         found = names()
@@ -38,13 +38,13 @@ def names() -> list[str]:
 
 
 def images() -> dict[str, str]:
-    """Return how the images beside the first one are made, by their names.
+    """Return how each image except the first is built, by the images' names.
 
     Returns:
         A stage of the Dockerfile, or the path of another Dockerfile.
 
     Raises:
-        DeployerError: environments.toml cannot be read, or what it says of images is not that.
+        DeployerError: environments.toml cannot be read, or its [images] is not valid.
     """
     found = read(ROOT).get("images", {})
     if not isinstance(found, dict):
@@ -52,7 +52,7 @@ def images() -> dict[str, str]:
     for name, recipe in found.items():
         if not NAME.fullmatch(name) or not isinstance(recipe, str):
             raise DeployerError(
-                f"{FILE}: `python -m deployer check` says what is wrong in [images]."
+                f"{FILE}: [images] is not valid: run `python -m deployer check` to see why."
             )
     return found
 
@@ -61,7 +61,7 @@ def project() -> str:
     """Return the project's name.
 
     Raises:
-        DeployerError: environments.toml cannot be read, or has no name that is one.
+        DeployerError: environments.toml cannot be read, or its project is no valid name.
     """
     name = read(ROOT).get("project")
     if problem := name_problem(name):

@@ -1,4 +1,4 @@
-"""GitHub's own program `gh`, on github.com and on an enterprise's server. Standard library only."""
+"""Runs GitHub's command line `gh`, also on GitHub Enterprise. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ INSTALL = "https://cli.github.com"
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment for `gh`: it knows another server's address and token by other names.
+    """Return the environment for `gh`, with a GitHub Enterprise server's address and token.
 
-    A workflow says on which server it runs by GITHUB_SERVER_URL.
+    In a workflow, GITHUB_SERVER_URL is the address of its server.
     """
     host = urlsplit(environ.get("GITHUB_SERVER_URL", "")).hostname or "github.com"
-    made = dict(environ)
+    result = dict(environ)
     if host != "github.com":
-        made.setdefault("GH_HOST", host)
+        result.setdefault("GH_HOST", host)
         if not host.endswith(".ghe.com") and environ.get("GH_TOKEN"):
-            made.setdefault("GH_ENTERPRISE_TOKEN", environ["GH_TOKEN"])
-    return made
+            result.setdefault("GH_ENTERPRISE_TOKEN", environ["GH_TOKEN"])
+    return result
 
 
 def gh(*arguments: str, stdin: str | None = None) -> str:
-    """Run `gh` and return what it printed.
+    """Run `gh` and return its output.
 
     Raises:
-        DeployerError: it is not there, or it failed; the error is its own.
+        DeployerError: `gh` is not installed, or it failed; the error has its message.
     """
     try:
         answer = subprocess.run(  # noqa: S603
@@ -42,7 +42,7 @@ def gh(*arguments: str, stdin: str | None = None) -> str:
             check=False,
         )
     except FileNotFoundError:
-        raise DeployerError(f"gh is not on PATH: {INSTALL}") from None
+        raise DeployerError(f"gh is not on PATH: install it from {INSTALL}") from None
     if answer.returncode:
         words = " ".join(each for each in arguments[:4] if each != "--method")
         raise DeployerError(f"`gh {words}` failed: {(answer.stderr or answer.stdout).strip()}")

@@ -1,6 +1,6 @@
-"""What the workflows say and ask on GitHub, by its own program `gh`. Standard library only.
+"""The workflows' comments, issues and images on GitHub, through `gh`. Standard library only.
 
-One comment or issue for each purpose, found again by a hidden marker and edited in place.
+Each purpose has one comment or issue: it is found by a hidden marker and edited in place.
 """
 # ruff: noqa: T201 - a command line prints
 
@@ -19,25 +19,25 @@ from urllib.parse import quote
 from deployer.errors import DeployerError, short_digests
 from tools.gh import gh
 
-LIMIT = 65_536  # characters that GitHub takes of a comment or an issue
+LIMIT = 65_536  # characters that a comment or an issue may have on GitHub
 CUT = "\n\n… cut here: the whole text is in the summary of the run.\n"
-AUTHOR = "github-actions[bot]"  # anybody can write a marker, only the workflows are heeded
+AUTHOR = "github-actions[bot]"  # anyone can write a marker: only the workflows' count
 
 
 def marked(marker: str, text: str, end: str = "") -> str:
-    """Return a body that carries the marker, is not longer than GitHub takes, and calls nobody."""
-    body = f"<!-- deployer: {marker} -->\n{quiet(text)}"
+    """Return a body with the marker, cut to GitHub's limit, that mentions no user."""
+    body = f"<!-- deployer: {marker} -->\n{without_mentions(text)}"
     room = LIMIT - len(end)
     return (body if len(body) <= room else body[: room - len(CUT)] + CUT) + end
 
 
-def quiet(text: str) -> str:
-    """Return a text with short digests, in which no `@name` sends somebody a message."""
+def without_mentions(text: str) -> str:
+    """Return a text with short digests, in which no `@name` notifies a user."""
     return re.sub(r"(?<![\w`])@(?=\w)", "@\u200b", short_digests(text))
 
 
 def signature(commit: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Return which commit a comment speaks of, of when it is, and a link to the run."""
+    """Return the end of a comment: its commit, its time and a link to the run."""
     home = f"{environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository()}"
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     run = f"{home}/actions/runs/{environ.get('GITHUB_RUN_ID', '')}"
@@ -45,10 +45,10 @@ def signature(commit: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Send one request of GitHub's API.
+    """Send a request to GitHub's API; a GET returns the list of its pages.
 
     Raises:
-        DeployerError: gh is not there, or GitHub refuses.
+        DeployerError: gh is not installed, or GitHub refuses the request.
     """
     options = ["--paginate", "--slurp"] if method == "GET" else ["--input", "-"] if body else []
     answer = gh("api", "--method", method, path, *options, stdin=json.dumps(body))
@@ -56,7 +56,7 @@ def api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
 
 
 def rows(path: str) -> Iterator[dict[str, Any]]:
-    """Return every row of all pages."""
+    """Yield the rows of all pages."""
     for page in api("GET", path + ("&" if "?" in path else "?") + "per_page=100"):
         yield from page
 
@@ -70,14 +70,14 @@ def repository() -> str:
 
 
 def find(path: str, marker: str) -> dict[str, Any] | None:
-    """Return the first comment or issue of ours with this marker."""
+    """Return the workflows' first comment or issue with this marker."""
     start = marked(marker, "")
     ours = (row for row in rows(path) if row["user"]["login"] == AUTHOR)
     return next((row for row in ours if (row["body"] or "").startswith(start)), None)
 
 
 def comment(number: int, text: str, commit: str = "") -> str:
-    """Write the one comment on a pull request, or edit it."""
+    """Write the preview's comment on a pull request, or edit it; return what was done."""
     path = f"repos/{repository()}/issues"
     body = {"body": marked("preview", text, signature(commit) if commit else "")}
     if found := find(f"{path}/{number}/comments", "preview"):
@@ -94,23 +94,23 @@ def issue(
     marker: str = "drift",
     solved: str = "Nothing differs any more.",
 ) -> str:
-    """Open the one issue with this marker, or edit it, or close it once it is solved.
+    """Open the issue with this marker, or edit it, or close it once it is solved.
 
     Args:
         title: of a new issue, or of the one that is edited.
         text: its body, without the marker.
         gone: the issue is solved; title and text are not used.
-        marker: tells the issue from others of the workflows.
+        marker: identifies the issue among those of the workflows.
         solved: the comment with which it is closed.
 
     Raises:
-        DeployerError: gh is not there, or GitHub refuses.
+        DeployerError: gh is not installed, or GitHub refuses the request.
     """
     path = f"repos/{repository()}/issues"
     found = find(f"{path}?state=open&creator={quote(AUTHOR)}", marker)
     if gone:
         if not found:
-            return "no issue is open, and none has to be"
+            return "no issue is open, and none is needed"
         api("POST", f"{path}/{found['number']}/comments", {"body": solved})
         api("PATCH", f"{path}/{found['number']}", {"state": "closed"})
         return f"closed issue {found['number']}"
@@ -120,7 +120,7 @@ def issue(
         return "opened an issue"
     if found["body"] != body["body"]:
         api("PATCH", f"{path}/{found['number']}", body)
-    return f"issue {found['number']} says so"
+    return f"issue {found['number']} is up to date"
 
 
 def open_previews() -> list[str]:
@@ -129,14 +129,14 @@ def open_previews() -> list[str]:
 
 
 def package(name: str) -> str:
-    """Return the path of a container package of the repository's owner, such as `flows/preview`."""
+    """Return the API's path of a container package of the owner's, such as `flows/preview`."""
     owner = repository().partition("/")[0]
     kind = "orgs" if api("GET", f"users/{owner}")[0]["type"] == "Organization" else "users"
     return f"{kind}/{owner}/packages/container/{quote(name, safe='')}"
 
 
 def versions(path: str) -> list[dict[str, Any]]:
-    """Return every version of a package; none where there is no such package yet."""
+    """Return every version of a package; none if the package does not exist yet."""
     try:
         return list(rows(f"{path}/versions"))
     except DeployerError as error:
@@ -146,9 +146,9 @@ def versions(path: str) -> list[dict[str, Any]]:
 
 
 def delete_images(label: str = "") -> list[str]:
-    """Delete versions of the preview package all of whose tags belong to closed pull requests.
+    """Delete the preview package's versions whose tags all belong to closed pull requests.
 
-    A registry deletes a digest with every tag that it has, hence all of them.
+    The registry deletes a version with all of its tags, so none of them may be in use.
 
     Args:
         label: only those with a tag of this preview, such as `pr-7`; empty for all.
@@ -170,43 +170,43 @@ def delete_images(label: str = "") -> list[str]:
 
 
 def failed(workflow: str, conclusion: str, url: str) -> str:
-    """Open the one issue about a workflow that fails on main, or close it once it works again."""
+    """Open the issue about a workflow that fails on main, or close it once it works again."""
     marker = f"failed {workflow}"
     if conclusion in ("success", "failure", "timed_out", "startup_failure"):
         text = f"[The last run]({url}) ended with {conclusion}.\n"
         gone = conclusion == "success"
         return issue(f"{workflow} fails on main", text, gone, marker, f"[It works again]({url}).")
-    return f"{conclusion} says nothing about {workflow}"
+    return f"the issue stays: {conclusion}"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; texts come on stdin."""
+    """Run one command; it reads the text of a comment or an issue from stdin."""
     parser = argparse.ArgumentParser(prog="python -m tools.github", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    made = commands.add_parser("comment", help="write or edit the comment on a pull request")
-    made.add_argument("number", type=int, help="of the pull request")
-    made.add_argument("--commit", default="", help="that the text is about")
-    made = commands.add_parser("drift", help="open, edit or close the issue about drift")
-    made.add_argument("--gone", action="store_true", help="nothing differs")
-    made = commands.add_parser("update", help="open, edit or close the issue about the template")
-    made.add_argument("--gone", action="store_true", help="nothing is left to do")
-    made.add_argument("--proposed", action="store_true", help="a pull request has it")
-    made = commands.add_parser("failed", help="open or close the issue about a workflow on main")
-    made.add_argument("workflow", help="its name")
-    made.add_argument("--conclusion", required=True, help="of its last run")
-    made.add_argument("--url", required=True, help="of that run")
+    command = commands.add_parser("comment", help="write or edit the comment on a pull request")
+    command.add_argument("number", type=int, help="of the pull request")
+    command.add_argument("--commit", default="", help="the commit that the text is about")
+    command = commands.add_parser("drift", help="open, edit or close the issue about drift")
+    command.add_argument("--gone", action="store_true", help="nothing differs")
+    command = commands.add_parser("update", help="open, edit or close the issue about the template")
+    command.add_argument("--gone", action="store_true", help="nothing is left to do")
+    command.add_argument("--proposed", action="store_true", help="a pull request proposes it")
+    command = commands.add_parser("failed", help="open or close the issue about a workflow on main")
+    command.add_argument("workflow", help="its name")
+    command.add_argument("--conclusion", required=True, help="of its last run")
+    command.add_argument("--url", required=True, help="of that run")
     commands.add_parser("previews", help="print the labels of the open pull requests' previews")
-    made = commands.add_parser("delete-images", help="delete images of closed pull requests")
-    made.add_argument("--label", default="", help="only this preview's, such as pr-7")
+    command = commands.add_parser("delete-images", help="delete images of closed pull requests")
+    command.add_argument("--label", default="", help="only this preview's, such as pr-7")
     options = parser.parse_args(argv)
     try:
         if options.command == "comment":
             print(comment(options.number, sys.stdin.read(), options.commit))
         elif options.command == "drift":
-            title = "Production is not what was released"
+            title = "Production differs from its last release"
             print(issue(title, sys.stdin.read(), options.gone))
         elif options.command == "update":
-            title, text = "The template has moved on", sys.stdin.read()
+            title, text = "The template has an update", sys.stdin.read()
             gone = options.gone or options.proposed
             solved = "A pull request has it." if options.proposed else "This project is up to date."
             print(issue(title, text, gone, "update", solved))

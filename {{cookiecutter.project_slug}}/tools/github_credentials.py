@@ -1,4 +1,4 @@
-"""Which Prefect server GitHub is to deploy to, and with what: looked up before anybody is asked.
+"""Finds the address and credentials of the Prefect server that GitHub deploys to.
 
 Standard library only.
 """
@@ -19,14 +19,14 @@ SECRETS = (KEY, AUTH, HEADERS)
 
 
 def wants_key(url: str) -> bool:
-    """Whether this is Prefect Cloud, which wants an API key."""
+    """Tell whether this is Prefect Cloud, which requires an API key."""
     return url.startswith(CLOUD)
 
 
 def shared(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return URL and SECRETS of the environment, or of Prefect's active profile.
+    """Return URL and SECRETS from the environment variables, or from Prefect's active profile.
 
-    What names a server on this machine is passed over: no runner of GitHub's reaches it.
+    A server on this machine is skipped: GitHub's runners cannot reach it.
 
     Raises:
         DeployerError: a secret has several lines, or a profile cannot be read.
@@ -44,10 +44,10 @@ def of(
     """Return URL and SECRETS of one environment.
 
     Args:
-        environment: such as `preview`; its own are PREVIEW_PREFECT_API_URL and so on.
-        environ: where its own are looked for.
+        environment: such as `preview`, whose variables are PREVIEW_PREFECT_API_URL and so on.
+        environ: the environment variables.
         common: what `shared` returned.
-        apart: it gets nothing but its own.
+        apart: without variables of its own, it gets no values.
     """
     own = _values(environ, f"{environment.upper()}_")
     if own:
@@ -62,14 +62,14 @@ def ask(
     prompt: Callable[[str], str],
     hidden: Callable[[str], str],
 ) -> dict[str, str]:
-    """Ask a person for what is neither known here nor set on GitHub.
+    """Prompt for the values that are neither known here nor set on GitHub.
 
     Args:
         known: what `shared` returned.
         held: the variables that GitHub holds.
         secrets: the names of the secrets that GitHub holds.
-        prompt: asks for a line.
-        hidden: asks for a line that is not shown.
+        prompt: reads a line, such as `input`.
+        hidden: reads a line without showing it, such as `getpass`.
     """
     given = dict(known)
     url = given.get(URL) or held.get(URL)
@@ -78,7 +78,7 @@ def ask(
         given |= {URL: url} if url else {}
     name = KEY if url and wants_key(url) else AUTH
     if url and name not in given and name not in secrets:
-        value = hidden(f"{name} (it is not shown; empty if the server wants none): ").strip()
+        value = hidden(f"{name} (it is not shown; empty if the server needs none): ").strip()
         given |= {name: value} if value else {}
     return given
 
@@ -89,20 +89,20 @@ def _values(source: Mapping[str, str], prefix: str) -> dict[str, str]:
         if value := source.get(prefix + name, "").strip():
             if name == URL and "@" in urlsplit(value).netloc:
                 raise DeployerError(
-                    f"{prefix}{URL} holds a password, and everybody may read a variable: leave it "
-                    f"out, and set {prefix}{AUTH}."
+                    f"{prefix}{URL} holds a password, but a variable is not secret: remove it "
+                    f"from the URL, and set {prefix}{AUTH}."
                 )
             if "\n" in value:
                 raise DeployerError(
-                    f"{prefix}{name} has several lines, and GitHub hides each line of a secret "
-                    "wherever it stands: write it on one line."
+                    f"{prefix}{name} has several lines, and GitHub masks each line of a secret "
+                    "in all logs and outputs: write it on one line."
                 )
             found[name] = value
     return found
 
 
 def _profiles(environ: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """Yield the active profiles: of PREFECT_HOME, in nox the project's, and the person's own."""
+    """Yield the active profile of PREFECT_HOME, which nox sets, then that of ~/.prefect."""
     home = Path(environ.get("HOME") or Path.home())
     for folder in dict.fromkeys([Path(environ.get("PREFECT_HOME") or home), home / ".prefect"]):
         file = folder / "profiles.toml"

@@ -1,6 +1,6 @@
-"""What to set on GitHub so that only what main built reaches production: a state in, steps out.
+"""Decides what to set on GitHub so that only images that main built reach production.
 
-Pure: `tools/setup_github.py` reads the state and carries the steps out. Standard library only.
+Pure: `tools/setup_github.py` reads the state and carries out the steps. Standard library only.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from urllib.parse import quote
 
 from tools.github_credentials import KEY, SECRETS, URL, wants_key
 
-ENVIRONMENTS = ("preview", "staging", "production")  # that the workflows deploy to
-OPEN = "preview"  # the one that every branch reaches
-UPDATE = "update"  # has the token that opens pull requests with what is new in the template
-PLAN = "PLAN_ENVIRONMENT"  # the variable that names where production is planned without reviewers
+ENVIRONMENTS = ("preview", "staging", "production")  # which the workflows deploy to
+OPEN = "preview"  # the environment that every branch may use
+UPDATE = "update"  # holds the token that opens pull requests with template updates
+PLAN = "PLAN_ENVIRONMENT"  # variable: the environment without reviewers that plans production
 CODE_OWNERS = ".github/CODEOWNERS"
 OWNED = (
     "/.github/",
@@ -30,7 +30,7 @@ OWNED = (
     "/deployments/environments.toml",
 )
 RULESET = "main"
-CHECK = "Pass"  # the job of ci.yml that stands for all
+CHECK = "Pass"  # the job of ci.yml that passes if all others did
 RULES: tuple[dict[str, Any], ...] = (
     {"type": "deletion"},
     {"type": "non_fast_forward"},
@@ -49,11 +49,11 @@ RULES: tuple[dict[str, Any], ...] = (
         "parameters": {
             "required_status_checks": [{"context": CHECK}],
             "strict_required_status_checks_policy": False,
-            "do_not_enforce_on_create": True,  # or main could not be pushed for the first time
+            "do_not_enforce_on_create": True,  # or the first push of main would be refused
         },
     },
 )
-# Nobody approves what is their own: an administrator may merge it all the same, but not push.
+# Nobody can approve their own pull request: an administrator may merge it anyway, but not push.
 BYPASS = {"actor_id": 5, "actor_type": "RepositoryRole", "bypass_mode": "pull_request"}
 
 DONE, NEW, CHANGED = "already set", "created", "changed"
@@ -68,7 +68,7 @@ class Place:
         variables: by name.
         secrets: their names.
         settings: the environment as GitHub's API shows it.
-        branches: the patterns of the branches that may use it, where it has some.
+        branches: the patterns of the branches that may use it, if it restricts them.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -86,12 +86,12 @@ class State:
         protects: whether GitHub has environments and rules for this repository.
         owner: who reviews, without the `@`.
         place: the repository.
-        environments: those of `names` that there are.
-        rules: what holds for main, whichever ruleset says so.
-        ruleset: the one called RULESET, with its rules; None where there is none.
-        actions: the number of the app that runs workflows, so that no other can say that a check
-            passed; None where it is not known.
-        code_owners: the text of CODEOWNERS, empty where there is no file.
+        environments: those of `names` that exist.
+        rules: the rules that apply to main, from all rulesets.
+        ruleset: the one called RULESET, with its rules; None if there is none.
+        actions: ID of the app that runs workflows, so that no other app can report that a check
+            passed; None if it is not known.
+        code_owners: the text of CODEOWNERS, empty if there is no file.
     """
 
     repository: str
@@ -106,7 +106,7 @@ class State:
 
     @property
     def plans(self) -> str | None:
-        """The environment in which production is planned, where it is one of its own."""
+        """The environment in which production is planned, if it is a separate one."""
         name = self.place.variables.get(PLAN)
         return name if name and name not in ENVIRONMENTS else None
 
@@ -121,9 +121,9 @@ class Command:
     """One call of `gh`.
 
     Attributes:
-        arguments: without a secret, as every process can read them.
-        stdin: what it reads; may be a secret.
-        secret: the name of the secret that stdin is.
+        arguments: never a secret, because every process can read them.
+        stdin: its input, which may be a secret.
+        secret: the name of the secret that stdin holds.
     """
 
     arguments: tuple[str, ...]
@@ -131,7 +131,7 @@ class Command:
     secret: str = ""
 
     def __str__(self) -> str:
-        """Return it as for a shell; a secret by its name."""
+        """Return the shell command, with the name of a secret instead of its value."""
         text = shlex.join(["gh", *self.arguments])
         if self.secret:
             return f"{text} < the value of {self.secret}"
@@ -140,13 +140,13 @@ class Command:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that has to be so.
+    """One setting, and how to change it.
 
     Attributes:
         outcome: DONE, NEW, CHANGED, NOTE or MISSING.
-        what: that is, in words.
-        commands: which make it so.
-        text: which CODEOWNERS gets.
+        what: the setting, in words.
+        commands: the calls that change it.
+        text: the new text of CODEOWNERS; empty if it stays.
     """
 
     outcome: str
@@ -156,25 +156,25 @@ class Step:
 
 
 def steps(state: State, wanted: Mapping[str, Mapping[str, str]]) -> list[Step]:
-    """Return all that has to be so, in the order in which it is made so.
+    """Return all steps, in the order in which they are carried out.
 
     Args:
-        state: what there is.
+        state: the current state.
         wanted: for each environment the values of URL and SECRETS that are known here.
     """
-    made = []
+    result = []
     if state.protects:
         for name in wanted:
-            made += [*_environment(state, name), *_values(state, name, wanted[name])]
-        made += _environment(state, UPDATE)
+            result += [*_environment(state, name), *_values(state, name, wanted[name])]
+        result += _environment(state, UPDATE)
         if plans := state.plans:
             values = wanted.get("production", {})
-            made += [*_environment(state, plans), *_values(state, plans, values)]
-        made += [*_everybodys(state), _ruleset(state)]
+            result += [*_environment(state, plans), *_values(state, plans, values)]
+        result += [*_repository_wide(state), _ruleset(state)]
     else:
-        made.append(Step(NOTE, FREE))
-        made += _values(state, "", wanted.get("production", {}))
-    return [*made, _code_owners(state)]
+        result.append(Step(NOTE, FREE))
+        result += _values(state, "", wanted.get("production", {}))
+    return [*result, _code_owners(state)]
 
 
 FREE = (
@@ -184,7 +184,7 @@ FREE = (
 )
 APART = (
     "preview gets no server: what a pull request runs could change production with these "
-    "credentials. For a second server, or workspace, set PREVIEW_PREFECT_API_URL with "
+    "credentials. If there is a second server or workspace, set PREVIEW_PREFECT_API_URL with "
     "PREVIEW_PREFECT_API_KEY or PREVIEW_PREFECT_API_AUTH_STRING; or give previews the same one "
     "with --share-server."
 )
@@ -205,21 +205,21 @@ def _environment(state: State, name: str) -> Iterator[Step]:
         return
     settings = place.settings if place else {}
     policy = {"protected_branches": False, "custom_branch_policies": True}
-    made = []
+    calls = []
     if settings.get("deployment_branch_policy") != policy:
-        made.append(_request("PUT", path, {"deployment_branch_policy": policy, **_kept(settings)}))
+        calls.append(_request("PUT", path, {"deployment_branch_policy": policy, **_kept(settings)}))
     branches = place.branches if place else ()
     if "main" not in branches:
         body = {"name": "main", "type": "branch"}
-        made.append(_request("POST", f"{path}/deployment-branch-policies", body))
-    outcome = DONE if not made else CHANGED if place else NEW
-    yield Step(outcome, f"environment {name}, only for main", tuple(made))
+        calls.append(_request("POST", f"{path}/deployment-branch-policies", body))
+    outcome = DONE if not calls else CHANGED if place else NEW
+    yield Step(outcome, f"environment {name}, only for main", tuple(calls))
     if others := [each for each in branches if each != "main"]:
-        yield Step(NOTE, f"environment {name} is open to {', '.join(others)} too: is that meant?")
+        yield Step(NOTE, f"environment {name} also allows {', '.join(others)}: is that intended?")
 
 
 def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the protection that an environment has: without it a PUT would take it away."""
+    """Return an environment's protection rules: a PUT without them would remove them."""
     body: dict[str, Any] = {}
     for rule in settings.get("protection_rules", ()):
         if rule["type"] == "wait_timer":
@@ -249,43 +249,43 @@ def _values(state: State, name: str, values: Mapping[str, str]) -> Iterator[Step
             )
         )
         return
-    made = (Command(("variable", "set", URL, "--body", url, *scope)),) if url != held else ()
-    outcome = DONE if not made else CHANGED if held else NEW
-    yield Step(outcome, f"variable {URL} {where} is {url}", made)
+    commands = (Command(("variable", "set", URL, "--body", url, *scope)),) if url != held else ()
+    outcome = DONE if not commands else CHANGED if held else NEW
+    yield Step(outcome, f"variable {URL} {where} is {url}", commands)
     for secret in SECRETS:
-        there = secret in place.secrets
-        if secret in values and (made or not there):
+        is_set = secret in place.secrets
+        if secret in values and (commands or not is_set):
             command = Command(("secret", "set", secret, *scope), values[secret], secret)
-            yield Step(CHANGED if there else NEW, f"secret {secret} {where}", (command,))
-        elif there:
-            # GitHub shows nobody what a secret is.
+            yield Step(CHANGED if is_set else NEW, f"secret {secret} {where}", (command,))
+        elif is_set:
+            # GitHub never shows the value of a secret.
             change = shlex.join(["gh", "secret", "set", secret, *scope])
             yield Step(DONE, f"secret {secret} {where}; `{change}` changes it")
         elif secret == KEY and wants_key(url):
-            yield Step(MISSING, f"secret {KEY} {where}: Prefect Cloud wants it, so set it here")
+            yield Step(MISSING, f"secret {KEY} {where}: Prefect Cloud requires it, so set it here")
 
 
-def _everybodys(state: State) -> Iterator[Step]:
-    """Say what every branch still gets."""
+def _repository_wide(state: State) -> Iterator[Step]:
+    """Yield a note for each value of the repository, which every branch can use."""
     held = {"variable": [URL] if URL in state.place.variables else []}
     held["secret"] = [each for each in SECRETS if each in state.place.secrets]
     for kind, names in held.items():
         for name in names:
-            what = f"the {kind} {name} of the repository is every branch's, and each environment"
+            what = f"every branch can use the {kind} {name} of the repository. Each environment has"
             command = f"gh {kind} delete {name} --repo {state.repository}"
-            yield Step(NOTE, f"{what} has its own now: `{command}`")
+            yield Step(NOTE, f"{what} its own now, so delete it: `{command}`")
 
 
 def _ruleset(state: State) -> Step:
-    what = "main takes only pull requests that pass and code owners approve, and no force push"
-    if not [*_lacking(state.rules)]:
+    what = "main accepts only pull requests that pass and code owners approve, and no force push"
+    if not [*_missing(state.rules)]:
         return Step(DONE, what)
     path = f"repos/{state.repository}/rulesets"
     old = state.ruleset or {"rules": [], "bypass_actors": [BYPASS]}
-    # What somebody has added or made stricter stays.
+    # Rules that were added or made stricter by hand stay.
     rules = {each["type"]: each for each in old["rules"]}
-    for each in _lacking(old["rules"]):
-        rules[each["type"]] = _with(rules.get(each["type"], {}), each, state.actions)
+    for each in _missing(old["rules"]):
+        rules[each["type"]] = _join(rules.get(each["type"], {}), each, state.actions)
     body = {
         "name": RULESET,
         "target": "branch",
@@ -299,21 +299,21 @@ def _ruleset(state: State) -> Step:
     return Step(CHANGED, what, (_request("PUT", f"{path}/{state.ruleset['id']}", body),))
 
 
-def _lacking(rules: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield each of RULES that these do not cover."""
+def _missing(rules: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield each of RULES that the given rules do not cover."""
     for wanted in RULES:
-        there = [each.get("parameters") or {} for each in rules if each["type"] == wanted["type"]]
+        same = [each.get("parameters") or {} for each in rules if each["type"] == wanted["type"]]
         if wanted["type"] == "required_status_checks":
-            checks = [check for each in there for check in each["required_status_checks"]]
-            there = [check for check in checks if check["context"] == CHECK]
+            checks = [check for each in same for check in each["required_status_checks"]]
+            same = [check for check in checks if check["context"] == CHECK]
         elif wanted["type"] == "pull_request":
-            there = [each for each in there if each.get("require_code_owner_review")]
-        if not there:
+            same = [each for each in same if each.get("require_code_owner_review")]
+        if not same:
             yield wanted
 
 
-def _with(old: Mapping[str, Any], wanted: Mapping[str, Any], actions: int | None) -> dict[str, Any]:
-    """Return a rule with the parameters that it has, and with what is wanted."""
+def _join(old: Mapping[str, Any], wanted: Mapping[str, Any], actions: int | None) -> dict[str, Any]:
+    """Return a rule with its present parameters and with the wanted ones."""
     given = {**wanted.get("parameters", {}), **old.get("parameters", {})}
     if wanted["type"] == "pull_request":
         given["require_code_owner_review"] = True
@@ -327,9 +327,9 @@ def _with(old: Mapping[str, Any], wanted: Mapping[str, Any], actions: int | None
 def _code_owners(state: State) -> Step:
     lines = state.code_owners.splitlines()
     if any(line.strip() and not line.startswith("#") for line in lines):
-        return Step(DONE, f"{CODE_OWNERS} says who reviews what can deploy")
+        return Step(DONE, f"{CODE_OWNERS} names who reviews the files that affect a deploy")
     kept = [line for line in lines if not re.match(r"# +/", line)]
     width = max(map(len, OWNED))
     text = "\n".join([*kept, *(f"{path:<{width}}  @{state.owner}" for path in OWNED), ""])
-    what = f"{CODE_OWNERS}: @{state.owner} reviews what can deploy; commit it"
+    what = f"{CODE_OWNERS}: @{state.owner} reviews the files that affect a deploy; commit it"
     return Step(CHANGED if lines else NEW, what, text=text)

@@ -1,7 +1,7 @@
-"""Names an image by what is in it, and builds it if it is not there: `python -m tools.image`.
+"""Names an image by its content, and builds it unless it exists: `python -m tools.image`.
 
-The tag is made of git's own ids of the files that go into the image. As long as none of them
-changes, neither does the name, and nothing is built. Standard library only.
+The tag is a hash of git's ids of the files that go into the image. As long as none of them changes,
+the name stays the same, and nothing is built. Standard library only.
 """
 # ruff: noqa: T201 - a command line prints
 
@@ -22,16 +22,16 @@ from tools import ROOT
 from tools.build import DOCKERFILE, build, call, parts
 from tools.environments import images, project
 
-# What makes the first image, and a worker's; together, all that .dockerignore lets in.
+# What goes into the first image and into a worker's; together, all that .dockerignore lets in.
 COMMON = ("Dockerfile", ".dockerignore", "requirements-uv.txt", "requirements.txt")
 CONTENT = (*COMMON, "flows", "deployments", "deployer")
 WORKER = (*COMMON, "requirements-worker.txt")
-# What registries answer for an image that is not there; some do not tell it from a forbidden one.
+# Registries' answers for a missing image; some answer the same for an image that is forbidden.
 ABSENT = ("not found", "name unknown", "manifest unknown", "denied", "unauthorized", "forbidden")
 
 
 def recipe(name: str) -> str:
-    """Return the Dockerfile's stage, or the Dockerfile, that makes an image; empty is the last one.
+    """Return the stage or the Dockerfile that builds an image; empty is the last stage.
 
     Raises:
         DeployerError: environments.toml names no such image.
@@ -43,7 +43,7 @@ def recipe(name: str) -> str:
 
 
 def content(name: str) -> tuple[str, ...]:
-    """Return the paths that go into an image; of one that a person adds, all that could.
+    """Return the paths that go into an image; for one of [images], all that .dockerignore lets in.
 
     Raises:
         DeployerError: its Dockerfile has a .dockerignore of its own.
@@ -51,8 +51,8 @@ def content(name: str) -> tuple[str, ...]:
     file = DOCKERFILE if name in (FIRST, "worker") else parts(recipe(name))[0]
     if (ROOT / f"{file}.dockerignore").exists():
         raise DeployerError(
-            f"{file}.dockerignore is there, and Docker would read it instead of .dockerignore, "
-            "by which the image is named: move its lines into .dockerignore and delete it."
+            f"{file}.dockerignore exists, and Docker would read it instead of .dockerignore, "
+            "from which the image is named: move its lines into .dockerignore and delete it."
         )
     if name in (FIRST, "worker"):
         return WORKER if name else CONTENT
@@ -61,7 +61,7 @@ def content(name: str) -> tuple[str, ...]:
 
 
 def tag(name: str = FIRST) -> str:
-    """Return the tag of the image that the files as they are now would make, committed or not.
+    """Return the image's tag for the files as they are now, committed or not.
 
     Args:
         name: `worker`, or one of environments.toml; empty is the first image.
@@ -69,10 +69,10 @@ def tag(name: str = FIRST) -> str:
     paths = content(name)
     try:
         index = Path(call("git", "rev-parse", "--path-format=absolute", "--git-path", "index"))
-    except (DeployerError, FileNotFoundError):
+    except DeployerError as error:
         raise DeployerError(
-            "The image is named by git's ids of what is in it, and this folder is not in a git "
-            "repository: run `git init` first."
+            f"The image's name is a hash of git's ids of its files. {error} If this folder is not "
+            "a git repository yet, run `git init` first."
         ) from None
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "index"
@@ -85,31 +85,31 @@ def tag(name: str = FIRST) -> str:
 
 
 def name_of(repository: str, label: str | None, platform: str, name: str = FIRST) -> str:
-    """Return the image's name, with the tag that the files as they are now give it.
+    """Return the image's name, with the tag for the files as they are now.
 
     Args:
         repository: what the tag is appended to, such as `ghcr.io/me/flows`.
-        label: whose image it is, before the rest of the tag: `pr-7`.
-        platform: part of the name where it is not empty: `linux/arm64`.
+        label: start of the tag of a preview's image, such as `pr-7`.
+        platform: end of the tag, such as `linux/arm64`; empty adds nothing.
         name: `worker`, or one of environments.toml; empty is the first image.
     """
-    said = [label, tag(name), platform.replace("/", "-")]
-    return f"{repository}:{'-'.join(part for part in said if part)}"
+    pieces = [label, tag(name), platform.replace("/", "-")]
+    return f"{repository}:{'-'.join(each for each in pieces if each)}"
 
 
 def build_all() -> dict[str, str]:
-    """Build the project's images, as far as they are not there; return their references by name."""
-    made = {name: name_of(project(), None, "", name) for name in (FIRST, *images())}
-    for name, reference in made.items():
+    """Build each of the project's images unless it exists; return their references by name."""
+    references = {name: name_of(project(), None, "", name) for name in (FIRST, *images())}
+    for name, reference in references.items():
         build(reference, recipe(name))
-    return made
+    return references
 
 
 def digest(name: str) -> str | None:
     """Return the digest that a registry has under this name; None if it has none.
 
     Raises:
-        DeployerError: the registry cannot be asked, which is not the same.
+        DeployerError: the registry does not answer, so it is not known.
     """
     command = ["docker", "buildx", "imagetools", "inspect", name]
     command += ["--format", "{{print .Manifest.Digest}}"]
@@ -120,7 +120,7 @@ def digest(name: str) -> str | None:
     if any(word in lines[-1].lower() for word in ABSENT):
         return None
     raise DeployerError(
-        f"The registry cannot be asked for {name}: {lines[-1]}. "
+        f"The registry does not say whether it has {name}: {lines[-1]}. "
         "Nothing was built; run it again when the registry answers."
     )
 
@@ -131,8 +131,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--repository", help="what the tag is appended to, such as ghcr.io/me/flows"
     )
-    parser.add_argument("--platform", help="part of the name where it is given: linux/arm64")
-    parser.add_argument("--label", help="whose image it is, before the rest of the tag: pr-7")
+    parser.add_argument("--platform", help="end of the tag, such as linux/arm64")
+    parser.add_argument("--label", help="start of the tag, such as pr-7")
     parser.add_argument(
         "--target", default=FIRST, help="instead of the first image: worker, or one of [images]"
     )
@@ -143,7 +143,7 @@ def main(argv: list[str] | None = None) -> int:
         nargs="?",
         const="",
         metavar="NAME",
-        help="print its digest in the registry, if it is there; of the image of another name",
+        help="print the digest that the registry has, if any, for NAME or for this image",
     )
     options = parser.parse_args(argv)
     try:
@@ -151,13 +151,13 @@ def main(argv: list[str] | None = None) -> int:
             print(digest(options.digest) or "")
             return 0
         repository = options.repository or project()
-        made_by = recipe(options.target)
+        built_from = recipe(options.target)
         name = name_of(repository, options.label, options.platform or "", options.target)
         if options.digest is not None:
             print(digest(name) or "")
             return 0
         if not options.name_only:
-            build(name, made_by)
+            build(name, built_from)
     except DeployerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,10 +1,10 @@
 """Installs a requirements file: `python3 -m tools.install FOLDER FILE`. Standard library only.
 
-With `--uv FOLDER` it is done by the uv of requirements-uv.txt, whose hash pip checks: what the
-pipeline installs is the same tomorrow. Without it, by the uv that a person has.
+With `--uv FOLDER`, the pipeline first installs the uv of requirements-uv.txt, whose hash pip
+checks: every run uses the same version. Without it, the uv on PATH is used.
 
-For a package index that asks for a password, the pipeline gives the text of a .netrc in NETRC_TEXT.
-uv gets it as a file that has no name, so nothing of it is left, however this ends.
+If a package index needs a password, the pipeline passes the text of a .netrc in NETRC_TEXT.
+uv reads it from a file without a name, so nothing of it remains, however this process ends.
 """
 # ruff: noqa: T201 - a command line prints
 
@@ -23,15 +23,15 @@ from deployer.alive import alive
 from tools import ROOT
 
 
-def own_uv(folder: Path, index: str) -> list[list[str]]:
+def uv_commands(folder: Path, index: str) -> list[list[str]]:
     """Return the commands that install the pinned uv into a folder of its own.
 
     Args:
-        folder: for uv and the pip that installs it.
-        index: a file with the options that say where packages are from.
+        folder: for uv, and for the pip that installs it.
+        index: a requirements file with the options of the package index.
     """
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
-    # A job has nobody to ask: without this pip waits for a name and a password for ever.
+    # Nobody can answer in a job: without this pip waits forever for a user name and a password.
     pip += ["--no-input"]
     return [
         [sys.executable, "-m", "venv", str(folder)],
@@ -40,20 +40,20 @@ def own_uv(folder: Path, index: str) -> list[list[str]]:
 
 
 def install(uv: str, folder: Path, requirements: Path, own: Path | None = None) -> bool:
-    """Bring a virtual environment up to date, and make it first if it is not there.
+    """Install the packages into a virtual environment, which is created if it does not exist.
 
     Args:
-        uv: the program.
+        uv: path of the program.
         folder: the environment's.
-        requirements: the packages, each with its hashes.
-        own: a folder to install uv into first; None where it is there.
+        requirements: the file of the packages, each with its hashes.
+        own: a folder to install uv into first; None if it is installed.
 
     Returns:
-        whether it worked; uv has said why not.
+        whether it worked; if not, uv or pip has printed why.
     """
     environment = dict(os.environ)
     netrc = environment.pop("NETRC_TEXT", "")
-    # Compiling takes longest, and of that uv shows nothing: the signs of life are ours.
+    # uv shows no progress while it compiles, which takes longest: `alive` does instead.
     commands = [[uv, "pip", "install", "--quiet", f"--python={folder}", "--require-hashes"]]
     commands[0] += ["-r", str(requirements)]
     if not (folder / "pyvenv.cfg").exists():
@@ -62,21 +62,21 @@ def install(uv: str, folder: Path, requirements: Path, own: Path | None = None) 
     with ExitStack() as stack:
         stack.enter_context(alive(requirements.name))
         if own:
-            # pip has to know where packages are from as well; what they are is uv's business.
+            # pip needs the index options of this file too; uv installs its packages.
             index = stack.enter_context(NamedTemporaryFile("w", suffix=".txt", encoding="utf-8"))
             lines = requirements.read_text(encoding="utf-8").splitlines()
             index.write("\n".join(line for line in lines if line.startswith("--")))
             index.flush()
-            commands[:0] = own_uv(own, index.name)
+            commands[:0] = uv_commands(own, index.name)
         file = stack.enter_context(TemporaryFile())
-        handed_on = []
+        inherited = []
         if netrc:
             file.write(netrc.encode())
             file.flush()
             environment["NETRC"] = f"/dev/fd/{file.fileno()}"
-            handed_on = [file.fileno()]
+            inherited = [file.fileno()]
         return not any(
-            subprocess.run(command, env=environment, pass_fds=handed_on, check=False).returncode  # noqa: S603
+            subprocess.run(command, env=environment, pass_fds=inherited, check=False).returncode  # noqa: S603
             for command in commands
         )
 
@@ -84,9 +84,9 @@ def install(uv: str, folder: Path, requirements: Path, own: Path | None = None) 
 def main(argv: list[str] | None = None) -> int:
     """Install the packages; return 0, or 1 if that failed."""
     parser = argparse.ArgumentParser(prog="python -m tools.install", description=__doc__)
-    parser.add_argument("folder", type=Path, help="of the virtual environment")
+    parser.add_argument("folder", type=Path, help="the virtual environment")
     parser.add_argument("requirements", type=Path, help="the file that names the packages")
-    parser.add_argument("--uv", type=Path, help="where to install the pinned uv, and to use it")
+    parser.add_argument("--uv", type=Path, help="install the pinned uv in this folder and use it")
     options = parser.parse_args(argv)
     uv = str(options.uv / "bin" / "uv") if options.uv else shutil.which("uv")
     if uv is None:
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     if options.uv and (path := os.environ.get("GITHUB_PATH")):
-        with Path(path).open("a", encoding="utf-8") as file:  # for what the job runs next
+        with Path(path).open("a", encoding="utf-8") as file:  # for the job's next steps
             file.write(f"{options.uv / 'bin'}\n")
     return 0
 

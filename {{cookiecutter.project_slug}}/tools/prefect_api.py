@@ -1,4 +1,4 @@
-"""Asks the Prefect server over HTTP, without Prefect. Standard library only."""
+"""Sends requests to the Prefect server, without Prefect. Standard library only."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from urllib.request import Request, urlopen
 from deployer.errors import DeployerError
 
 SECONDS = 30
-BUSY = 20  # tries, half a second apart, that a server whose SQLite is busy may refuse with 503
+BUSY = 20  # attempts, half a second apart, while the server answers 503: its SQLite is busy
 
 
 class Missing(DeployerError):
-    """The server answers that it has no such thing."""
+    """The server answers 404: it has no such object."""
 
 
 def ask(method: str, path: str, body: Any, environ: Mapping[str, str]) -> Any:
     """Send one request.
 
     Args:
-        method: of HTTP.
+        method: the HTTP method.
         path: below the API's address.
-        body: what is sent as JSON; None sends nothing.
-        environ: PREFECT_API_URL and what its server wants to be told.
+        body: sent as JSON; None sends nothing.
+        environ: PREFECT_API_URL and the credentials for its server.
 
     Returns:
-        What was answered, as JSON; None where that is nothing.
+        The answer, parsed as JSON; None if it is empty.
 
     Raises:
-        Missing: the server has no such thing.
-        DeployerError: it does not answer, or refuses.
+        Missing: the server has no such object.
+        DeployerError: the server does not answer, or refuses the request.
     """
     url = environ.get("PREFECT_API_URL", "").rstrip("/")
     if not url:
@@ -53,7 +53,7 @@ def ask(method: str, path: str, body: Any, environ: Mapping[str, str]) -> Any:
             why = f"it refuses the credentials ({error.code})"
     except (OSError, HTTPException, ValueError) as error:
         why, kind = str(getattr(error, "reason", error)), DeployerError
-    raise kind(f"The Prefect server at {url} cannot be asked: {why}.")
+    raise kind(f"A request to the Prefect server at {url} failed: {why}.")
 
 
 def _send(request: Request) -> bytes:

@@ -1,4 +1,4 @@
-"""Says everything that a job lacks before it does anything: `python3 -m tools.preflight CHECK…`.
+"""Checks at the start of a job what it lacks: `python3 -m tools.preflight CHECK…`.
 
 Each problem is an error on the page of the run. Standard library only: it is the first step.
 """
@@ -20,7 +20,7 @@ from tools.gh import gh
 from tools.workflow_settings import Settings, read
 
 CLOUD = "https://api.prefect.cloud/"
-# What each way to log in needs besides REGISTRY: variables, then secrets.
+# What each login method needs besides REGISTRY: variables, then secrets.
 NEEDS = {
     "password": (("REGISTRY_USERNAME",), ("REGISTRY_PASSWORD",)),
     "docker-hub": (("REGISTRY_USERNAME",), ("REGISTRY_PASSWORD",)),
@@ -47,14 +47,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Job:
-    """What a job was given.
+    """The input of a job.
 
     Attributes:
-        settings: of the workflow's run.
-        environment: of the job; None where it has none.
-        image: that somebody asked for, or several, as `deployer.image_references` writes them.
-        secrets: the names of the secrets that it got.
-        multi_line: the names of those of several lines.
+        settings: the settings of the workflow's run.
+        environment: the job's environment; None if it has none.
+        image: the requested images, in the form of `deployer.image_references`.
+        secrets: the names of the secrets that are set.
+        multi_line: the names of the secrets that have several lines.
     """
 
     settings: Settings
@@ -64,12 +64,12 @@ class Job:
     multi_line: frozenset[str]
 
     def unset(self, kind: str, name: str, why: str, scope: str = "") -> Problem:
-        """Return that a variable or a secret is not set, and the command that sets it."""
+        """Return the problem of an unset variable or secret, with the command that sets it."""
         return Problem(f"{name} is not set", f"{why}: run `gh {kind} set {name}{scope}`")
 
 
 def registry(job: Job) -> Iterator[Problem]:
-    """Yield what a login to the registry lacks."""
+    """Yield what is missing for a login to the registry."""
     variables = job.settings.variables
     try:
         login = job.settings.login
@@ -83,30 +83,30 @@ def registry(job: Job) -> Iterator[Problem]:
         wanted = ("REGISTRY", *wanted)
     why = f"The variable REGISTRY_AUTH is {login}, which needs it"
     if login == "password":
-        why = f"The variable REGISTRY is {variables['REGISTRY']}, which wants a login"
+        why = f"The variable REGISTRY is {variables['REGISTRY']}, which requires a login"
     yield from (job.unset("variable", each, why) for each in wanted if not variables.get(each))
     yield from (job.unset("secret", each, why) for each in secrets if each not in job.secrets)
 
 
 def server(job: Job) -> Iterator[Problem]:
-    """Yield what a connection to the Prefect server lacks."""
+    """Yield what is missing for a connection to the Prefect server."""
     scope = f" --env {job.environment}" if job.environment else ""
     url = job.settings.variables.get("PREFECT_API_URL", "")
     if not url:
-        why = f"It says which Prefect server {job.environment} is on"
+        why = f"It is the address of the Prefect server of {job.environment}"
         yield job.unset("variable", "PREFECT_API_URL", why, scope)
     elif url.startswith(CLOUD) and "PREFECT_API_KEY" not in job.secrets:
-        yield job.unset("secret", "PREFECT_API_KEY", "Prefect Cloud asks for it", scope)
+        yield job.unset("secret", "PREFECT_API_KEY", "Prefect Cloud requires it", scope)
     for name in sorted(job.multi_line):
         yield Problem(
             f"{name} has several lines",
-            f"GitHub hides each line of the secret {name} wherever it stands, so that a line like "
-            "`{` hides every `{`, and outputs with one are lost: set it again, on one line",
+            f"GitHub masks each line of the secret {name} everywhere: a line like `{{` masks every "
+            "`{`, and an output that contains one is lost. Set the secret again, on one line",
         )
 
 
 def main_only(job: Job) -> Iterator[Problem]:
-    """Yield that this is another branch than main."""
+    """Yield a problem if this does not run on main."""
     if not job.settings.on_main:
         yield Problem(
             "Not on main",
@@ -116,19 +116,19 @@ def main_only(job: Job) -> Iterator[Problem]:
 
 
 def runner(job: Job) -> Iterator[Problem]:
-    """Yield that a runner of one's own would be everybody's."""
+    """Yield a problem if a public repository would use a self-hosted runner."""
     label = job.settings.variables.get("RUNNER")
     if label and job.settings.public:
         yield Problem(
             "RUNNER is refused",
-            f"The variable RUNNER is {label}, and this repository is public: whoever forks it can "
-            "send code to a runner of your own, which keeps what it is told. Make the repository "
+            f"The variable RUNNER is {label}, and this repository is public: anyone who forks it "
+            "can run code on your own runner, and leave something there. Make the repository "
             "private, or run `gh variable delete RUNNER`",
         )
 
 
 def image(job: Job) -> Iterator[Problem]:
-    """Yield why an image that somebody asked for may not be deployed."""
+    """Yield why a requested image may not be deployed."""
     try:
         for each in parse(job.image.split()).values():
             trust.digest_in(each, job.settings.release)
@@ -137,7 +137,7 @@ def image(job: Job) -> Iterator[Problem]:
 
 
 def closed(job: Job) -> Iterator[Problem]:
-    """Yield that the pull request was closed while its tests ran: its preview would stay."""
+    """Yield a problem if the pull request is closed: its preview would not be removed again."""
     number = job.settings.event.get("number")
     path = f"repos/{job.settings.repository}/pulls/{number}"
     state = json.loads(gh("api", "--method", "GET", path))["state"]
@@ -156,16 +156,16 @@ CHECKS: dict[str, Callable[[Job], Iterator[Problem]]] = {
 
 
 def job_of(environment: str | None, wanted: str, environ: Mapping[str, str]) -> Job:
-    """Read what the workflow says: of a secret only whether there is one, as HAS_NAME."""
-    there = {name[4:] for name, value in environ.items() if name[:4] == "HAS_" and value == "true"}
+    """Read the job's input; of each secret only two flags, HAS_NAME and LINES_NAME."""
+    is_set = {name[4:] for name, value in environ.items() if name[:4] == "HAS_" and value == "true"}
     lines = {
         name[6:] for name, value in environ.items() if name[:6] == "LINES_" and value == "true"
     }
-    return Job(read(environ), environment, wanted, frozenset(there), frozenset(lines))
+    return Job(read(environ), environment, wanted, frozenset(is_set), frozenset(lines))
 
 
 def annotate(title: str, text: str) -> str:
-    """Return an error as GitHub shows it on the page of the run."""
+    """Return the line that makes GitHub show an error on the page of the run."""
     escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return f"::error title={title}::{escaped}"
 
@@ -174,8 +174,8 @@ def main(argv: list[str] | None = None) -> int:
     """Print all problems; return 1 if there is one."""
     parser = argparse.ArgumentParser(prog="python -m tools.preflight", description=__doc__)
     parser.add_argument("checks", nargs="+", choices=sorted(CHECKS))
-    parser.add_argument("--environment", help="of the job")
-    parser.add_argument("--image", default="", help="that somebody asked for")
+    parser.add_argument("--environment", help="the job's environment")
+    parser.add_argument("--image", default="", help="the requested images")
     parser.add_argument(
         "--soft", action="store_true", help="print `ready=true`, or Markdown to stderr; never fail"
     )

@@ -1,6 +1,6 @@
-"""A pull request of what another job changed: that one has no token, this one runs nothing new.
+"""Opens a pull request with an update that another job made. Standard library only.
 
-Standard library only.
+That job has no token, and this one runs no code of the update.
 """
 
 from __future__ import annotations
@@ -17,44 +17,44 @@ from tools.gh import environment
 
 BRANCH = "template-update"
 TITLE = "Update the template"
-# GitHub starts no workflow for such a commit. The token is a person's, so else the checks would run
-# at once, with their secrets. "[skip ci]" would do it too, but stay in a squashed merge's message,
-# and main would not deploy; a trailer counts only at the end, after two empty lines.
+# GitHub starts no workflow for a commit with this trailer. The token is a person's, so without it
+# the checks would run at once, with their secrets. "[skip ci]" would stay in a squash merge's
+# message, and main would not deploy; a trailer counts only at the end, after two empty lines.
 # https://docs.github.com/en/actions/managing-workflow-runs/skipping-workflow-runs
 MESSAGE = f"{TITLE}\n\n\nskip-checks: true\n"
 LOOK = (
-    "\n\nNo check has started: look at this first, at what runs above all. Then a commit of yours "
-    "on this branch starts them, such as `git commit --allow-empty`."
+    "\n\nNo check has started: first review this, above all the code that runs. Then push a commit "
+    "of your own to this branch to start them, such as `git commit --allow-empty`."
 )
 BOT = "github-actions[bot]"
-# git takes gh's token for this one push and keeps it nowhere.
+# git gets the token from gh for one command, and stores it nowhere.
 CREDENTIALS = ["-c", "credential.helper=", "-c", "credential.helper=!gh auth git-credential"]
 EMAIL = f"{BOT}@users.noreply.github.com"
 AUTHOR = ["-c", f"user.name={BOT}", "-c", f"user.email={EMAIL}"]
-ROOM = 100_000  # characters: Linux takes 131072 bytes in a variable of the environment
+ROOM = 100_000  # characters: Linux limits an environment variable to 131072 bytes
 
 
 def pack() -> str:
-    """Return what was updated, as text for another job; empty where there is too much of it."""
+    """Return the update as text for another job; empty if it is longer than ROOM."""
     call("git", "add", "--all")
     command = ["git", "diff", "--cached", "--binary", "HEAD"]
-    made = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout  # noqa: S603
-    text = base64.b64encode(lzma.compress(made)).decode()
+    patch = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout  # noqa: S603
+    text = base64.b64encode(lzma.compress(patch)).decode()
     return text if len(text) < ROOM else ""
 
 
 def is_same(one: str, other: str, path: str = "") -> bool:
-    """Tell whether two commits have the same file at a path; by default all of them."""
+    """Tell whether two commits have the same file at a path; by default, the same files."""
     return len(set(call("git", "rev-parse", f"{one}:{path}", f"{other}:{path}").split())) == 1
 
 
 def push(commit: str, merged: Collection[str], environ: Mapping[str, str]) -> bool:
-    """Push a commit to the branch, unless that has its files already, or somebody else's commit.
+    """Push a commit to the branch, unless it has the same files or another author's commit.
 
     Args:
         commit: the new one.
-        merged: the last commits of pull requests that were merged: a branch that was left behind.
-        environ: of the workflow's job.
+        merged: the last commits of merged pull requests, whose branch may be overwritten.
+        environ: the environment variables of the workflow's job.
 
     Returns:
         whether the branch has this version of the template now.
@@ -62,33 +62,33 @@ def push(commit: str, merged: Collection[str], environ: Mapping[str, str]) -> bo
     Raises:
         DeployerError: git refuses.
     """
-    there = f"{environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{github.repository()}"
+    remote = f"{environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{github.repository()}"
     name, env = f"refs/heads/{BRANCH}", environment(environ)
-    tip = call("git", *CREDENTIALS, "ls-remote", there, name, env=env).partition("\t")[0]
+    tip = call("git", *CREDENTIALS, "ls-remote", remote, name, env=env).partition("\t")[0]
     if tip and tip not in merged:
-        call("git", *CREDENTIALS, "fetch", "--depth=1", there, tip, env=env)
+        call("git", *CREDENTIALS, "fetch", "--depth=1", remote, tip, env=env)
         if is_same(commit, tip):
-            return True  # a push would drop approvals
+            return True  # a push would dismiss approvals
         if call("git", "show", "--no-patch", "--format=%ce", tip) != EMAIL:
             return is_same(commit, tip, ".cruft.json")
     lease = f"--force-with-lease={name}:{tip}"
-    call("git", *CREDENTIALS, "push", lease, there, f"{commit}:{name}", env=env)
+    call("git", *CREDENTIALS, "push", lease, remote, f"{commit}:{name}", env=env)
     return True
 
 
 def propose(packed: str, report: str, environ: Mapping[str, str]) -> tuple[bool, str]:
-    """Push what another job updated, and open the pull request, or edit the one that is open.
+    """Push the update of another job, and open the pull request, or edit the one that is open.
 
-    The files here stay as they are, and the commit starts no check: nothing that is new runs with a
-    secret before somebody has looked at it.
+    The working tree stays as it is, and the commit starts no check: no new code runs with a secret
+    before a person has reviewed it.
 
     Args:
         packed: what `pack` returned.
-        report: what the pull request says first.
-        environ: of the workflow's job.
+        report: the first part of the pull request's text.
+        environ: the environment variables of the workflow's job.
 
     Returns:
-        whether a pull request has it now, and a sentence that says what was done.
+        whether a pull request has the update now, and a sentence that says what was done.
 
     Raises:
         DeployerError: git or GitHub refuses.
@@ -104,13 +104,13 @@ def propose(packed: str, report: str, environ: Mapping[str, str]) -> tuple[bool,
     pulls = [*github.rows(f"{path}?state=all&head={owner}:{BRANCH}")]
     if not push(commit, {row["head"]["sha"] for row in pulls if row["merged_at"]}, environ):
         return False, (
-            f"The branch {BRANCH} has a commit of somebody else, so it stays as it is: "
-            "merge or delete it, then the next run proposes this."
+            f"The branch {BRANCH} has a commit of another author, so it stays as it is: "
+            "merge or delete the branch, then the next run proposes the update."
         )
     for row in pulls:
         if row["state"] == "open":
             github.api("PATCH", f"{path}/{row['number']}", {"body": text})
             return True, f"Edited pull request {row['number']}."
     body = {"title": TITLE, "head": BRANCH, "base": "main", "body": text}
-    made = github.api("POST", path, body)
-    return True, f"Opened pull request {made['number']}."
+    opened = github.api("POST", path, body)
+    return True, f"Opened pull request {opened['number']}."

@@ -1,7 +1,7 @@
-"""What was released, read from the Prefect server over HTTP. Standard library only.
+"""Reads the records of releases from the Prefect server. Standard library only.
 
-The deployer of an image writes these records. Here they are read without running any image, because
-they help to decide whether one may be run.
+The deployer in an image writes them. They are read here without running an image, because they
+help to decide whether one may be run.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from deployer.errors import DeployerError
 from deployer.project import FILE, read, record_keys
@@ -17,8 +18,8 @@ from tools import ROOT
 from tools.environments import names, project
 from tools.prefect_api import ask
 
-FENCE = "```json\n"  # the record is the one line behind it
-PAGE = 10  # a record holds all of its release, so that only a few are read at once
+FENCE = "```json\n"  # the record is the line after it
+PAGE = 10  # records per request: each one holds a whole release
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ class Record:
     """One release.
 
     Attributes:
-        environment: where.
+        environment: where it was deployed.
         number: 1, 2, 3 …
-        image: reference of the first image, with digest; empty where it was a working tree.
-        commit: of the source; empty where nobody said.
+        image: reference of the first image, with digest; empty if the working tree was deployed.
+        commit: of the source; empty if it is not known.
         others: references of the other images.
-        rollback: whether this put an earlier release back.
+        rollback: whether it restored an earlier release.
     """
 
     environment: str
@@ -48,11 +49,11 @@ class Record:
 
 
 def recorded(environment: str, environ: Mapping[str, str] = os.environ) -> Iterator[Record]:
-    """Return the releases of one environment, newest first.
+    """Yield the releases of one environment, newest first.
 
     Args:
         environment: a table of environments.toml.
-        environ: PREFECT_API_URL and what its server wants to be told.
+        environ: PREFECT_API_URL and the credentials for its server.
 
     Raises:
         DeployerError: there is no such environment, or the server does not answer.
@@ -62,16 +63,16 @@ def recorded(environment: str, environ: Mapping[str, str] = os.environ) -> Itera
     yield from _recorded(environment, environ)
 
 
-def everywhere(environ: Mapping[str, str] = os.environ) -> Iterator[Record]:
-    """Return the releases of every environment on the server but previews."""
+def of_environments(environ: Mapping[str, str] = os.environ) -> Iterator[Record]:
+    """Yield the releases of every environment except previews."""
     tables = read(ROOT)
     for name in names():
-        if "{label}" not in str(tables[name]):  # there is a preview for each
+        if "{label}" not in str(tables[name]):  # one environment for each label
             yield from _recorded(name, environ)
 
 
 def keys(environment: str) -> list[str]:
-    """Return the names of what is recorded of an environment, as `record_keys` says them.
+    """Return the keys of an environment's records, as `record_keys` makes them.
 
     Raises:
         DeployerError: environments.toml cannot be read.
@@ -86,21 +87,23 @@ def _recorded(environment: str, environ: Mapping[str, str]) -> Iterator[Record]:
 
 def _of_key(key: str, environment: str, environ: Mapping[str, str]) -> Iterator[Record]:
     where = {"artifacts": {"key": {"any_": [key]}}}
-    seen, last = 0, PAGE
-    while last == PAGE:
-        page = {"sort": "CREATED_DESC", "limit": PAGE, "offset": seen}
+    rows: list[Any] = []
+    seen = limit = 0
+    while len(rows) == limit:
+        limit = PAGE if seen else 1  # often the newest record is enough
+        page = {"sort": "CREATED_DESC", "limit": limit, "offset": seen}
         rows = ask("POST", "/artifacts/filter", {**where, **page}, environ)
-        seen, last = seen + len(rows), len(rows)
+        seen += len(rows)
         for row in rows:
             try:
                 record = json.loads(row["data"].split(FENCE, 1)[1].split("\n", 1)[0])
                 number = int(record["number"])
                 specs = record["specs"].values()
-                # With --only a deployment may run another image than the one that was given.
+                # After --only, some deployments may still run an older image.
                 run = {spec["job_variables"].get("image") for spec in specs} - {None}
                 others = tuple(sorted({*record.get("images", {}).values(), *run}))
             except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-                continue  # somebody changed it, so it says nothing
+                continue  # it was edited, so it proves nothing
             image, commit = (str(record.get(each) or "") for each in ("image", "commit"))
             rollback = record.get("again") is not None
             yield Record(environment, number, image, commit, others, rollback)

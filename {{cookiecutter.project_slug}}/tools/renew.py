@@ -1,4 +1,4 @@
-"""Keeps the images of releases fresh and few: `python3 -m tools.renew moved|retain`.
+"""Finds images with an outdated base, deletes old ones: `python3 -m tools.renew moved|retain`.
 
 Standard library only.
 """
@@ -21,18 +21,18 @@ from tools.environments import images
 from tools.image import digest, name_of, recipe
 from tools.workflow_settings import Settings, read
 
-KEPT = 20  # images, whatever their age
+KEPT = 20  # newest images, which are kept at any age
 
 
 def layers(image: str, platform: str) -> list[str]:
-    """Return the layers of an image in a registry, by what is in them.
+    """Return the digests of the uncompressed layers of an image in a registry.
 
     Raises:
-        DeployerError: the registry does not say.
+        DeployerError: the registry does not answer, or does not have it.
     """
     text = call("docker", "buildx", "imagetools", "inspect", image, "--format", "{{json .Image}}")
     found: dict[str, Any] = json.loads(text)
-    # An image of several platforms answers with one for each.
+    # An image of several platforms has an entry for each.
     one = found if "rootfs" in found else found.get(platform) or {}
     try:
         return list(one["rootfs"]["diff_ids"])
@@ -41,53 +41,53 @@ def layers(image: str, platform: str) -> list[str]:
 
 
 def moved(settings: Settings) -> str | None:
-    """Return why the images of this commit have to be built anew; None where they need not be."""
+    """Return why the images of this commit have to be built again; None if they do not."""
     platform = settings.variables.get("IMAGE_PLATFORM") or ""
     os.environ["BASE_MIRROR"] = settings.variables.get("BASE_MIRROR") or ""
     for name in (FIRST, *images()):
         image = name_of(settings.release, None, platform, name)
         if not digest(image):
             continue  # the next push builds it
-        below = base(recipe(name))
-        if not below:
+        parent = base(recipe(name))
+        if not parent:
             print(
-                f"{image} has no base image that can be looked at: "
-                "its stage begins with scratch or an argument, or is not there.",
+                f"{image} has no base image that can be checked: "
+                "its stage begins with scratch or an argument, or does not exist.",
                 file=sys.stderr,
             )
             continue
         ours = layers(image, platform or "linux/amd64")
-        theirs = layers(in_mirror(below), platform or "linux/amd64")
+        theirs = layers(in_mirror(parent), platform or "linux/amd64")
         if ours[: len(theirs)] != theirs:
-            return f"{below} has moved since {image} was built"
+            return f"{parent} has changed since {image} was built"
     return None
 
 
 def retain(settings: Settings, days: int, now: datetime) -> list[str]:
-    """Delete versions of the release package that are old and that no recorded release names.
+    """Delete old versions of the release package that no recorded release names.
 
     Args:
         settings: of the workflow's run.
-        days: younger ones stay.
-        now: the time.
+        days: versions that are not older stay.
+        now: the current time.
 
     Raises:
-        DeployerError: what was released cannot be read, and then nothing is deleted.
+        DeployerError: the records cannot be read, so nothing is deleted; or GitHub refuses.
     """
-    named = {image.partition("@")[2] for each in records.everywhere() for image in each.images}
+    named = {image.partition("@")[2] for each in records.of_environments() for image in each.images}
     path = github.package(settings.repository.partition("/")[2].lower())
     versions = sorted(github.versions(path), key=lambda each: str(each["created_at"]))
     done = []
     for version in versions[: -KEPT or None]:
-        made = datetime.fromisoformat(version["created_at"].replace("Z", "+00:00"))
-        if version["name"] not in named and now - made > timedelta(days=days):
+        created = datetime.fromisoformat(version["created_at"].replace("Z", "+00:00"))
+        if version["name"] not in named and now - created > timedelta(days=days):
             github.api("DELETE", f"{path}/versions/{version['id']}")
-            done.append(f"deleted {version['name']} of {made:%Y-%m-%d}")
+            done.append(f"deleted {version['name']} of {created:%Y-%m-%d}")
     return done
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one of the two; print what is to be known."""
+    """Run one of the two commands, and print its result."""
     parser = argparse.ArgumentParser(prog="python -m tools.renew", description=__doc__)
     parser.add_argument("what", choices=["moved", "retain"])
     options = parser.parse_args(argv)

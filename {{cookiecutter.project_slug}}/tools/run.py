@@ -1,7 +1,7 @@
-"""Runs the deployer of an image, with an environment's credentials, once it is trusted.
+"""Runs the deployer of a trusted image with an environment's credentials.
 
-`python3 -m tools.run COMMAND ENVIRONMENT --image IMAGE …`: this process becomes `docker run`, so
-that a cancelled job reaches the deployer. Standard library only.
+`python3 -m tools.run COMMAND ENVIRONMENT --image IMAGE …`: `docker run` replaces this process, so
+that the cancellation of a job reaches the deployer. Standard library only.
 """
 # ruff: noqa: T201 - a command line prints
 
@@ -25,58 +25,58 @@ from tools.preflight import annotate
 from tools.unchanged import is_unchanged
 from tools.workflow_settings import Settings, is_true, read
 
-HANDED_ON = (
+PASSED_ON = (
     "PREFECT_API_URL",
     "PREFECT_API_KEY",
     "PREFECT_API_AUTH_STRING",
     "PREFECT_CLIENT_CUSTOM_HEADERS",
     "GITHUB_ACTOR",
-    "CI",  # so that it gives no signs of life, which nobody reads
+    "CI",  # turns off the lines that show progress
 )
 UP_TO_DATE = """\
 ### {} is up to date
 
-The server answers as it did when nothing differed from this very image. So no deployment was \
+The server's answers are the same as when nothing differed from this image. So no deployment was \
 written, and the image was not pulled.
 """
-# What runs in the image has no business with whatever else listens on the runner's own loopback.
+# A server on the runner itself. Otherwise an image may not reach the runner's loopback interface.
 LOOPBACK = re.compile(r"https?://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)")
 
 
 def network(url: str) -> str:
-    """Return the container's network: the runner's own only for a server on the runner itself."""
+    """Return the container's network: the host's only for a server on the runner itself."""
     return "host" if LOOPBACK.match(url) else "bridge"
 
 
 def head(settings: Settings, environment: str, commit: str, environ: Mapping[str, str]) -> str:
-    """Return, as Markdown, who deploys what, what that adds, and how to go back.
+    """Return, as Markdown, who deploys which commit, its changes, and how to roll back.
 
-    A server that does not answer is the deployer's to tell.
+    If the server does not answer, the deployer reports it.
     """
     try:
         last = next(records.recorded(environment, environ), None)
     except DeployerError:
         last = None
     home = f"{settings.server}/{settings.repository}"
-    said = f"[`{commit[:7]}`]({home}/commit/{commit})" if commit else "An image that was given"
-    parts = [f"{said}, by {environ.get('GITHUB_ACTOR') or 'somebody'}"]
+    source = f"[`{commit[:7]}`]({home}/commit/{commit})" if commit else "An image that was given"
+    parts = [f"{source}, by {environ.get('GITHUB_ACTOR') or 'somebody'}"]
     if last and last.commit and commit and last.commit != commit:
         compared = f"{home}/compare/{last.commit}...{commit}"
-        parts.append(f"[what is new since release {last.number}]({compared})")
+        parts.append(f"[changes since release {last.number}]({compared})")
     lines = ["; ".join(parts) + "."]
     if last:
         command = f"gh workflow run rollback.yml -f environment={environment}"
-        lines.append(f"To go back: `{command} -f release={last.number}`.")
+        lines.append(f"To roll back: `{command} -f release={last.number}`.")
     return " ".join(lines) + "\n"
 
 
 def nothing_differs(options: argparse.Namespace, environ: Mapping[str, str]) -> bool:
     """Tell whether it is known without the image that a deploy would change nothing.
 
-    A server that does not answer is the deployer's to tell.
+    If the server does not answer, the deployer reports it.
     """
-    otherwise = options.dry_run or options.resume or options.label or options.deploys
-    if options.command != "deploy" or otherwise or not (options.image and options.order):
+    other_options = options.dry_run or options.resume or options.label or options.deploys
+    if options.command != "deploy" or other_options or not (options.image and options.order):
         return False
     images = parse_images(options.image.split())
     server = environ.get("PREFECT_API_URL", "")
@@ -90,7 +90,7 @@ def nothing_differs(options: argparse.Namespace, environ: Mapping[str, str]) -> 
 
 
 def command(options: argparse.Namespace, environ: Mapping[str, str]) -> list[str]:
-    """Return the program to become.
+    """Return the command that replaces this process.
 
     Raises:
         DeployerError: the image is not trusted.
@@ -101,21 +101,21 @@ def command(options: argparse.Namespace, environ: Mapping[str, str]) -> list[str
     settings = read(environ)
     images = parse_images(options.image.split())
     if FIRST not in images:
-        raise DeployerError(f"{options.image} is not all: which image is the first one is missing.")
+        raise DeployerError(f"{options.image} lacks the first image, which has no name before it.")
     for image in images.values():
         if options.preview:
             trust.digest_in(image, settings.preview)
         else:
             why = trust.proof(image, settings, options.built, environ)
             print(f"{image}: {why}", file=sys.stderr)
-    handed_on = [f"--env={name}" for name in HANDED_ON]
-    handed_on.append(f"--env=DEPLOYER_IMAGE={images[FIRST]}")
-    there = f"--network={network(environ.get('PREFECT_API_URL', ''))}"
-    return ["docker", "run", "--rm", there, *handed_on, images[FIRST], "python", *deployer]
+    passed_on = [f"--env={name}" for name in PASSED_ON]
+    passed_on.append(f"--env=DEPLOYER_IMAGE={images[FIRST]}")
+    joined = f"--network={network(environ.get('PREFECT_API_URL', ''))}"
+    return ["docker", "run", "--rm", joined, *passed_on, images[FIRST], "python", *deployer]
 
 
 def arguments(options: argparse.Namespace) -> list[str]:
-    """Return what the deployer is given."""
+    """Return the arguments for the deployer."""
     what = "plan" if options.dry_run else options.command
     given = [what, options.environment, "--format", "markdown"]
     taken = {"plan": ("label", "work_pool"), "rollback": ("to", "run_url")}
@@ -134,39 +134,39 @@ def arguments(options: argparse.Namespace) -> list[str]:
 
 
 def digests(text: str) -> list[str]:
-    """Read the digests of what the image job built, a JSON list; nothing is none."""
+    """Parse the JSON list of digests that the image job built; an empty text has none."""
     return [f"sha256:{each}" for each in json.loads(text or "[]")]
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Read the arguments; what is empty is as if it was not given."""
+    """Parse the arguments; an empty value counts as not given."""
     parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__)
     parser.add_argument("command", choices=["deploy", "plan", "rollback"])
     parser.add_argument("environment", help="a table of deployments/environments.toml")
     parser.add_argument(
-        "--image", required=True, help="what to run, with its digest; then NAME=IMAGE of each other"
+        "--image", required=True, help="image to run, by its digest; then NAME=IMAGE of each other"
     )
-    parser.add_argument("--python", help="what to run instead where the image is empty")
-    parser.add_argument("--deploys", help="what the deployer is told to deploy, if not the same")
+    parser.add_argument("--python", help="runs the deployer if the image is empty")
+    parser.add_argument("--deploys", help="images to deploy, if not those of --image")
     parser.add_argument(
-        "--built", default=(), type=digests, help="what this workflow's run built, as JSON"
+        "--built", default=(), type=digests, help="digests that this workflow's run built, as JSON"
     )
     parser.add_argument(
         "--preview", type=is_true, default=False, help="`true`: with a preview's credentials"
     )
     parser.add_argument("--dry-run", type=is_true, default=False, help="`true` only plans")
     parser.add_argument(
-        "--resume", type=is_true, default=False, help="`true` ends what a rollback holds"
+        "--resume", type=is_true, default=False, help="`true` deploys although a rollback holds"
     )
     parser.add_argument("--expect-plan", help="the hash of the plan that was approved")
     parser.add_argument("--verify", type=lambda text: text != "false", default=True)
     for name in ("label", "work-pool", "commit", "run-url", "order", "to"):
-        parser.add_argument(f"--{name}", help="as the deployer takes it")
+        parser.add_argument(f"--{name}", help="passed on to the deployer")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Become `docker run`; return 0 where nothing is to be done, 1 where that must not be."""
+    """Replace this process with `docker run`; return 0 if nothing differs, 1 if it is refused."""
     options = parse(argv)
     try:
         if not options.preview and options.command == "deploy":
@@ -174,12 +174,12 @@ def main(argv: list[str] | None = None) -> int:
         if nothing_differs(options, os.environ):
             print(UP_TO_DATE.format(options.environment))
             return 0
-        made = command(options, os.environ)
+        program = command(options, os.environ)
     except DeployerError as error:
         print(errors.failure(options.environment, error.problems), flush=True)
         print(annotate("Not deployed", str(error)), file=sys.stderr)
         return 1
-    os.execvp(made[0], made)  # noqa: S606 - the image's own program
+    os.execvp(program[0], program)  # noqa: S606 - the image's own program
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Sets this project's repository up on GitHub: environments, secrets, rules for main, code owners.
+"""Sets up this project's repository on GitHub: environments, secrets, rules for main, code owners.
 
-What is set already stays, so it can be run again. `tools/github_protection.py` decides, this
-carries out. Standard library only, but for `doctor` at the end.
+It keeps what is set already, so it can be run again. `tools/github_protection.py` decides, and this
+module carries it out. Standard library only, except for `doctor` at the end.
 """
 # ruff: noqa: T201 - a command line prints
 
@@ -47,22 +47,22 @@ def get(path: str) -> Any:
 
 
 def state(root: Path = ROOT) -> State:
-    """Read what there is.
+    """Read the current state of the repository.
 
     Raises:
-        DeployerError: `gh` knows no repository here, or the person may not administer it.
+        DeployerError: `gh` finds no repository here, or the user may not administer it.
     """
     try:
         found = json.loads(gh("repo", "view", "--json", VIEW))
     except DeployerError as error:
         raise DeployerError(
             f"{error} This needs a repository on GitHub: run `gh auth login`, then "
-            "`gh repo create NAME --private --source .`, and this again."
+            "`gh repo create NAME --private --source .`, and run this again."
         ) from None
     repository = found["nameWithOwner"]
     if not found["viewerCanAdminister"]:
         raise DeployerError(
-            f"You may not administer {repository}: ask somebody who may to run this."
+            f"You may not administer {repository}: ask an administrator to run this."
         )
     host = urlsplit(found["url"]).hostname or ""
     if host != "github.com":
@@ -72,13 +72,13 @@ def state(root: Path = ROOT) -> State:
     try:
         rulesets = get(f"{path}/rulesets?includes_parents=false&per_page=100")
     except DeployerError as error:
-        # What GitHub answers where it has neither rulesets nor environments; it tells no plan.
+        # The answer if a plan has neither rulesets nor environments. GitHub does not name the plan.
         if found["visibility"] == "PUBLIC" or "Upgrade to" not in str(error):
             raise
         protects = False
     number = next((each["id"] for each in rulesets if each["name"] == RULESET), None)
     file = root / CODE_OWNERS
-    made = State(
+    current = State(
         repository,
         protects,
         place=place(f"{path}/actions"),
@@ -86,31 +86,31 @@ def state(root: Path = ROOT) -> State:
         ruleset=get(f"{path}/rulesets/{number}") if number else None,
         actions=15368 if host == "github.com" else None,
         code_owners=file.read_text(encoding="utf-8") if file.exists() else "",
-        # An organization reviews nothing: one of its people or teams does.
+        # An organization cannot review, but the user who runs this can.
         owner=get("user")["login"] if found["isInOrganization"] else found["owner"]["login"],
     )
-    return replace(made, environments=environments(path, made.names)) if protects else made
+    return replace(current, environments=environments(path, current.names)) if protects else current
 
 
 def environments(path: str, names: Collection[str]) -> dict[str, Place]:
-    """Return the environments of these names, as far as there are any."""
-    made = {}
+    """Return those environments of these names that exist."""
+    places = {}
     for each in get(f"{path}/environments?per_page=100")["environments"]:
         if (name := each["name"]) in names:
-            there = f"{path}/environments/{quote(name, safe='')}"
+            base = f"{path}/environments/{quote(name, safe='')}"
             policy = each.get("deployment_branch_policy") or {}
             branches: tuple[str, ...] = ()
             if policy.get("custom_branch_policies"):
-                found = get(f"{there}/deployment-branch-policies?per_page=100")["branch_policies"]
+                found = get(f"{base}/deployment-branch-policies?per_page=100")["branch_policies"]
                 branches = tuple(branch["name"] for branch in found)
-            made[name] = place(there, each, branches)
-    return made
+            places[name] = place(base, each, branches)
+    return places
 
 
 def place(
     path: str, settings: Mapping[str, Any] | None = None, branches: tuple[str, ...] = ()
 ) -> Place:
-    """Return what an environment, or the repository, holds."""
+    """Return the variables, secrets and settings of an environment or of the repository."""
     variables = get(f"{path}/variables?per_page=100")["variables"]
     secrets = get(f"{path}/secrets?per_page=100")["secrets"]
     return Place(
@@ -121,8 +121,8 @@ def place(
     )
 
 
-def known(found: State, environ: Mapping[str, str], share: bool, may_ask: bool) -> dict[str, Any]:
-    """Return for each environment the values that are to be set, as far as they can be had."""
+def collect(found: State, environ: Mapping[str, str], share: bool, may_ask: bool) -> dict[str, Any]:
+    """Return the known values to set, for each environment."""
     common = github_credentials.shared(environ)
     if may_ask:
         held = found.environments.get("production", Place()) if found.protects else found.place
@@ -137,7 +137,7 @@ def known(found: State, environ: Mapping[str, str], share: bool, may_ask: bool) 
 
 
 def carry_out(step: Step, root: Path = ROOT) -> tuple[str, str]:
-    """Do what a step says; return its outcome, and what that is of."""
+    """Carry out a step; return its outcome, and the setting in words."""
     try:
         for command in step.commands:
             gh(*command.arguments, stdin=command.stdin)
@@ -150,7 +150,7 @@ def carry_out(step: Step, root: Path = ROOT) -> tuple[str, str]:
 
 
 def script(step: Step) -> str:
-    """Return what a step would do, as commands and comments for a shell."""
+    """Return a step as shell commands and comments."""
     lines = [f"# {step.what} ({step.outcome})", *map(str, step.commands)]
     if step.text:
         lines.append(f"cat >{CODE_OWNERS} <<'END'\n{step.text}END")
@@ -158,7 +158,7 @@ def script(step: Step) -> str:
 
 
 def doctor(values: Mapping[str, str]) -> bool:
-    """Say what is wrong between here and production's runs; return whether a deploy would go."""
+    """Run `deployer doctor production`; return whether it finds no fault."""
     command = [sys.executable, "-m", "deployer", "doctor", "production"]
     print("\ndoctor production:", flush=True)
     env = {**os.environ, **values}
@@ -166,7 +166,7 @@ def doctor(values: Mapping[str, str]) -> bool:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Set up, or print the commands; return 1 if something is not as it should be."""
+    """Set up, or print the commands; return 1 if something failed or is missing."""
     parser = argparse.ArgumentParser(prog="python -m tools.setup_github", description=__doc__)
     parser.add_argument(
         "--dry-run", action="store_true", help="print the commands, and change nothing"
@@ -180,7 +180,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         found = state()
         may_ask = sys.stdin.isatty() and not options.dry_run
-        wanted = known(found, os.environ, options.share_server, may_ask)
+        wanted = collect(found, os.environ, options.share_server, may_ask)
     except DeployerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,7 +1,7 @@
-"""Which image may be run with an environment's credentials. Standard library only.
+"""Decides which image may run with an environment's credentials. Standard library only.
 
-A tag says nothing about who built an image: whoever may push to the repository can push to its
-packages. So it is asked for a proof, and this is the one place that decides what counts as one.
+A tag does not prove who built an image: anyone who may push to the repository can push to its
+packages. So an image needs a proof, and only this module decides what counts as one.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ BRANCH = "refs/heads/main"
 
 
 def digest_in(image: str, package: str) -> str:
-    """Return the digest of an image of this very package.
+    """Return the digest of an image, which has to be of this package.
 
     Raises:
-        DeployerError: it is one of another package, or has no digest.
+        DeployerError: it is of another package, or has no digest.
     """
     name, _, digest = image.partition("@")
     if name != package and not name.startswith(f"{package}:"):
         raise DeployerError(
-            f"The image {image} is refused: only images of {package} are taken here. "
-            "What a pull request built stays in its preview: merge it, and main builds it."
+            f"The image {image} is refused: only images of {package} are accepted. "
+            "A pull request's image is only for its preview: merge it, and main builds one."
         )
     if name != package or not DIGEST.fullmatch(digest):
         raise DeployerError(
-            f"The image {image} is refused: it has no digest, and a tag may move, "
-            f"so give it as {package}@sha256:…"
+            f"The image {image} is refused: it has no digest, and a tag can change. "
+            f"Give it as {package}@sha256:…"
         )
     return digest
 
@@ -42,7 +42,7 @@ def attested(image: str, settings: Settings) -> None:
     """Check that deploy.yml attested on main that it built the image.
 
     Raises:
-        DeployerError: it did not, or `gh` cannot tell.
+        DeployerError: it did not, or `gh` cannot verify it.
     """
     repository = settings.repository
     gh(
@@ -57,16 +57,16 @@ def proof(
     built: Collection[str] = (),
     environ: Mapping[str, str] = os.environ,
 ) -> str:
-    """Return, in words, why an image may be run as a release.
+    """Return, in words, the proof that an image may be run as a release.
 
     Args:
         image: its name, with a digest.
         settings: of the workflow's run.
-        built: the digests that an earlier job of this very run built and pushed.
+        built: the digests that an earlier job of this run built and pushed.
         environ: how to reach the Prefect server, where the releases are recorded.
 
     Raises:
-        DeployerError: nothing proves it; says what was looked for.
+        DeployerError: nothing proves it; the error says what was checked.
     """
     digest = digest_in(image, settings.release)
     if settings.attests:
@@ -80,7 +80,7 @@ def proof(
         return f"attested by {WORKFLOW} on main"
     if digest in built:
         return "built by this run"
-    for each in records.everywhere(environ):
+    for each in records.of_environments(environ):
         if image in each.images:
             return f"release {each.number} of {each.environment}"
     raise DeployerError(

@@ -1,6 +1,6 @@
 """Recognises on the runner that a deploy would change nothing, so that no image is pulled.
 
-`deployer/unchanged.py` says by what. Standard library only.
+`deployer/unchanged.py` explains how. Standard library only.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from tools.prefect_api import Missing, ask
 
 
 def is_unchanged(keys: Sequence[str], given: str, order: int, environ: Mapping[str, str]) -> bool:
-    """Tell whether nothing differs, and note the run that found this: an older one must not come.
+    """Record this run, so that no older one deploys after it, and tell whether nothing differs.
 
-    First the order is noted: who takes the lock from now on reads it before anything is written.
-    Then nobody may hold the lock: what was written by whoever held it is in the answers, which are
-    compared then. Last, the note must be as it was written: who deleted it may have read it just
-    before the order was in it, and an older run may have written over it.
+    First, the order is recorded: any deploy that takes the lock later reads it before it writes.
+    Then the lock must be free: all that its last holder wrote is in the answers, which are compared
+    next. At last, the record must be as written here: a deploy that deleted it may have read it
+    before the order was in it, and an older run may have overwritten it.
 
     Args:
-        keys: the names of what is recorded of an environment, as `record_keys` says them.
-        given: what is deployed, as `deployer.unchanged.given` says it.
+        keys: the keys of an environment's records, as `record_keys` makes them.
+        given: the hash of what is deployed, from `deployer.unchanged.given`.
         order: id of the pipeline's run.
-        environ: PREFECT_API_URL and what its server wants to be told.
+        environ: PREFECT_API_URL and the credentials for its server.
 
     Returns:
-        False also where that is not known: then the image has to be asked.
+        False also if that is not known: then the image has to be run.
 
     Raises:
         DeployerError: the server does not answer.
@@ -40,23 +40,23 @@ def is_unchanged(keys: Sequence[str], given: str, order: int, environ: Mapping[s
         noted = found["value"]
         requests = [Exchange(*asked) for asked in noted["requests"]]
         newer = int(noted["order"] or 0) > order
-        # Of somebody who can write Variables no request is carried out that does more than read.
+        # Only requests that read: anyone who can write Variables could have added others.
         known = noted["given"] == given and not newer and all(each.reads for each in requests)
-        mine, hash = noted | {"order": order}, noted["answers"]
+        updated, expected = noted | {"order": order}, noted["answers"]
     except (AttributeError, KeyError, TypeError, ValueError):
-        return False  # nothing is noted, or somebody changed it
+        return False  # nothing is recorded, or it was edited
     if not known:
         return False
     try:
-        ask("PATCH", f"/variables/{found['id']}", {"value": mine}, environ)
+        ask("PATCH", f"/variables/{found['id']}", {"value": updated}, environ)
     except Missing:
         return False
     if _variable(f"{LOCK}-{keys[-1]}", environ) is not None:
         return False
-    if digest(_answer(each, environ) for each in requests) != hash:
+    if digest(_answer(each, environ) for each in requests) != expected:
         return False
     left = _variable(name, environ) or {}
-    return (left.get("id"), left.get("value")) == (found["id"], mine)
+    return (left.get("id"), left.get("value")) == (found["id"], updated)
 
 
 def _answer(asked: Exchange, environ: Mapping[str, str]) -> Any:

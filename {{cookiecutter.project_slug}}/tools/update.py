@@ -1,10 +1,10 @@
-"""Brings what is new in the template: `python3 -m tools.update`. Standard library only.
+"""Merges the template's changes: `python3 -m tools.update`. Standard library only.
 
-cruft merges as git does, and leaves alone what is yours. Where the dependencies of pyproject.toml
-moved with it, Poetry locks anew and exports the requirements, as the commit hook would.
+cruft merges as git does, and skips the files that are yours. If the dependencies in pyproject.toml
+change, Poetry locks them again and exports the requirements, as the commit hook would.
 
-In a workflow one job updates, and hands on with `--outputs` what that changed; another one makes a
-pull request of it with `--propose`.
+In a workflow, one job updates and passes the changes on with `--outputs`; another job opens a pull
+request with them with `--propose`.
 """
 # ruff: noqa: T201 - a command line prints
 
@@ -26,22 +26,22 @@ from deployer.errors import DeployerError
 from tools import ROOT, proposal
 from tools.build import call
 
-CRUFT = "cruft@2.16.0"  # its last release: docs/updating.md says what to do should it die
+CRUFT = "cruft@2.16.0"  # the last release; docs/updating.md says what to do if cruft stops working
 LOCK = "`uvx poetry lock`"
 
 
 def origin() -> tuple[str, str]:
-    """Return the template's address, and its commit that this project is at.
+    """Return the template's address, and the commit of it that this project is based on.
 
     Raises:
-        DeployerError: the project does not know.
+        DeployerError: .cruft.json does not exist, or is not valid.
     """
     try:
         state = json.loads((ROOT / ".cruft.json").read_text(encoding="utf-8"))
         return state["template"], state["commit"]
     except FileNotFoundError:
         raise DeployerError(
-            "There is no .cruft.json, so nobody knows which template this project is from: "
+            "There is no .cruft.json, which names the template of this project: "
             f"`uvx {CRUFT} link gh:org/template` writes one."
         ) from None
     except (KeyError, TypeError, ValueError) as error:
@@ -49,7 +49,7 @@ def origin() -> tuple[str, str]:
 
 
 def dependencies() -> list[Any]:
-    """Return what poetry.lock depends on of pyproject.toml.
+    """Return the parts of pyproject.toml that poetry.lock depends on.
 
     Raises:
         DeployerError: pyproject.toml does not parse.
@@ -72,10 +72,10 @@ def conflicts() -> list[str]:
 
 
 def merge(options: list[str]) -> None:
-    """Let cruft bring the changes.
+    """Merge the template's changes with cruft.
 
     Raises:
-        DeployerError: it could not; the error is its own.
+        DeployerError: cruft failed; the error has its message.
     """
     command = ["uvx", CRUFT, "update", "--skip-apply-ask", *options]
     try:
@@ -84,21 +84,21 @@ def merge(options: list[str]) -> None:
         where = "https://docs.astral.sh/uv/getting-started/installation/"
         raise DeployerError(f"uv is not on PATH: {where}") from None
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()[-15:]
-        raise DeployerError(f"`{' '.join(command[:3])}` failed:", *said)
+        lines = (done.stderr or done.stdout).strip().splitlines()[-15:]
+        raise DeployerError(f"`{' '.join(command[:3])}` failed:", *lines)
 
 
 def lock() -> None:
-    """Lock anew, and export the requirements, with what the commit hook has.
+    """Lock and export the requirements, with the commit hook's version of Poetry.
 
     Raises:
-        DeployerError: Poetry could not, or no hook has it.
+        DeployerError: Poetry failed, or no hook has it.
     """
     file = ROOT / ".pre-commit-config.yaml"
     hooks = file.read_text(encoding="utf-8") if file.exists() else ""
     found = list(dict.fromkeys(re.findall(r"poetry[a-z-]*==[0-9.]+", hooks)))
     if not found:
-        raise DeployerError(f"No hook of {file.name} says which version of it.")
+        raise DeployerError(f"No hook of {file.name} has a version of Poetry.")
     poetry, *plugins = found
     program = ["uvx", *(f"--with={each}" for each in plugins), f"--from={poetry}", "poetry"]
     for words in ("lock", *re.findall(r"entry: poetry (export .+)", hooks)):
@@ -112,50 +112,50 @@ def update(options: list[str]) -> tuple[str, list[str]]:
         options: for `cruft update`, such as `--checkout v1.2.0`.
 
     Returns:
-        `same`, `updated` or `conflict`, where a person has to end it, and what they have to know,
-        in sentences.
+        `same`, `updated` or `conflict`, which a person has to resolve; and sentences that say what
+        was done, and what to do.
 
     Raises:
-        DeployerError: something has to be put right first, or a program failed.
+        DeployerError: there are uncommitted changes, a file is not valid, or a program failed.
     """
     template, before = origin()
     if call("git", "status", "--porcelain"):
         raise DeployerError("There are changes that are not committed: commit or stash them first.")
     declared = dependencies()
-    print(f"Asking {template} for what is new …", file=sys.stderr, flush=True)
+    print(f"Looking for changes in {template} …", file=sys.stderr, flush=True)
     with alive("cruft", leave_terminal=True):  # git or ssh may ask for a password there
         merge(options)
     _, now = origin()
     if now == before:
         return "same", [f"This project is up to date with {template}."]
-    said = [f"Updated from {before[:7]} to {now[:7]} of {template}."]
+    notes = [f"Updated from {before[:7]} to {now[:7]} of {template}."]
     if found := conflicts():
-        said += [f"Both sides changed {each}: settle it there by hand." for each in found]
-        return "conflict", [*said, f"Then {LOCK} if pyproject.toml has moved, and commit."]
+        notes += [f"Both sides changed {each}: resolve the conflict by hand." for each in found]
+        return "conflict", [*notes, f"Then run {LOCK} if pyproject.toml has changed, and commit."]
     if dependencies() != declared:
         if not (ROOT / "poetry.lock").exists():
-            return "updated", [*said, "The dependencies have moved: lock them anew."]
+            return "updated", [*notes, "The dependencies have changed: lock them again."]
         try:
             with alive("poetry lock"):
                 lock()
         except DeployerError as error:
-            said.append(f"It is merged, but Poetry could not lock the dependencies: {error}")
-            return "conflict", [*said, f"Lock by hand with {LOCK}, look at all of it, and commit."]
-        said.append("The dependencies have moved, and are locked anew.")
-    return "updated", [*said, "Look at it with `git diff HEAD`, and commit."]
+            notes.append(f"It is merged, but Poetry could not lock the dependencies: {error}")
+            return "conflict", [*notes, f"Lock with {LOCK}, review all changes, and commit."]
+        notes.append("The dependencies have changed, and are locked again.")
+    return "updated", [*notes, "Review it with `git diff HEAD`, and commit."]
 
 
-def tell(environ: Mapping[str, str], **outputs: str) -> None:
-    """Hand outputs on to the workflow's next steps and jobs."""
+def set_outputs(environ: Mapping[str, str], **outputs: str) -> None:
+    """Set outputs of this step, for the workflow's next steps and jobs."""
     with Path(environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
         file.writelines(f"{name}={value}\n" for name, value in outputs.items())
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Update, and say what that did; return 1 where it could not, or a person has to end it."""
+    """Update, and report it; return 1 if it failed, or if a person has to resolve a conflict."""
     parser = argparse.ArgumentParser(prog="python -m tools.update", description=__doc__)
-    parser.add_argument("--outputs", action="store_true", help="hand it on to another job")
-    parser.add_argument("--propose", action="store_true", help="make a pull request of PATCH")
+    parser.add_argument("--outputs", action="store_true", help="pass the changes on to another job")
+    parser.add_argument("--propose", action="store_true", help="open a pull request with PATCH")
     options, rest = parser.parse_known_args(argv)
     environ = os.environ
     try:
@@ -164,17 +164,17 @@ def main(argv: list[str] | None = None) -> int:
             if environ.get("GH_TOKEN"):
                 proposed, done = proposal.propose(environ["PATCH"], environ["REPORT"], environ)
                 print(done)
-            tell(environ, proposed=str(proposed).lower(), done=done)
+            set_outputs(environ, proposed=str(proposed).lower(), done=done)
             return 0
         if options.outputs and not (ROOT / ".cruft.json").exists():
-            tell(environ, state="same", report="This project follows no template.", patch="")
+            set_outputs(environ, state="same", report="This project follows no template.", patch="")
             return 0
-        state, said = update(rest)
-        print("\n".join(said))
+        state, notes = update(rest)
+        print("\n".join(notes))
         if options.outputs:
             changed = proposal.pack() if state == "updated" else ""
-            report = " ".join([*said[:-1], "`uvx nox -s update` does the same on your machine."])
-            tell(environ, state=state, report=report, patch=changed)
+            report = " ".join([*notes[:-1], "`uvx nox -s update` does the same on your machine."])
+            set_outputs(environ, state=state, report=report, patch=changed)
             return 0
     except DeployerError as error:
         print(f"error: {error}", file=sys.stderr)

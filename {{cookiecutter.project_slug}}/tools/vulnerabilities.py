@@ -1,4 +1,4 @@
-"""Reports what a scanner found in the image, and says when that is too much.
+"""Reports the vulnerabilities that a scanner found in an image, and fails at a threshold.
 
 `python3 -m tools.vulnerabilities FILE --threshold high`: FILE is Grype's JSON.
 Standard library only.
@@ -24,10 +24,10 @@ class Finding:
     """A known vulnerability of a package.
 
     Attributes:
-        rank: its severity's place in SEVERITIES; -1 where nobody has said it.
+        rank: the index of its severity in SEVERITIES; -1 if that is unknown.
         name: such as `CVE-2026-1234`.
         package: with its version.
-        fixed: the version that does not have it; empty where there is none yet.
+        fixed: the versions that do not have it; empty if there is none yet.
     """
 
     rank: int
@@ -37,7 +37,7 @@ class Finding:
 
     @property
     def severity(self) -> str:
-        """Its severity, in a word."""
+        """Its severity, as a word."""
         return SEVERITIES[self.rank] if self.rank >= 0 else "unknown"
 
 
@@ -55,7 +55,7 @@ def parse(report: dict[str, Any]) -> list[Finding]:
 
 
 def too_much(found: list[Finding], threshold: str) -> list[Finding]:
-    """Return what reaches the threshold; nothing where there is none."""
+    """Return the findings that reach the threshold; none if it is empty."""
     return [each for each in found if threshold and each.rank >= SEVERITIES.index(threshold)]
 
 
@@ -83,10 +83,10 @@ def markdown(found: list[Finding], threshold: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the summary; return 1 where something reaches the threshold."""
+    """Print the summary; return 1 if a vulnerability reaches the threshold."""
     parser = argparse.ArgumentParser(prog="python -m tools.vulnerabilities", description=__doc__)
     parser.add_argument("report", type=Path, help="Grype's JSON")
-    parser.add_argument("--threshold", default="", help="the severity that stops")
+    parser.add_argument("--threshold", default="", help="the lowest severity that stops a deploy")
     options = parser.parse_args(argv)
     threshold = options.threshold.lower()
     if threshold and threshold not in SEVERITIES:

@@ -1,8 +1,8 @@
-"""What GitHub says about a workflow's run, its registry and its packages. Standard library only.
+"""Settings of a workflow's run: its registry and its packages. Standard library only.
 
-The one place that knows the names of the packages: releases are in one, previews in another, and
-nothing of the second is ever taken for a release. `python3 -m tools.workflow_settings` prints
-where to log in, for the workflows.
+Only this module has the names of the packages: releases are in one, previews in another, and no
+image of the second is ever used for a release. `python3 -m tools.workflow_settings` prints where
+to log in, for the workflows.
 """
 # ruff: noqa: T201 - a command line prints
 
@@ -35,7 +35,7 @@ class Settings:
         repository: `OWNER/NAME`, as GitHub spells it.
         server: GitHub's own address.
         ref: what the workflow runs on, such as `refs/heads/main`.
-        event: what GitHub says about why it runs.
+        event: GitHub's description of the event that started it.
     """
 
     variables: Mapping[str, str]
@@ -49,7 +49,7 @@ class Settings:
         """How to log in to the registry: one of LOGINS.
 
         Raises:
-            DeployerError: the variable REGISTRY_AUTH says something else.
+            DeployerError: the variable REGISTRY_AUTH has another value.
         """
         login = self.variables.get("REGISTRY_AUTH") or "password"
         if login not in LOGINS:
@@ -61,15 +61,15 @@ class Settings:
 
     @property
     def own_registry(self) -> bool:
-        """Whether it is GitHub's own, which takes the workflow's own token."""
+        """Whether it is GitHub's own registry, which accepts the workflow's token."""
         return not self.variables.get("REGISTRY") and self.login == "password"
 
     @property
     def registry(self) -> str:
-        """Where the images are, without the project's own name: a host, or a host and a path."""
+        """The start of the images' names, without the project's: a host, or a host and a path."""
         given = (self.variables.get("REGISTRY") or "").rstrip("/")
         if self.login == "docker-hub":
-            # Two parts, OWNER/NAME, is all that Docker Hub has, and the owner is there another one.
+            # Docker Hub has only OWNER/NAME, and its owner is not the one on GitHub.
             return f"docker.io/{self.variables.get('REGISTRY_USERNAME', '').lower()}"
         if given:
             return given
@@ -78,12 +78,12 @@ class Settings:
 
     @property
     def host(self) -> str:
-        """Where to log in."""
+        """The host to log in to."""
         return self.registry.partition("/")[0]
 
     @property
     def release(self) -> str:
-        """The package of what main built, and of nothing else."""
+        """The package of the images that main built, and of no others."""
         name = self.repository.lower()
         if self.login == "docker-hub":
             name = name.partition("/")[2]
@@ -91,12 +91,12 @@ class Settings:
 
     @property
     def preview(self) -> str:
-        """The package of what pull requests built."""
+        """The package of the images that pull requests built."""
         return self.release + ("-preview" if self.login == "docker-hub" else "/preview")
 
     @property
     def public(self) -> bool | None:
-        """Whether everybody may read the repository; None where GitHub does not say so."""
+        """Whether everybody may read the repository; None if GitHub does not say."""
         private = self.event.get("repository", {}).get("private")
         return None if private is None else not private
 
@@ -104,8 +104,8 @@ class Settings:
     def attests(self) -> bool:
         """Whether GitHub keeps attestations for this repository.
 
-        A private one needs GitHub Enterprise Cloud, where the variable ATTESTATIONS is `true`;
-        a GitHub Enterprise Server has none.
+        A private one needs GitHub Enterprise Cloud, and `true` in the variable ATTESTATIONS;
+        GitHub Enterprise Server has no attestations.
         """
         given = (self.variables.get("ATTESTATIONS") or "").lower()
         if given in ("true", "false"):
@@ -139,21 +139,21 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def is_true(text: str) -> bool:
-    """Read what a workflow's input of type boolean is in the environment: true, false or empty."""
+    """Parse a workflow's boolean input, which is passed on as true, false or empty."""
     return text == "true"
 
 
 def ui(url: str) -> str:
-    """Return where the UI of the server is that has its API at this address."""
+    """Return the address of the UI of the server whose API has this address."""
     workspace = r"^https://api\.prefect\.cloud/api/accounts/([^/]+)/workspaces/([^/]+).*"
     cloud = re.sub(workspace, r"https://app.prefect.cloud/account/\1/workspace/\2", url)
     return cloud if cloud != url else url.rstrip("/").removesuffix("/api")
 
 
-def log_in_apart(environ: Mapping[str, str]) -> None:
-    """Give the job's logins a folder of their own: jobs of one machine share ~/.docker otherwise.
+def separate_logins(environ: Mapping[str, str]) -> None:
+    """Keep the job's registry logins in a folder of its own.
 
-    The end of one job would log the others out.
+    Otherwise jobs on one machine share ~/.docker, and the end of one logs the others out.
     """
     folder = Path(environ["RUNNER_TEMP"]) / "docker"
     folder.mkdir(exist_ok=True)
@@ -178,7 +178,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if options.apart:
-        log_in_apart(os.environ)
+        separate_logins(os.environ)
     where = ui(settings.variables.get("PREFECT_API_URL", ""))
     print(f"login={login}", f"host={settings.host}", f"own={own}", f"ui={where}", sep="\n")
     return 0

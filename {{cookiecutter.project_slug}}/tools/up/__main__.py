@@ -20,7 +20,7 @@ from tools.up.terminal import say
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Bring everything up; return 0 if it came up, 1 if not, 130 if it was interrupted before."""
+    """Start everything; return 0 if it started, 1 if not, 130 if it was interrupted before."""
     parser = argparse.ArgumentParser(
         prog="up", description="Server, work pool, deployments and worker at once, until Ctrl-C."
     )
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--serve", action="store_true", help="serve the flows from this process, schedules on"
     )
-    parser.add_argument("--port", type=int, help="of the server; a free one when not given")
+    parser.add_argument("--port", type=int, help="of the server; a free one if not given")
     options = parser.parse_args(argv)
     processes.catch_signals()
     processes.end_with_parent()
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
                 up.serving(taken.url)
                 return 0
             check_port(port)
-            # Registered last, so called first: once it is ending, it ends.
+            # `finally` runs before the stacks are closed: from then on, signals are ignored.
             try:
                 if options.serve:
                     up.serving()
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
                     up.check()
                     time.sleep(0.5)
             except DeployerError:
-                up.check()  # a program that ended is why
+                up.check()  # the reason may be that a program ended
                 raise
             finally:
                 for number in processes.SIGNALS:

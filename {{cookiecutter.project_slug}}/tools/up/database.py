@@ -1,7 +1,7 @@
-"""A new project's database, as Prefect's migrations of an empty one leave it.
+"""Creates a new project's database, in the state after Prefect's migrations.
 
-There are more than a hundred of them, and they are most of what a server's first start takes. The
-server of a newer Prefect goes on from here, with the migrations that have come since.
+The migrations, more than a hundred, take most of the time of a server's first start. The server of
+a newer Prefect runs only those that were added since.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ EMPTY = Path(__file__).with_name("empty-database.sql")
 
 
 def prepare(home: Path) -> None:
-    """Put the database there, unless there is one, or the settings name another.
+    """Create the database, unless it exists or the settings name another one.
 
     Args:
         home: the folder that is PREFECT_HOME.
@@ -28,11 +28,11 @@ def prepare(home: Path) -> None:
         return
     first, _, _ = (text := EMPTY.read_text(encoding="utf-8")).partition("\n")
     if Version(version("prefect")) < Version(first.split()[-1]):
-        return  # it would not know the last of the migrations
+        return  # it does not have the newest migrations
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new)) as connection:
         connection.executescript(text)
-    # What a deleted database has left, SQLite would apply to this one.
+    # SQLite would apply to this database what a deleted one has left behind.
     for end in ("-wal", "-shm", "-journal"):
         (home / f"prefect.db{end}").unlink(missing_ok=True)
     new.rename(database)

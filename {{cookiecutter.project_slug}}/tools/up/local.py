@@ -1,4 +1,4 @@
-"""This machine's ports, and the project's home on it: its settings, and who may use them."""
+"""This machine's ports, and the project's PREFECT_HOME: its settings, database and lock."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from tools.up.database import prepare
 
 HOME = ROOT / ".prefect"
 HOST = "127.0.0.1"
-# One for all requests: to make one is to read all certificates, 20 ms of processor time. It keeps
-# no connection, which the server might close just when the next request is sent.
+# One client for all requests: creating one reads all certificates, 20 ms of processor time. It
+# keeps no connection open, because the server could close it just as the next request is sent.
 HTTP = httpx.Client(trust_env=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
+    """Return a port of this machine that no process listens on."""
     with socket.create_server((HOST, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 def check_port(port: int) -> None:
-    """See to it that a server can listen on this port.
+    """Check that a server can listen on this port.
 
     Raises:
-        DeployerError: it cannot; most often because another program does.
+        DeployerError: it cannot, most often because another program does.
     """
     try:
         socket.create_server((HOST, port)).close()
     except (OSError, OverflowError) as error:
         raise DeployerError(
             f"Port {port} cannot be used: {error}. "
-            "End what listens there, choose another port, or leave --port out for a free one."
+            "End the program that listens there, choose another port, or leave --port out."
         ) from None
 
 
@@ -52,13 +52,13 @@ def answers(url: str) -> bool:
 
 
 def isolate(url: str, *, once: bool = False) -> None:
-    """Point this process and its children at this server; their home is the project's own.
+    """Point this process and its children at this server, with the project's own PREFECT_HOME.
 
-    Any other PREFECT_ variable is meant for another server, and might name its database or keys.
+    All other PREFECT_ variables are removed: they may name another server's database or keys.
 
     Args:
         url: the server's address.
-        once: everything ends with the smoke runs, so nobody asks whether a run is still there.
+        once: everything ends after the smoke runs, so their heartbeats are not needed.
     """
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]
@@ -70,14 +70,14 @@ def isolate(url: str, *, once: bool = False) -> None:
         DO_NOT_TRACK="1",
     )
     if once:
-        # At its end a flow that is no coroutine waits up to a second for the thread of its
-        # heartbeats, and so does each subflow. Only as JSON can this setting be none.
+        # At its end, a flow that is not async waits up to a second for the thread that sends its
+        # heartbeats, and so does each subflow. Only JSON can set this setting to null.
         os.environ["PREFECT_FLOWS"] = '{"heartbeat_frequency": null}'
     os.chdir(ROOT)
 
 
 class Taken(DeployerError):
-    """The project's database has a server already.
+    """A server is using the project's database already.
 
     Attributes:
         url: that server's address.
@@ -93,15 +93,15 @@ class Taken(DeployerError):
 
 @contextmanager
 def claimed(url: str) -> Iterator[None]:
-    """Make the project's database, and keep others from starting a server on it.
+    """Create the project's database, and lock it against a second server.
 
-    However this process ends, the system takes the lock back.
+    The operating system releases the lock, however this process ends.
 
     Args:
         url: the address that the server is going to have.
 
     Raises:
-        Taken: there is a server.
+        Taken: a server is using it.
     """
     HOME.mkdir(exist_ok=True)
     address = HOME / "up.url"  # on Windows a locked file cannot be read

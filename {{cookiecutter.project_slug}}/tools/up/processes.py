@@ -1,4 +1,4 @@
-"""Starts programs and ends them with everything that they started."""
+"""Starts programs, and ends them with all processes that they started."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ import psutil
 from deployer.errors import DeployerError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-READY_WITHIN = 180.0  # a new server takes a minute where the machine is busy
-ENDS_WITHIN = 10.0
+READY_WITHIN = 180.0  # seconds; a new server takes a minute on a busy machine
+ENDS_WITHIN = 10.0  # seconds
 
 
 def catch_signals() -> None:
-    """Turn SIGTERM into what Ctrl-C is to Python, an exception that lets everything be ended."""
+    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that everything can be ended."""
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
 
 
 @contextmanager
 def deferred_signals() -> Iterator[None]:
-    """Let a signal wait until what was begun in here is finished."""
+    """Defer signals until the body is finished."""
     waiting: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _frame: waiting.append(number))
@@ -44,7 +44,7 @@ def deferred_signals() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """Send this process SIGTERM when the one that started it is gone, even if that was killed."""
+    """Send this process SIGTERM when its parent has ended, even if that was killed."""
     parent = os.getppid()
 
     def watch() -> None:
@@ -60,7 +60,7 @@ class Program(psutil.Popen):
     """A program that Ctrl-C does not reach.
 
     Attributes:
-        log: the file for its output; its name is the program's.
+        log: the file for its output, named after the program.
     """
 
     def __init__(self, command: list[str], log: Path) -> None:
@@ -76,7 +76,7 @@ class Program(psutil.Popen):
             )
 
     def check(self) -> None:
-        """See to it that it runs.
+        """Check that it is running.
 
         Raises:
             DeployerError: it ended by itself; the end of its log says why.
@@ -98,7 +98,7 @@ class Program(psutil.Popen):
             DeployerError: it ended, or was not ready in time.
         """
         end = time.monotonic() + READY_WITHIN
-        self.check()  # first: what answers for a program that ended is another one
+        self.check()  # first: if this program ended, another one may answer
         while not ready():
             if time.monotonic() > end:
                 raise DeployerError(
@@ -109,9 +109,9 @@ class Program(psutil.Popen):
             self.check()
 
     def stop(self) -> None:
-        """End it and all that descends from it: asked first, killed if it does not listen."""
+        """End it and all of its descendants: by SIGTERM, after ENDS_WITHIN by SIGKILL."""
         members = self.family()
-        # A worker waits for its runs: they are asked too, so that they tell the server they ended.
+        # A worker waits for its runs. With SIGTERM too, they report to the server that they ended.
         for member in members:
             with suppress(psutil.Error):
                 member.terminate()
@@ -125,14 +125,14 @@ class Program(psutil.Popen):
         self.wait()
 
     def family(self) -> set[psutil.Process]:
-        """Return it and all that descends from it; nothing if it has ended."""
+        """Return it and all of its descendants; an empty set if it has ended."""
         with suppress(psutil.NoSuchProcess):
             return {self, *self.children(recursive=True)}
         return set()
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Tell whether a process runs; a zombie, which waits for its parent only, does not."""
+    """Tell whether a process runs; a zombie, which only waits for its parent, does not."""
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False

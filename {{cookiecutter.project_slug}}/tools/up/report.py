@@ -1,4 +1,4 @@
-"""What ran, and how long it took."""
+"""Reports which flows ran, and how long each step took."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.up.local import HTTP
 
 
 def ask(url: str, path: str, filters: dict[str, Any] | None = None) -> Any:
-    """Read from the server at this address.
+    """Send a request to the server at this address, and return its answer.
 
     Raises:
         DeployerError: it does not answer.
@@ -55,7 +55,7 @@ def report(url: str, began: datetime, steps: Sequence[tuple[str, float]]) -> Ite
 
 
 def table(*headers: str, rows: Iterable[tuple[str, ...]]) -> Table:
-    """Return rows as a table whose last column is of numbers."""
+    """Return rows as a table whose last column has numbers."""
     result = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for header in headers:
         justify: JustifyMethod = "right" if header == headers[-1] else "left"

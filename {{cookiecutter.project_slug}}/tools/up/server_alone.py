@@ -1,4 +1,4 @@
-"""`nox -s server`: Prefect's server alone, on the database that `up` has too."""
+"""`nox -s server`: only Prefect's server, with the same database as `up`."""
 # ruff: noqa: T201 - a command line prints
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from deployer.alive import alive
 from tools.up.local import HOST, Taken, claimed
 
 
-def listens(number: int) -> bool:
-    """Tell whether a process of this number, or a child of it, listens on some port."""
+def listens(pid: int) -> bool:
+    """Tell whether the process with this id, or a child of it, listens on a port."""
     with suppress(psutil.Error):
-        process = psutil.Process(number)
+        process = psutil.Process(pid)
         for each in (process, *process.children(recursive=True)):
             if any(one.status == psutil.CONN_LISTEN for one in each.net_connections()):
                 return True
@@ -35,7 +35,7 @@ def main() -> int:
                 while server.poll() is None and not listens(server.pid):
                     time.sleep(0.2)
             while server.poll() is None:
-                with suppress(KeyboardInterrupt):  # the server has it too, and ends by itself
+                with suppress(KeyboardInterrupt):  # the server gets it too, and ends by itself
                     server.wait()
             return server.returncode
     except Taken as error:

@@ -1,4 +1,4 @@
-"""The steps of `up`, one after the other, and what was started for them."""
+"""The steps of `up`, and the programs that they start."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tools.up.terminal import say
 
 
 def import_prefect() -> None:
-    """Import what the deployer needs, and the packages that bring types of work pools."""
+    """Import what the deployer needs, and the packages that add work pool types."""
     import_module("deployer.deploy")
     import_module("prefect.plugins").load_prefect_collections()
 
 
 class Up:
-    """What was started, and how long each step took.
+    """Runs the steps, and holds the started programs and the time each step took.
 
     Attributes:
         docker: the flows run in containers instead of processes.
@@ -37,18 +37,18 @@ class Up:
         pool: the work pool's name.
         kind: the work pool's type.
         url: the server's address.
-        began: when this was made.
-        steps: name and seconds of what is done.
-        programs: what has to go on running.
+        began: when this object was created.
+        steps: name and seconds of each finished step.
+        programs: the programs that have to keep running.
         server: the Prefect server, once it is started.
-        imported: the import of Prefect here, which is done meanwhile.
+        imported: the thread that imports Prefect here meanwhile.
     """
 
     def __init__(self, stack: ExitStack, docker: bool, port: int) -> None:
         """Start nothing yet.
 
         Args:
-            stack: ends what is started, last first.
+            stack: ends the started programs, last first.
             docker: run the flows in containers instead of processes.
             port: the server's.
         """
@@ -64,9 +64,9 @@ class Up:
         self.imported = threading.Thread(target=import_prefect, daemon=True)
 
     def everything(self) -> None:
-        """Bring it all up, to the last smoke run."""
+        """Start everything, and wait for the last smoke run."""
         if self.docker:
-            if is_engine_running():  # else `build_all` says so, and nothing is started
+            if is_engine_running():  # else `build_all` reports it, and no server is started
                 self.start_server()
             with self.step("image", leave_terminal=True):  # Docker shows its own progress
                 built = image.build_all()
@@ -93,27 +93,27 @@ class Up:
         with self.step("smoke runs"):
             self.deployer("verify", self.environment, *options)
 
-    def serving(self, there: str | None = None) -> None:
+    def serving(self, running: str | None = None) -> None:
         """Serve the flows from this process, until Ctrl-C.
 
         Args:
-            there: address of the server that runs already, or just starts; None starts one.
+            running: address of a server that is running or starting; None starts one.
         """
         with self.step("server"):
-            if there is None:
+            if running is None:
                 self.start_server()
                 self.wait_for_server()
             else:
                 end = time.monotonic() + processes.READY_WITHIN
-                while not answers(f"{there}/api/ready") and time.monotonic() < end:
+                while not answers(f"{running}/api/ready") and time.monotonic() < end:
                     time.sleep(0.1)
-        say(f"The UI is at {there or self.url}.")
+        say(f"The UI is at {running or self.url}.")
         with alive("flows"):
             self.deployer("serve")
 
     @contextmanager
     def step(self, name: str, *, leave_terminal: bool = False) -> Iterator[None]:
-        """Announce a step, give signs of life while it lasts, and measure it."""
+        """Announce a step, show progress while it lasts, and measure its time."""
         say(f"{name} …")
         start = time.monotonic()
         with alive(name, leave_terminal=leave_terminal):
@@ -129,20 +129,20 @@ class Up:
         return program
 
     def start_server(self) -> None:
-        """Start the Prefect server, unless that is done."""
+        """Start the Prefect server, unless it is started already."""
         if self.server:
             return
         where = ["--host", HOST, "--port", self.url.rpartition(":")[2]]
         command = [sys.executable, "-m", "prefect", "server", "start", *where]
         self.server = self.run("server", command)
-        # It takes seconds to start, and so does the import of Prefect here: both at once.
+        # The start takes seconds, and so does the import of Prefect here: do both at once.
         self.imported.start()
 
     def wait_for_server(self) -> None:
-        """Wait until the server can be used, and Prefect here."""
+        """Wait until the server is ready, and Prefect is imported here."""
         if self.server:
             self.server.wait_until(lambda: answers(f"{self.url}/api/ready"))
-        # Two threads that import Prefect at a time can wait for each other: Python ends that with
+        # Two threads that import Prefect at the same time can block each other: Python reports
         # "Failed to initialize plugins: deadlock detected".
         self.imported.join()
 
@@ -160,22 +160,22 @@ class Up:
         return polled is not None and datetime.fromisoformat(polled) > self.began
 
     def deployer(self, *words: str) -> None:
-        """Run a command of the deployer here, where the import of Prefect is paid once.
+        """Run a command of the deployer in this process, so that Prefect is imported only once.
 
         Raises:
-            DeployerError: it failed, and has said why.
+            DeployerError: it failed, and has printed why.
         """
         from deployer.cli import INTERRUPTED, main
 
         code = main([*words])
-        processes.catch_signals()  # asyncio leaves SIGTERM to the system
+        processes.catch_signals()  # asyncio has reset the handler of SIGTERM
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         if code:
             raise DeployerError(f"`deployer {words[0]}` failed; logs are in {HOME}.")
 
     def check(self) -> None:
-        """See to it that all programs run.
+        """Check that all programs are running.
 
         Raises:
             DeployerError: one ended by itself.

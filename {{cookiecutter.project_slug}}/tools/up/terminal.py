@@ -1,4 +1,4 @@
-"""What `up` says: in colours where a terminal takes them, else in plain lines."""
+"""Prints the messages of `up`: in colours if the terminal has them, else in plain lines."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rich.console import Console, RenderableType
 
 from deployer import alive
 
-# A file or a pipe has no width to keep to, and a name can be found there only in one piece.
+# A file or a pipe has no width, and a name that is wrapped there cannot be searched for.
 WIDTH = None if sys.stdout.isatty() else 1000
 console = Console(
     width=WIDTH,
-    # With NO_COLOR rich itself leaves bold and dim.
+    # With NO_COLOR alone, rich still prints bold and dim text.
     color_system=None if os.environ.get("NO_COLOR") else "auto",
     markup=False,
     emoji=False,
