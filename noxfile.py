@@ -2,9 +2,9 @@
 # requires-python = ">=3.11"
 # dependencies = ["nox>=2025.10.14"]
 # ///
-"""The template's own commands: `uvx nox -s demo` shows what it makes, `uvx nox` tests all of it.
+"""The template's own commands: `uvx nox -s demo` runs a new project, `uvx nox` runs all tests.
 
-Linter and tests share the environment `.nox/template`, which also holds what a project runs with.
+Linter and tests share the environment `.nox/template`, which has the packages of a project too.
 """
 
 import os
@@ -33,13 +33,13 @@ nox.options.sessions = ["lint", "all"]
 def run(
     session: nox.Session, program: str, *arguments: str, groups: Sequence[str] = ("test",)
 ) -> None:
-    """Run a program of the shared environment, which is brought up to date first.
+    """Update the shared environment, then run a program of it.
 
     Args:
-        session: the running one.
-        program: its name.
-        arguments: its own.
-        groups: what it needs, as pyproject.toml calls it.
+        session: the nox session.
+        program: the program's name.
+        arguments: the program's arguments.
+        groups: dependency groups of pyproject.toml to install.
     """
     uv = shutil.which("uv")
     if uv is None:
@@ -58,18 +58,18 @@ def run(
 
 
 def dask() -> list[str]:
-    """Return Dask's packages as they are locked: no requirements file of a project has them."""
+    """Return Dask's locked packages, which no requirements file of the project contains."""
     lock = (PROJECT / "poetry.lock").read_text(encoding="utf-8")
     form = r'^name = "(dask|distributed|prefect-dask)"\nversion = "(.+)"$'
     return [f"{name}=={version}" for name, version in re.findall(form, lock, re.MULTILINE)]
 
 
 def bake(session: nox.Session, folder: Path) -> Path:
-    """Make a project with the default answers in a folder, and return where it is."""
+    """Generate a project with the default answers in a folder, and return its path."""
     settings = folder / "cookiecutter.yaml"
     settings.write_text(f"replay_dir: '{folder}/replay'\ncookiecutters_dir: '{folder}/clones'\n")
     options = ["--no-input", f"--config-file={settings}", f"--output-dir={folder / 'out'}"]
-    # It ends with commands for a person, who is not meant here: heard only where it fails.
+    # Its output is only shown if it fails: it ends with commands for a person to type.
     quietly = [sys.executable, str(PROJECT / "deployer" / "alive.py"), "cookiecutter"]
     session.run(*quietly, "uvx", "cookiecutter==2.7.*", str(ROOT), *options, log=False)
     (project,) = (folder / "out").iterdir()
@@ -78,10 +78,10 @@ def bake(session: nox.Session, folder: Path) -> Path:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Make a project and run its flows, in processes or, with `-- --docker`, in containers."""
+    """Generate a project and run its flows, in processes or, with `-- --docker`, in containers."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        # The second signal of the same wish must not disturb the clearing up after the first.
+        # A second signal must not interrupt the cleanup after the first.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
@@ -101,7 +101,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def pictures(session: nox.Session) -> None:
-    """Take the pictures of the README anew: deploy a new project, open the UI in Chromium."""
+    """Retake the README's screenshots: deploy a new project and open the UI in Chromium."""
     with TemporaryDirectory(prefix="prefect pictures ", ignore_cleanup_errors=True) as folder:
         project = bake(session, Path(folder))
         session.run("uv", "run", "--script", str(ROOT / "docs/pictures/make.py"), str(project))
@@ -109,18 +109,18 @@ def pictures(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Run ruff and mypy over the template's own code, and in place over the project's."""
-    # Against Git's empty tree: conflict markers and trailing white space in any tracked file.
+    """Run ruff and mypy on the template's own code and on the project's."""
+    # Compared with Git's empty tree: finds conflict markers and trailing spaces in tracked files.
     empty = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
     session.run("git", "diff", "--check", empty, "--", ".", ":!*.svg", external=True)
     run(session, "ruff", "check", *OWN)
     run(session, "ruff", "format", "--check", *OWN)
     run(session, "mypy")
-    # From inside the folder, or the stricter settings there are not seen.
+    # Run inside the folder: the project's stricter settings only apply there.
     with session.chdir(PROJECT):
         run(session, "ruff", "check")
         run(session, "ruff", "format", "--check")
-        # With exactly what a project has: stubs of this environment would hide what it lacks.
+        # Only the project's packages: stubs in the shared environment would hide missing ones.
         session.run("uvx", "--with-requirements=requirements-dev.txt", "mypy")
 
 
@@ -138,7 +138,7 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Test with every fault, fifty kills, hundreds of examples, and a whole first hour: hours."""
+    """Run the long tests: every fault, fifty kills, hundreds of examples. This takes hours."""
     session.env.update(DEPLOYER_SOAK="1", DEPLOYER_EXAMPLES="200")
     parts = session.posargs or ["tests/deployer", "tests/e2e/test_walk.py"]
     run(session, "pytest", "--timeout=14400", *parts)
@@ -146,25 +146,25 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside Prefect's own ways and write BENCHMARKS.md: `-- [--quick] [--only PART]`."""
+    """Compare with Prefect's own ways and write BENCHMARKS.md: `-- [--quick] [--only PART]`."""
     run(session, "python", "-m", "bench", *session.posargs, groups=["test", "bench"])
 
 
 @nox.session(name="all")
 def everything(session: nox.Session) -> None:
-    """Run every test there is, in one run."""
-    # Much of a test is waiting. tests/conftest.py says which tests stay in one process; the folders
-    # stay in the order of pyproject.toml: the longest first, and each one's servers start once.
+    """Run all tests in one run of pytest."""
+    # Tests mostly wait, so run three files at a time. tests/conftest.py keeps some in one process.
+    # Folders stay in pyproject.toml's order: the longest first, and each starts its servers once.
     options = ["--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"]
     run(session, "pytest", *options, *session.posargs)
 
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Lock the newest releases that are allowed; with `-- --no-update` only what has to change.
+    """Lock the newest allowed releases; with `-- --no-update` change only what has to change.
 
-    The empty database is made anew with the Prefect of that lock.
-    With `-- --lift-caps` newer minor releases of Prefect and its companions are allowed too.
+    It also recreates the empty database with the Prefect of the new lock.
+    With `-- --lift-caps` newer minor releases of Prefect and its integrations are allowed too.
     """
     hooks = (PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     exports = re.findall(r"entry: poetry (export .+)", hooks)
@@ -175,7 +175,7 @@ def lock(session: nox.Session) -> None:
     lift = [sys.executable, str(ROOT / ".ci" / "canary.py"), "lift"]
     update = [] if "--no-update" in session.posargs else ["--regenerate"]
     with TemporaryDirectory() as folder:
-        session.env["POETRY_VIRTUALENVS_IN_PROJECT"] = "true"  # gone with the folder
+        session.env["POETRY_VIRTUALENVS_IN_PROJECT"] = "true"  # removed with the folder
         project = bake(session, Path(folder))
         if "--lift-caps" in session.posargs:
             session.run(*lift, str(project / "pyproject.toml"))
@@ -185,7 +185,7 @@ def lock(session: nox.Session) -> None:
                 session.run(*poetry, *export.split())
         for name in ("poetry.lock", *(export.rpartition("=")[2] for export in exports)):
             shutil.copy(project / name, PROJECT / name)
-        if "--lift-caps" in session.posargs:  # or the lock would not fit
+        if "--lift-caps" in session.posargs:  # otherwise the lock would not match it
             session.run(*lift, str(PROJECT / "pyproject.toml"))
         database = [str(ROOT / ".ci" / "database.py"), str(PROJECT / "tools/up/empty-database.sql")]
         locked = f"--with-requirements={PROJECT / 'requirements.txt'}"

@@ -1,7 +1,7 @@
-"""What the canary does by itself: `python3 .ci/canary.py COMMAND`. Standard library only.
+"""Commands of the canary workflow: `python3 .ci/canary.py COMMAND`. Uses only the standard library.
 
-It locks the newest releases beyond the caps of pyproject.toml, says which cap to raise or what
-broke, and keeps one issue about it.
+They remove the version caps of pyproject.toml, report which cap to raise or what broke, and keep
+one GitHub issue about it up to date.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "{{cookiecutter.project_slug}}"
 sys.path.append(str(PROJECT))
 
-# Prefect and its companions, which follow its minor releases.
+# Prefect and its integrations, whose minor versions follow those of Prefect.
 CAPPED = re.compile(
     r'"(?P<name>prefect(?:-[a-z]+)*)(?P<floor>>=[\d.]+),<(?P<cap>[\d.]+)(?P<rest>[^"]*)"'
 )
 BROKEN = re.compile(r"^(?:FAILED|ERROR) .+", re.MULTILINE)
-NEW = re.compile(r"^[+-][a-z][\w.-]*==[^ ]+", re.MULTILINE)
-LAST = 40  # lines of a log in which no test is named
+CHANGED_PIN = re.compile(r"^[+-][a-z][\w.-]*==[^ ]+", re.MULTILINE)
+LAST = 40  # lines to show of a log that names no test
 TITLE = "The newest releases break the template"
 
 
 def lift(text: str) -> str:
-    """Return a pyproject.toml without the upper caps of Prefect and its companions.
+    """Return a pyproject.toml without the upper caps of Prefect and its integrations.
 
     Raises:
-        ValueError: there is no such cap, so nothing would be tested that a plain lock is not.
+        ValueError: there is no such cap, so the canary would test nothing new.
     """
     lifted, number = CAPPED.subn(r'"\g<name>\g<floor>\g<rest>"', text)
     if not number:
@@ -40,11 +40,11 @@ def lift(text: str) -> str:
 
 
 def caps(pyproject: str, locked: dict[str, str]) -> list[str]:
-    """Say in a sentence each which caps the locked versions are beyond.
+    """Return a sentence for each cap that a locked version exceeds.
 
     Args:
         pyproject: the text with the caps.
-        locked: version by name, as locked without the caps.
+        locked: versions by package name, locked without the caps.
     """
     return [
         f"Raise the cap of {found['name']}: {locked[found['name']]} is out, "
@@ -55,7 +55,7 @@ def caps(pyproject: str, locked: dict[str, str]) -> list[str]:
 
 
 def release(version: str) -> list[int]:
-    """Return the numbers of a version, to be compared. A lock holds no pre-releases."""
+    """Return the numbers of a version, to compare them. A lock contains no pre-releases."""
     return [int(part) for part in re.match(r"[\d.]*\d", version)[0].split(".")]  # type: ignore[index]
 
 
@@ -65,50 +65,50 @@ def versions(lock: str) -> dict[str, str]:
 
 
 def broken(log: str) -> list[str]:
-    """Return the lines of a log that say what failed; its end where no test is named."""
+    """Return the lines of a log that name failed tests, or its last lines if there are none."""
     plain = re.sub(r"\x1b\[[\d;]*m", "", log)
-    plain = plain.replace("```", "'''")  # it is shown between two of these
+    plain = plain.replace("```", "'''")  # the report puts the log into a fenced block
     return BROKEN.findall(plain) or plain.splitlines()[-LAST:]
 
 
-def report(before: str, locked: dict[str, str] | None, moved: list[str], log: str | None) -> str:
+def report(before: str, locked: dict[str, str] | None, changed: list[str], log: str | None) -> str:
     """Write the summary of one run, as Markdown.
 
     Args:
         before: pyproject.toml with its caps.
-        locked: version by name, as locked without them; None where that failed.
-        moved: the lines of requirements.txt that changed.
-        log: of what failed; None where nothing did.
+        locked: versions by package name, locked without the caps; None if locking failed.
+        changed: the lines of requirements.txt that changed.
+        log: the log of the step that failed; None if none did.
     """
     if locked is None:
-        parts = ["Without the caps of Prefect and its companions nothing could be locked."]
+        parts = ["Without the caps of Prefect and its integrations nothing could be locked."]
     else:
         parts = [f"- {line}" for line in caps(before, locked)]
         parts = parts or ["No cap of Prefect is in the way."]
     if log is not None:
         parts += ["", "### What broke", "", "```", *broken(log), "```"]
-    if moved:
-        parts += ["", "### What is new", "", "```diff", *moved, "```"]
+    if changed:
+        parts += ["", "### What is new", "", "```diff", *changed, "```"]
     return "\n".join([*parts, ""])
 
 
 def git(*arguments: str) -> str:
-    """Return what git prints about this repository."""
+    """Run git in this repository and return its output."""
     command = ["git", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; return 0, or 1 with a sentence."""
+    """Run one command. Return 0, or print an error and return 1."""
     parser = argparse.ArgumentParser(prog="canary", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    made = commands.add_parser("lift", help="take the caps out of a pyproject.toml")
-    made.add_argument("file", type=Path)
-    made = commands.add_parser("report", help="print which cap to raise, and what broke")
-    made.add_argument("--unlocked", action="store_true", help="the newest could not be locked")
-    made.add_argument("--log", type=Path, help="of what failed; without it nothing did")
-    made = commands.add_parser("issue", help="open or edit the issue with the report from stdin")
-    made.add_argument("--gone", action="store_true", help="close it: nothing is broken any more")
+    command = commands.add_parser("lift", help="remove the caps from a pyproject.toml")
+    command.add_argument("file", type=Path)
+    command = commands.add_parser("report", help="print which cap to raise, and what broke")
+    command.add_argument("--unlocked", action="store_true", help="locking failed")
+    command.add_argument("--log", type=Path, help="log of the failed step, if one failed")
+    command = commands.add_parser("issue", help="open or edit the issue; its text comes from stdin")
+    command.add_argument("--gone", action="store_true", help="close the issue: all works again")
     options = parser.parse_args(argv)
     from deployer.errors import DeployerError
     from tools.github import issue
@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
             locked = None if options.unlocked else versions(lock)
             difference = git("diff", "--unified=0", "--", f"{PROJECT.name}/requirements.txt")
             log = options.log and options.log.read_text(encoding="utf-8", errors="replace")
-            print(report(before, locked, NEW.findall(difference), log), end="")
+            print(report(before, locked, CHANGED_PIN.findall(difference), log), end="")
         else:
             solved = "The newest releases work again."
             print(issue(TITLE, sys.stdin.read(), options.gone, "canary", solved))

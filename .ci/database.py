@@ -1,7 +1,7 @@
-"""Writes what a Prefect server makes of an empty database: `python .ci/database.py FILE`.
+"""Write a new Prefect server's database as SQL statements: `python .ci/database.py FILE`.
 
-More than a hundred migrations lead there. The projects' servers begin with the file, and so take
-seconds less to start for the first time. It is written with the Prefect of the Python that runs it.
+A new server runs more than a hundred migrations. The servers of projects load this file instead, so
+their first start is seconds faster. Run it with a Python that has the Prefect to write it for.
 """
 
 import os
@@ -15,23 +15,23 @@ from tempfile import TemporaryDirectory
 
 
 def migrate(home: Path) -> Path:
-    """Make the database in a folder and return its file."""
+    """Create the database in a folder and return its file."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
     env = kept | {"HOME": str(home), "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
     command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
     subprocess.run(command, env=env, check=True, capture_output=True, timeout=300)
-    (file,) = home.glob("prefect.db*")  # nothing of it is in a journal any more
+    (file,) = home.glob("prefect.db*")  # exactly one file: no journal is left
     return file
 
 
 def sort_constraints(found: re.Match[str]) -> str:
-    """Sort a table's constraints, whose order is another one each time."""
+    """Sort a table's constraints: Prefect creates them in a different order each time."""
     *lines, last = sorted(line.rstrip(",") for line in found[0].splitlines())
     return "".join(f"{line},\n" for line in lines) + f"{last}\n"
 
 
 def sql(database: Path) -> str:
-    """Return the statements that make such a database."""
+    """Return the SQL statements that create the same database."""
     connection = sqlite3.connect(database)
     try:
         text = "\n".join(connection.iterdump())
@@ -39,7 +39,7 @@ def sql(database: Path) -> str:
         connection.close()
     text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
     text = re.sub(r"(^\tCONSTRAINT .*\n)+(?=\);)", sort_constraints, text, flags=re.MULTILINE)
-    # So is that of a table's indexes.
+    # The order of a table's indexes differs each time too.
     indexes = re.compile(r"(^CREATE (UNIQUE )?INDEX .*;\n)+", re.MULTILINE)
     text = indexes.sub(lambda found: "".join(sorted(found[0].splitlines(keepends=True))), text)
     return f"-- Prefect {version('prefect')}\n{text}\n"

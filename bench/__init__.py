@@ -1,1 +1,1 @@
-"""Speed and size, side by side with Prefect's own ways."""
+"""Benchmarks of speed and size, compared with Prefect's own ways."""

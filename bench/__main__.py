@@ -1,4 +1,4 @@
-"""`uvx nox -s bench`: measure, keep the samples, write BENCHMARKS.md out of all that there are."""
+"""`uvx nox -s bench`: measure, save the samples, and write BENCHMARKS.md from all saved samples."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ PARTS = [part for section in SECTIONS for part in section.parts]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure what the command line names and write the report; return 0, or 2 for a wrong name."""
+    """Measure the chosen parts and write the report. Return 0, or 2 for an unknown part."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
-    parser.add_argument("--only", action="append", metavar="PART", help="a name, or with * several")
-    parser.add_argument("--quick", action="store_true", help="what takes less than 5 minutes")
-    parser.add_argument("--rounds", type=int, help="in the place of each part's own number")
-    parser.add_argument("--render", action="store_true", help="measure nothing")
+    parser.add_argument("--only", action="append", metavar="PART", help="a name; * matches several")
+    parser.add_argument("--quick", action="store_true", help="only parts that take < 5 minutes")
+    parser.add_argument("--rounds", type=int, help="number of rounds, instead of each part's own")
+    parser.add_argument("--render", action="store_true", help="measure nothing, write the report")
     options = parser.parse_args(argv)
     chosen = [
         part
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ]
     if not chosen:
         parser.error(f"there is no such part: choose from {', '.join(part.name for part in PARTS)}")
-    # Servers live in process groups of their own: they end with this process only when it unwinds.
+    # Servers run in process groups of their own. SystemExit lets the context managers stop them.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # A person's own settings would change the figures.
     for name in list(os.environ):
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def take(part: Part, rounds: int) -> None:
-    """Measure a part and keep its samples, all or none of them."""
+    """Measure a part and save its samples; if it fails, save none of them."""
     begin = load()
     samples: list[Sample] = []
     with closing(part.measure(rounds)) as measuring:
@@ -73,7 +73,7 @@ def take(part: Part, rounds: int) -> None:
 
 
 def write() -> None:
-    """Write the report and its pictures out of the samples on disk."""
+    """Write the report and its plots from the samples on disk."""
     files = {part.name: RESULTS / f"{part.name}.json" for part in PARTS}
     measured = {name: Measured.read(file) for name, file in files.items() if file.exists()}
     draw(measured, RESULTS)

@@ -1,4 +1,4 @@
-"""The images that the others are built on: Python's own, and a stand-in for Prefect's."""
+"""The base images: Python's official one, and a stand-in for Prefect's."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def python_image(project: Project) -> str:
 
 
 def build_stand_in(project: Project, tag: str, stage: Literal["plain", "filled"]) -> None:
-    """Build the stand-in for Prefect's base image, with the project's Python and its uv.
+    """Build the stand-in for Prefect's base image, with the project's versions of Python and uv.
 
     Args:
-        project: whose requirements are in the image, if they are.
+        project: the project, whose requirements `filled` installs.
         tag: the image's name.
         stage: without (`plain`) or with (`filled`) the requirements.
     """

@@ -1,4 +1,4 @@
-"""The first hour: from a new project to flows that have run, beside the same steps by hand."""
+"""From a new project to the first flow runs, compared with the same steps by hand."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.support.docker import Worker
 from tests.support.server import PrefectServer
 
 HOW = """\
-`uvx nox -s up -- --once` in a new project (cold: no environment, no database; uv has the
-packages), once more in the same one (warm), and `uvx nox -s demo`, which makes the project too
-and is always cold. By hand is what Prefect's quickstart does, typed without a pause, in a project
-that is there: `uv venv`, `uv pip install -r requirements.txt`, `prefect server start`, `prefect
-work-pool create`, `prefect worker start`, `prefect deploy --all`, and for each of the two flows
-that `up` runs `prefect deployment run --watch`. Ours also installs the tools of the project and
-compiles all packages, by hand each module is compiled when it is first imported. With `--once` runs
-send no heartbeats; by hand they do, and each waits up to a second for that at its end. "install" is
-all that is no other step, "all" the whole command, its start and end included.
+`uvx nox -s up -- --once` in a new project (cold: without an environment or a database, but with
+the packages in uv's cache), the same command again (warm), and `uvx nox -s demo`, which also
+generates the project and is always cold. "By hand" are the steps of Prefect's quickstart, without
+pauses, in an existing project: `uv venv`, `uv pip install -r requirements.txt`, `prefect server
+start`, `prefect work-pool create`, `prefect worker start`, `prefect deploy --all`, and `prefect
+deployment run --watch` for each of the two flows that `up` runs. Ours also installs the project's
+tools and compiles all packages; by hand, Python compiles each module at its first import. With
+`--once`, flow runs send no heartbeats; by hand they do, and each waits up to a second for that at
+its end. "all" is the whole command, "install" the part of it that is none of the other steps.
 """
 PEER = "by hand"
 WAYS = [PEER, OURS]
-# A step that `up` prints: its name and the seconds.
+# A line of the steps that `up` prints: the step's name and its seconds.
 STEP = re.compile(r"^ ?(\S.*?) +(\d+\.\d) *$", re.MULTILINE)
 SMOKE_RUNS = (["basic-data-flow/hourly", "--param=rows=20"], ["advanced-flow/nightly"])
 STEPS = ("server", "work pool", "worker and deploy", "smoke runs")
@@ -58,13 +58,13 @@ def measure(repeat: int) -> Generator[Sample]:
 
 
 def plain() -> dict[str, str]:
-    """Return the environment without what nox has set for the bench."""
+    """Return this process's environment without the variables that nox sets for the bench."""
     ours = ("VIRTUAL_ENV", "UV_COMPILE_BYTECODE", "PYTHONDONTWRITEBYTECODE")
     return {key: value for key, value in os.environ.items() if key not in ours}
 
 
 def up(project: Project, _folder: Path) -> dict[str, float]:
-    """Bring everything up once, and return the seconds by step."""
+    """Run `up --once`, and return the seconds by step."""
     cost = run(["uvx", "nox", "-s", "up", "--", "--once"], project.path, plain())
     steps = {name: float(seconds) for name, seconds in STEP.findall(cost.output) if name in STEPS}
     return {"install": cost.seconds - sum(steps.values()), **steps, "all": cost.seconds}

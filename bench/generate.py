@@ -1,4 +1,4 @@
-"""Making a project, beside the smallest one that Prefect makes."""
+"""How long it takes to generate a project, compared with `prefect init`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bench.samples import OURS, Sample
 from tests.baking import copy_template
 
 HOW = """\
-`cookiecutter --no-input` with the default answers, beside `prefect init --recipe docker`: whole
-commands, both installed and compiled. Prefect's writes a `prefect.yaml` and nothing else that
-runs; ours is a whole project, so the row of files says what the row of seconds is paid for.
+`cookiecutter --no-input` with the default answers, compared with `prefect init --recipe docker`:
+whole commands, both installed and compiled. Prefect's command writes a `prefect.yaml` and no other
+file that runs, ours a whole project; the second table has the number of files.
 """
 PEER = "prefect init"
 PROGRAMS = Path(sys.executable).parent

@@ -1,4 +1,4 @@
-"""The image beside one that Prefect makes by itself: how soon it is built, and how large it is."""
+"""Build time and size of the image, compared with the images of Prefect's default Dockerfile."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tests.support.docker import docker, remove_images
 COMPILE = "RUN python -m compileall -q -j 0 /usr/local/lib"
 DEFAULT, COMPILED = "Prefect's default", "Prefect's default, all compiled"
 HOW = """\
-"Prefect's default" is the Dockerfile that Prefect writes for `dockerfile="auto"`, which copies
-the requirements first, installs them with uv and then copies the project, without a
-.dockerignore. "All compiled" adds `compileall` over all of Python, because an image without
-bytecode compiles at the start of every run. Same project, same requirements; the base of both is
-Python's image, with uv for Prefect's: a stand-in for prefecthq/prefect, which has more in it.
-Base images are there before anything is measured; a cold build fetches all packages anew. "Code"
-is one more line in a flow, "dependency" one more in requirements.txt. Bytes are those of files in
-the image.
+"Prefect's default" is the Dockerfile that Prefect writes for `dockerfile="auto"`. It copies the
+requirements first, installs them with uv and then copies the project, without a .dockerignore.
+"All compiled" adds `compileall` for all of Python, because an image without bytecode compiles at
+the start of every run. All have the same project and the same requirements, and all are based on
+Python's image. Prefect's base is a stand-in with uv for prefecthq/prefect, which contains more.
+Base images exist before the measurement; a cold build downloads all packages again. "Code" is
+a new line in a flow, "dependency" a new line in requirements.txt. "Of it" rows count the bytes of
+the files in the image.
 """
-# What a byte is, by where it lies: the first that fits.
+# Sums the sizes of all files by kind. A file's path decides: the first kind that matches.
 BYTES = """\
 import json, os, sys, sysconfig
 code, packages = sys.argv[1], sysconfig.get_path("purelib")
@@ -65,12 +65,12 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Image:
-    """An image to be built again and again.
+    """An image that is built several times.
 
     Attributes:
         folder: the project that it is built from.
-        tag: what the engine calls it.
-        code: the folder of the project in there.
+        tag: its name in the engine.
+        code: the project's folder inside the image.
     """
 
     folder: Path
@@ -89,7 +89,7 @@ class Image:
             file.write(f"{line}\n")
 
     def bytes(self) -> dict[str, int]:
-        """Return the bytes of its files, by what they are."""
+        """Return the bytes of its files by kind."""
         run = ["run", "--rm", "--user=0", "--entrypoint=python", self.tag]
         found: dict[str, int] = json.loads(docker(*run, "-c", BYTES, self.code))
         return found
@@ -103,7 +103,7 @@ def measure(repeat: int) -> Generator[Sample]:
                 yield Sample("cold build", "s", who, made[who].build("--no-cache"))
             for what, path in (("code", "flows/basic_flow.py"), ("dependency", "requirements.txt")):
                 for who in turns:
-                    # Not the same line for all, or one would find what another has installed.
+                    # A different line for each, otherwise one would use the cache of another.
                     made[who].add(path, f"# {number} of {made[who].tag}")
                     yield Sample(f"rebuild: {what}", "s", who, made[who].build())
         for who, image in made.items():
@@ -116,7 +116,7 @@ def measure(repeat: int) -> Generator[Sample]:
 
 @contextmanager
 def images() -> Iterator[dict[str, Image]]:
-    """Lay out what the images are built from, by whose way it is; remove them at the end."""
+    """Prepare the images' folders, by side. Remove the images at the end."""
     prefix = f"bench-{os.getpid()}/"
     with TemporaryDirectory(prefix="bench-images-") as name:
         folder = Path(name)
@@ -129,14 +129,14 @@ def images() -> Iterator[dict[str, Image]]:
 
 
 def variants(project: Project, folder: Path, prefix: str) -> dict[str, Image]:
-    """Copy the project once for each Dockerfile.
+    """Copy the project once for each of Prefect's Dockerfiles.
 
     Args:
-        project: with its own Dockerfile.
+        project: the project, with its own Dockerfile.
         folder: where the copies go.
-        prefix: of all tags, with the stand-in `base` among them.
+        prefix: first part of all tags; the stand-in is `{prefix}base`.
     """
-    from prefect.utilities.dockerutils import generate_default_dockerfile  # it takes a second
+    from prefect.utilities.dockerutils import generate_default_dockerfile  # takes a second
 
     plain = folder / "plain"
     without = shutil.ignore_patterns("Dockerfile", ".dockerignore")
@@ -150,6 +150,6 @@ def variants(project: Project, folder: Path, prefix: str) -> dict[str, Image]:
     ):
         copied_to = shutil.copytree(plain, folder / tag)
         (copied_to / "Dockerfile").write_text("\n".join([f"FROM {prefix}base", *lines, ""]))
-        # Prefect's Dockerfile copies the project into a folder named like the one it was made in.
+        # Prefect's Dockerfile copies the project into a folder with the name of its source folder.
         made[who] = Image(copied_to, f"{prefix}{tag}", f"/opt/prefect/{plain.name}")
     return made

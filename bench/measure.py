@@ -1,4 +1,4 @@
-"""One command measured as a person waits for it, sides that take turns, and what they run on."""
+"""Measure a command, let the sides take turns, and describe the machine."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took.
+    """Time and memory that a command used.
 
     Attributes:
         seconds: from its start to its end.
-        megabytes: the most memory that its process held at once.
+        megabytes: the largest resident set of its process.
         output: what it printed.
     """
 
@@ -36,10 +36,10 @@ class Cost:
 
 
 def measure(command: Sequence[str | Path], folder: Path, env: Mapping[str, str]) -> Cost:
-    """Run a command in a folder.
+    """Run a command in a folder and return its cost.
 
     Raises:
-        RuntimeError: it failed; a figure of half the work would be worth nothing.
+        RuntimeError: the command failed, so its time means nothing.
     """
     with TemporaryFile() as file:
         start = time.perf_counter()
@@ -52,10 +52,10 @@ def measure(command: Sequence[str | Path], folder: Path, env: Mapping[str, str])
             stderr=subprocess.STDOUT,
         )
         try:
-            # Unlike getrusage(RUSAGE_CHILDREN) this is of one process alone.
+            # Unlike getrusage(RUSAGE_CHILDREN), this measures a single process.
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
-            process.terminate()  # what it has started, it ends
+            process.terminate()  # it stops its own children
             process.wait()
             raise
         seconds = time.perf_counter() - start
@@ -70,25 +70,25 @@ def measure(command: Sequence[str | Path], folder: Path, env: Mapping[str, str])
 
 
 def rounds(sides: Sequence[Key], repeat: int) -> Iterator[list[Key]]:
-    """Yield the sides once a round, every second time in reverse: none is always the first."""
+    """Yield all sides once per round, in alternating order, so that none is always first."""
     for number in range(repeat):
         yield list(sides if number % 2 else reversed(sides))
 
 
 def load() -> float:
-    """Return the machine's load over the last minute, for a person who judges the figures."""
+    """Return the machine's load average over the last minute."""
     return round(os.getloadavg()[0], 1)
 
 
 def machine() -> str:
-    """Return what the machine is, without a name that only its owner knows it by."""
+    """Describe the machine: architecture, cores, memory and kernel. Its host name is left out."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     kernel = f"{platform.system()} {platform.release().partition('-')[0]}"
     return f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, {kernel}"
 
 
 def lacks(need: str) -> bool:
-    """Return whether the machine has no "Docker" or no "PostgreSQL"; nothing is always there."""
+    """Return whether the machine lacks "Docker" or "PostgreSQL"; an empty need is never lacking."""
     if need == "PostgreSQL":
         return programs() is None
     if need == "Docker":
@@ -100,11 +100,11 @@ def lacks(need: str) -> bool:
 
 
 def versions(need: str) -> dict[str, str]:
-    """Return the versions of what takes part in every row, and of what one part needs."""
+    """Return the versions of Prefect and Python, and of the program that the part needs."""
     found = {"Prefect": version("prefect"), "Python": platform.python_version()}
     if need == "Docker":
         found[need] = docker("version", "--format", "{{.Server.Version}}").partition("+")[0]
     if need == "PostgreSQL" and (folder := programs()):
-        said = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True)
-        found[need] = said.stdout.split()[2]
+        done = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True)
+        found[need] = done.stdout.split()[2]
     return found

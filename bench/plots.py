@@ -1,4 +1,4 @@
-"""Pictures of the samples, as SVG."""
+"""Plots of the samples, as SVG."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from bench import deploys, images, starts
 from bench.samples import Measured, Row
 from bench.sections import ROUNDS
 
-# The same samples give the same file, with text as text.
+# The same samples give the same file; text stays text instead of outlines.
 mpl.rcParams.update({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9})
 Rows = Mapping[tuple[str, str], Row]
 
 
 def draw(measured: Mapping[str, Measured], folder: Path) -> None:
-    """Draw every picture that there are samples for.
+    """Draw every plot for which there are samples.
 
     Args:
-        measured: by the name of the part.
-        folder: where the pictures go.
+        measured: the parts by name.
+        folder: where the SVG files go.
     """
     rows = {(row.name, row.unit): row for each in measured.values() for row in each.rows}
     for name, plot in {"growth": growth, "starts": distribution, "bytes": parts}.items():
@@ -35,7 +35,7 @@ def draw(measured: Mapping[str, Measured], folder: Path) -> None:
 
 
 def growth(rows: Rows) -> Any:
-    """Seconds over the number of deployments, which have no schedules."""
+    """Plot seconds by the number of deployments, without schedules."""
     cases = (deploys.CREATED, deploys.UNCHANGED, deploys.ONE, deploys.ALL)
     found = {
         case: {
@@ -63,7 +63,7 @@ def growth(rows: Rows) -> Any:
 
 
 def distribution(rows: Rows) -> Any:
-    """Every run of each image, and the median."""
+    """Plot every run of each image, and the median."""
     row = rows.get((starts.ROW, "s"))
     if row is None:
         return None
@@ -79,7 +79,7 @@ def distribution(rows: Rows) -> Any:
 
 
 def parts(rows: Rows) -> Any:
-    """The bytes of each image, by what they are."""
+    """Plot the bytes of each image by kind."""
     found = {kind: row for kind in images.KINDS if (row := rows.get((f"of it {kind}", "MB")))}
     if not found:
         return None

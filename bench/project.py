@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from bench.measure import Cost, measure
 from tests.baking import Project, copy_template, run
 
-# The same catalog on one server under a name for each side: each creates its own deployments.
+# Each side deploys the same catalog to one server, in an environment of its own.
 ENVIRONMENTS = """\
 project = "bench"
 
@@ -81,19 +81,19 @@ deploy(
 FOR_CATALOG = "\nfrom deployer.catalog import Deployment"
 FOR_SCRIPT = "from prefect import deploy\nfrom prefect.types.entrypoint import EntrypointType"
 DEPLOYER = (sys.executable, "-m", "deployer")
-# No run is started, so nobody pulls it.
+# It need not exist: no flow run is started, so nothing pulls it.
 IMAGE = "registry.example.com/bench@sha256:" + "0" * 64
 
 
 @dataclass
 class Declared:
-    """A project that declares `size` deployments of as many flows.
+    """A project that declares `size` deployments, each of its own flow.
 
     Attributes:
-        project: where it is.
-        size: how many deployments.
-        schedules: how many each has.
-        env: the environment of its commands.
+        project: the generated project.
+        size: number of deployments.
+        schedules: number of schedules of each deployment.
+        env: environment variables of its commands.
     """
 
     project: Project
@@ -102,9 +102,9 @@ class Declared:
     env: Mapping[str, str]
 
     def declare(self, first: int, rows: int) -> None:
-        """Give a value of their parameter to the first deployment and to the others, for all sides.
+        """Write the declarations of all sides: the catalog, `prefect.yaml` and `deploy.py`.
 
-        The sides are the catalog, a `prefect.yaml` of the same, and `deploy.py`.
+        The parameter `rows` is `first` in the first deployment and `rows` in all others.
         """
         values = {"size": self.size, "schedules": self.schedules, "first": first, "rows": rows}
         for path, imports, rest in (
@@ -120,11 +120,11 @@ class Declared:
         (self.project.path / path).write_text(text, encoding="utf-8")
 
     def deploy_image(self) -> None:
-        """Deploy as an image does that the pipeline runs, which notes that nothing differs."""
+        """Deploy as the pipeline's image does, which records that nothing differs afterwards."""
         self.project.run(*DEPLOYER, "setup", "pipeline", env=self.env)
         deploy = ("deploy", "pipeline", "--no-verify", "--image", IMAGE, "--order", "1")
         self.project.run(*DEPLOYER, *deploy, env={**self.env, "DEPLOYER_IMAGE": IMAGE})
-        self.env = {**self.env, "GITHUB_REPOSITORY": "bench/bench"}  # as GitHub says it
+        self.env = {**self.env, "GITHUB_REPOSITORY": "bench/bench"}  # as GitHub sets it
 
     def run(self, *command: str | Path) -> Cost:
         """Measure one command."""
@@ -132,7 +132,7 @@ class Declared:
 
 
 def bake(folder: Path) -> Project:
-    """Make a project with the template's default answers in a folder, and print nothing."""
+    """Generate a project with the default answers in a folder, without any output."""
     template = copy_template(folder / "template")
     run("cookiecutter", "--no-input", "--output-dir", folder / "out", template, folder=folder)
     (path,) = (folder / "out").iterdir()
@@ -141,7 +141,7 @@ def bake(folder: Path) -> Project:
 
 @contextmanager
 def declared(size: int, schedules: int) -> Iterator[Declared]:
-    """Make a project with a catalog of this size; its commands know no server yet."""
+    """Generate a project with a catalog of this size. Its environment has no server yet."""
     with TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         env = {**os.environ, "PREFECT_HOME": str(folder / "home")}

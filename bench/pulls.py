@@ -1,4 +1,4 @@
-"""What a pull costs an engine that has nothing of the image, its base included."""
+"""Measure a pull by an engine that has no layer of the image, not even of its base."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import httpx
 
 from tests.support.docker import MANIFESTS, Registry, docker
 
-# An archive ends with zeros. With more of them it has the same files and another digest.
+# A tar archive ends with zeros. More zeros change its digest, but not its files.
 PADDING = bytes(512)
 TAG = "pulled"
 
 
-def unknown(registry: Registry, repository: str, reference: str) -> str:
-    """Store an image once more, in layers that no engine has seen, and return its name.
+def store_uncached(registry: Registry, repository: str, reference: str) -> str:
+    """Store a copy of an image whose layers are in no engine's cache, and return its name.
 
-    The engine here has built the image, so that it keeps all layers in its cache, and the base
-    image is not the bench's to remove: a pull of the image itself would fetch nothing.
+    This engine built the image, so it has all layers in its cache, and the benchmark must not
+    remove the base image: a pull of the image itself would download nothing.
     """
     with httpx.Client(base_url=f"http://{registry.address}/v2/{repository}", timeout=60) as client:
 
@@ -48,12 +48,12 @@ def unknown(registry: Registry, repository: str, reference: str) -> str:
 
 
 def padded(layer: bytes) -> bytes:
-    """Return a compressed layer with the same files and another digest, compressed or not."""
+    """Return a layer with the same files and another digest, both compressed and uncompressed."""
     return layer + gzip.compress(PADDING, mtime=0)
 
 
 def digest(content: bytes) -> str:
-    """Return what an image is made of calls itself."""
+    """Return the digest of a blob as a registry writes it."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
@@ -64,9 +64,9 @@ def pull(name: str) -> float:
         RuntimeError: the engine had a layer of it already.
     """
     begin = time.perf_counter()
-    said = docker("pull", name, timeout=600)
+    output = docker("pull", name, timeout=600)
     seconds = time.perf_counter() - begin
     docker("rmi", name)
-    if "Already exists" in said or "Downloaded newer image" not in said:
-        raise RuntimeError(f"The engine had layers of {name} before it was pulled:\n{said}")
+    if "Already exists" in output or "Downloaded newer image" not in output:
+        raise RuntimeError(f"The engine had layers of {name} before it was pulled:\n{output}")
     return seconds

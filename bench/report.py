@@ -1,4 +1,4 @@
-"""BENCHMARKS.md, made of the samples and nothing else."""
+"""Render BENCHMARKS.md from the saved samples."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from bench.samples import OURS, Measured, Row, Sample
 HEAD = """\
 # Benchmarks
 
-`uvx nox -s bench` writes this page out of the samples in [bench/results](bench/results). Each
-figure is a median; beside each peer stands its figure divided by ours, so above 1 we are ahead.
-Who is measured takes turns in the same run, and the one that begins changes with each round. The
-last table says how busy the machine was: compare columns, not pages.
+`uvx nox -s bench` writes this page from the samples in [bench/results](bench/results). Each figure
+is a median. The column "÷ ours" is the peer's figure divided by ours: above 1, ours is better. The
+sides take turns in the same run, in an order that alternates with each round. The last table has
+the load of the machine: compare columns of this page, not figures of two versions of it.
 
-`-- --only PART` measures one part anew and `-- --quick` what takes less than 5 minutes; without
-Docker or PostgreSQL the parts that need them stay as they are.
-[docs/performance.md](docs/performance.md) says what was tried, and where we are behind.
+`-- --only PART` measures one part again, `-- --quick` only parts that take less than 5 minutes.
+Without Docker or PostgreSQL, the parts that need them keep their old samples.
+[docs/performance.md](docs/performance.md) lists what was tried, and where ours is slower.
 """
 
 
 @dataclass(frozen=True)
 class Part:
-    """What is measured in one go, and kept in one file.
+    """A benchmark that is measured as a whole, with its samples in one file.
 
     Attributes:
-        name: of the file, and on the command line.
+        name: its name on the command line, and of its file.
         measure: takes the number of rounds and yields the samples.
-        rounds: how many there are.
-        quick: how many with `--quick`; 0 leaves the part out.
-        needs: what has to be on the machine: "Docker", "PostgreSQL" or nothing.
+        rounds: the default number of rounds.
+        quick: number of rounds with `--quick`; 0 leaves the part out.
+        needs: what has to be installed: "Docker", "PostgreSQL" or "" for nothing.
     """
 
     name: str
@@ -46,9 +46,9 @@ class Section:
 
     Attributes:
         title: the heading.
-        how: how its rows are made, as Markdown.
-        parts: what is measured for it.
-        plot: name of the picture, without the ending.
+        how: how its rows are measured, as Markdown.
+        parts: the benchmarks whose rows it shows.
+        plot: name of the plot's file, without the suffix.
     """
 
     title: str
@@ -61,8 +61,8 @@ def render(sections: Iterable[Section], measured: Mapping[str, Measured]) -> str
     """Return the page.
 
     Args:
-        sections: in their order.
-        measured: by the name of the part; parts that are not in it are called so.
+        sections: in the order of the page.
+        measured: the parts by name; the page lists missing ones as not measured.
     """
     blocks = [HEAD.rstrip()]
     for section in sections:
@@ -79,7 +79,7 @@ def render(sections: Iterable[Section], measured: Mapping[str, Measured]) -> str
 
 
 def table(unit: str, rows: Sequence[Row]) -> str:
-    """Return the rows of one unit as a table; what one way has no figure of is a dash."""
+    """Return the rows of one unit as a table, with a dash for each missing figure."""
     peers = sorted({peer for row in rows for peer in row.peers})
     head = [unit, OURS]
     for peer in peers:
@@ -97,14 +97,14 @@ def table(unit: str, rows: Sequence[Row]) -> str:
 
 
 def figure(value: float | None) -> str:
-    """Return a number with at most three digits that say something, a dash for none."""
+    """Return a number with three significant digits, or a dash for None."""
     if value is None:
         return "-"
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def missing(section: Section, measured: Mapping[str, Measured]) -> Iterator[str]:
-    """Yield a sentence for the parts of a section that were not measured, and what they need."""
+    """Yield a sentence about the parts of a section that were not measured, by what they need."""
     for needs in dict.fromkeys(part.needs for part in section.parts):
         names = [
             f"`{part.name}`"
@@ -116,7 +116,7 @@ def missing(section: Section, measured: Mapping[str, Measured]) -> Iterator[str]
 
 
 def origins(measured: Mapping[str, Measured]) -> Iterator[str]:
-    """Yield the lines of the table of the days, machines and versions."""
+    """Yield the lines of the table with the date, machine and versions of each part."""
     yield "| part | date | rounds | load | machine | versions |"
     yield "| --- | --- | ---: | --- | --- | --- |"
     for name, each in measured.items():

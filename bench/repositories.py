@@ -1,4 +1,4 @@
-"""Two repositories that act pushes: ours, and the one that Prefect's page on CI/CD shows."""
+"""Repositories whose workflows act runs: ours, and those made from Prefect's page on CI/CD."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ POOL = "docker-pool"  # the default answer
 NAMES = {"hourly", "manual", "nightly"}
 DEPLOY_YML = ".github/workflows/deploy.yml"
 PAGE_YML = ".github/workflows/deploy-prefect-flow.yaml"
-# What the page's side has no equal of.
+# Parts of our project that the page's side has no equivalent of; they are removed.
 LEFT_OUT = {
     DEPLOY_YML: r"(?s)  tests:\n.*?\n(?=  image:\n)|    needs: tests\n",
     "deployments/catalog.py": r"        smoke=.*\n",
@@ -43,11 +43,11 @@ class Side:
     """One of the repositories.
 
     Attributes:
-        who: whose way it is.
-        repository: where it is.
-        workflow: the file that a push runs.
-        suffix: of the names of its deployments.
-        edits: how many there were.
+        who: the side's name in the samples.
+        repository: the repository.
+        workflow: file name of the workflow that a push runs.
+        suffix: suffix of its deployments' names.
+        edits: number of lines added so far.
     """
 
     who: str
@@ -65,7 +65,7 @@ class Side:
         file = self.repository.project / path
         text, times = re.subn(pattern, replacement, file.read_text())
         if not times:
-            raise RuntimeError(f"{path} does not have what the bench changes: change the bench")
+            raise RuntimeError(f"{path} has no match for {pattern!r}: update the benchmark")
         file.write_text(text)
         self.repository.commit(f"Edit {path}")
 
@@ -81,13 +81,13 @@ class Side:
             RuntimeError: a job did not succeed.
         """
         start = time.perf_counter()
-        done(self.repository.run("push", self.workflow, {"ref": "refs/heads/main"}))
+        check_success(self.repository.run("push", self.workflow, {"ref": "refs/heads/main"}))
         return time.perf_counter() - start
 
 
 @dataclass
 class Place:
-    """Where all sides deploy to."""
+    """The server and the registry that all sides deploy to."""
 
     server: PrefectServer
     registry: Registry
@@ -99,27 +99,27 @@ class Place:
         return {name: named[name + side.suffix] for name in NAMES if name + side.suffix in named}
 
     def image(self, side: Side) -> str:
-        """Return the image that all deployments of a side run in.
+        """Return the image of all deployments of a side.
 
         Raises:
-            RuntimeError: a deployment is missing, or they have several.
+            RuntimeError: a deployment is missing, or they have different images.
         """
         rows = self.rows(side)
         found = {row["job_variables"]["image"] for row in rows.values()}
         if rows.keys() != NAMES or len(found) != 1:
-            raise RuntimeError(f"{side.who}: there is {rows.keys()} with {found}")
+            raise RuntimeError(f"{side.who}: deployments {[*rows]} have the images {found}")
         return str(found.pop())
 
 
-def done(run: WorkflowRun) -> None:
-    """Refuse a run of a workflow that did not succeed; its seconds would be worth nothing."""
+def check_success(run: WorkflowRun) -> None:
+    """Raise RuntimeError if a workflow run did not succeed, because its time means nothing."""
     if run.exit_code or not run.jobs or {*run.jobs.values()} != {"success"}:
         raise RuntimeError(f"{run.jobs}\n{run.output[-6000:]}")
 
 
 @contextmanager
 def sides() -> Iterator[tuple[Place, dict[str, Side]]]:
-    """Run a server and a registry, and make the repositories, by whose way they are."""
+    """Run a server and a registry, create the repositories and yield them by side."""
     with TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         (folder / "gitconfig").write_text(GIT)
@@ -137,7 +137,7 @@ def sides() -> Iterator[tuple[Place, dict[str, Side]]]:
                     "PREFECT_API_URL": server.api_url,
                     "REGISTRY": registry.address,
                     "REGISTRY_USERNAME": "somebody",
-                    "IMAGE": f"{registry.address}/acme/{name}",  # ours does not read it
+                    "IMAGE": f"{registry.address}/acme/{name}",  # only the page's workflow reads it
                 }
                 return Act(
                     project,
@@ -164,8 +164,8 @@ def sides() -> Iterator[tuple[Place, dict[str, Side]]]:
 
 @contextmanager
 def base_image(project: Project) -> Iterator[None]:
-    """Put the stand-in with the project's requirements in the place of Prefect's base image."""
-    from prefect.utilities.dockerutils import get_prefect_image_name  # it takes a second
+    """Tag the stand-in with the project's requirements with the name of Prefect's base image."""
+    from prefect.utilities.dockerutils import get_prefect_image_name  # takes a second
 
     name = get_prefect_image_name()
     before = docker("images", "--quiet", "--no-trunc", name)

@@ -1,4 +1,4 @@
-"""From the decision to go back until the old version runs."""
+"""From the decision to roll back until the old version runs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.measure import rounds
-from bench.repositories import PAGE, POOL, Place, Side, done, sides
+from bench.repositories import PAGE, POOL, Place, Side, check_success, sides
 from bench.samples import OURS, Sample
 from tests.support.docker import Worker
 from tests.support.runs import start, wait_for
 
 HOW = """\
-Two versions are deployed; then each side goes to the other one, once a round. Ours is
-`rollback.yml` with the number of the release, without smoke runs; Prefect's page has no word for
-it, so its workflow runs again for the old commit. "Deployed" is the end of the workflow by act,
-"runs" the state Running of a run that is started then, in a container. On GitHub the page's
-workflow would build without the layers that the engine here has kept.
+Two versions are deployed; then each side switches to the other version once per round. Ours runs
+`rollback.yml` with the number of the release, without smoke runs. Prefect's page does not describe
+a rollback, so its workflow runs again for the old commit. "Deployed" is the end of the workflow in
+act; "runs" is when a flow run that is started then reaches the state Running in its container. On
+GitHub the page's workflow would have to build without the layers that the engine here keeps.
 """
 
 
@@ -44,27 +44,27 @@ def measure(repeat: int) -> Generator[Sample]:
             version = number % 2
             for who in turns:
                 side, begin = made[who], time.time()
-                go_to(side, version, commits[who][version])
+                switch_to(side, version, commits[who][version])
                 deployed = time.time() - begin
                 if place.image(side) != images[who][version]:
-                    raise RuntimeError(f"{who} deployed {place.image(side)}, another version")
+                    raise RuntimeError(f"{who} deployed {place.image(side)}, the wrong version")
                 yield Sample("decision to deployed", "s", who, deployed)
                 yield Sample("decision to old version runs", "s", who, running(place, side) - begin)
 
 
-def go_to(side: Side, version: int, commit: str) -> None:
+def switch_to(side: Side, version: int, commit: str) -> None:
     """Deploy a version that was deployed before."""
     if side.who == OURS:
         dispatch, release = side.repository.dispatch, str(version + 1)
         where = "production"
-        done(dispatch("rollback.yml", environment=where, release=release, verify="false"))
+        check_success(dispatch("rollback.yml", environment=where, release=release, verify="false"))
     else:
         side.repository.git("checkout", "--quiet", commit)
         side.push()
 
 
 def running(place: Place, side: Side) -> float:
-    """Start a run of a side's first deployment, and return when it was running, as Unix time."""
+    """Start a run of a side's `hourly` deployment. Return the Unix time at which it was Running."""
     run = start(place.server, place.rows(side)["hourly"]["id"], rows=5)
     wait_for(place.server, run, lambda found: found["state"]["type"] in ("RUNNING", "COMPLETED"))
     states = place.server.request("GET", f"/flow_run_states/?flow_run_id={run}")

@@ -1,4 +1,4 @@
-"""Raw samples of one part, and the JSON file that they are kept in."""
+"""The raw samples of a part, and the JSON file that stores them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Sample(NamedTuple):
     """One measurement.
 
     Attributes:
-        row: what was done, such as `cold build`; rows of one name belong together.
-        unit: of the value, such as `s`.
-        who: whose way it was: OURS or the name of a peer.
-        value: what was measured.
+        row: what was measured, such as `cold build`; samples with the same row belong together.
+        unit: the unit of the value, such as `s`.
+        who: the side that was measured: OURS or the name of a peer.
+        value: the measured value.
     """
 
     row: str
@@ -30,15 +30,15 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one thing, for this template and at least one peer.
+    """The samples of one row, for this template and at least one peer.
 
     Attributes:
-        name: what was done.
-        unit: of the values.
-        samples: the values by whose way it was, in the order in which they were measured.
+        name: what was measured.
+        unit: the unit of the values.
+        samples: values by side, in the order in which they were measured.
 
     Raises:
-        ValueError: there is nothing of this template, or of no peer.
+        ValueError: there are no samples of this template, or none of a peer.
     """
 
     name: str
@@ -54,25 +54,25 @@ class Row:
 
     @property
     def peers(self) -> list[str]:
-        """The others."""
+        """The sides other than this template."""
         return [who for who in self.samples if who != OURS]
 
     def median(self, who: str) -> float | None:
-        """Return the median of the samples of one way, None where there is none."""
+        """Return the median of one side's samples, or None if it has none."""
         return median(self.samples[who]) if who in self.samples else None
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One part as it was measured.
+    """The results of one part.
 
     Attributes:
-        date: the day, as 2026-01-31.
-        machine: cores, memory and kernel.
-        versions: of what took part, by name.
-        rounds: how many were asked for.
-        load: over the last minute, at the start and at the end.
-        rows: what was measured.
+        date: the day, such as 2026-01-31.
+        machine: architecture, cores, memory and kernel.
+        versions: versions of Prefect, Python and other programs by name.
+        rounds: the requested number of rounds.
+        load: the load average over the last minute, at the start and at the end.
+        rows: the samples.
     """
 
     date: str
@@ -83,7 +83,7 @@ class Measured:
     rows: Sequence[Row]
 
     def write(self, file: Path) -> None:
-        """Write the file: all samples, none of which is left out or averaged."""
+        """Write all samples to a file, without leaving out or averaging any."""
         content = asdict(self)
         rows = content.pop("rows")
         lines = ",\n  ".join(json.dumps(row) for row in rows)
@@ -93,7 +93,7 @@ class Measured:
 
     @classmethod
     def read(cls, file: Path) -> Measured:
-        """Read what `write` wrote.
+        """Read a file that `write` wrote.
 
         Raises:
             ValueError: a row has no peer.
@@ -103,7 +103,7 @@ class Measured:
 
 
 def gather(samples: Iterable[Sample]) -> list[Row]:
-    """Return the rows that samples make, in the order in which they began.
+    """Group samples into rows, in the order of each row's first sample.
 
     Raises:
         ValueError: a row has no peer.

@@ -1,4 +1,4 @@
-"""What is measured, in the order of the report."""
+"""All benchmarks, in the order of the report."""
 
 from functools import partial
 
@@ -6,10 +6,10 @@ from bench import deploys, first_hour, generate, images, push, rollback, starts
 from bench.report import Part, Section
 
 DOCKER, POSTGRES = "Docker", "PostgreSQL"
-# How many rounds a deploy of so many is measured in; the largest take minutes a command.
+# Rounds by number of deployments. The largest deploys take minutes per command.
 ROUNDS = {1: 3, 10: 3, 100: 3, 500: 1}
 SCHEDULES = (0, 1, 2)
-# Name and server of what is measured with 100 deployments of 2 schedules besides.
+# Other servers, measured with 100 deployments of 2 schedules: name -> (PostgreSQL, zones).
 SERVERS = {"zones": (False, True), "postgres": (True, False)}
 
 DEPLOYS = [

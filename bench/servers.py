@@ -1,4 +1,4 @@
-"""A fresh server that a project deploys to, and what it holds."""
+"""Start a fresh server for a project's deploys, and query it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bench.project import DEPLOYER, Declared
 from tests.support.postgres import temporary_postgres
 from tests.support.server import PrefectServer
 
-SETTLED = 3  # looks at the server, two seconds apart, in which the number of runs stays the same
-RUNS = 3  # that a server keeps ahead for each schedule, if they are at least an hour apart
-PATIENCE = 180  # seconds; what a busy scheduler leaves out waits for its next full turn, a minute
-# The server's log then has a line for each request.
+SETTLED = 3  # checks in a row, two seconds apart, with the same number of runs
+RUNS = 3  # runs that a server schedules ahead per schedule, if they are at least an hour apart
+PATIENCE = 180  # seconds; a busy scheduler may leave runs to its next full loop, a minute later
+# With this the server logs a line per request.
 LOGGED = {"PREFECT_SERVER_LOGGING_LEVEL": "INFO"}
 REQUEST = re.compile(r'"(GET|POST|PUT|PATCH|DELETE) /api/')
-# Before 3.9.1 Prefect read a folder of the system, file by file, for each schedule's time zone.
+# Before 3.9.1 Prefect read every file of the system's time zones for each schedule with a zone.
 ZONES_OF_PACKAGE = {"PYTHONTZPATH": ""}
 
 
@@ -28,9 +28,9 @@ def fresh_server(made: Declared, *, postgres: bool, zones: bool) -> Iterator[Pre
     """Run an empty server with the work pool of the project.
 
     Args:
-        made: the project, whose commands then deploy to the server.
-        postgres: its database is PostgreSQL instead of SQLite.
-        zones: it takes time zones from the package tzdata.
+        made: the project; its environment is set to this server.
+        postgres: whether the database is PostgreSQL instead of SQLite.
+        zones: whether the server reads time zones from the package tzdata.
     """
     with ExitStack() as stack:
         env = LOGGED | (ZONES_OF_PACKAGE if zones else {})
@@ -39,7 +39,7 @@ def fresh_server(made: Declared, *, postgres: bool, zones: bool) -> Iterator[Pre
             env |= {"PREFECT_API_DATABASE_CONNECTION_URL": url}
         home = stack.enter_context(TemporaryDirectory(prefix="bench-server-"))
         server = stack.enter_context(PrefectServer(sys.executable, home, env=env))
-        # What is set for the server is not set for its clients.
+        # The server's own settings are not set for its clients.
         made.env = {name: value for name, value in server.env.items() if name not in env}
         made.run(*DEPLOYER, "setup", "deployer")
         yield server
@@ -51,27 +51,27 @@ def requests(server: PrefectServer) -> int:
 
 
 def settle(server: PrefectServer, schedules: int = 0) -> None:
-    """Wait until the scheduler has created the runs of what was deployed last.
+    """Wait until the scheduler has created the runs of the last deploy.
 
     Args:
-        server: the one that was deployed to.
-        schedules: how many each of its deployments has at least.
+        server: the server.
+        schedules: the least number of schedules of a deployment.
 
     Raises:
-        RuntimeError: runs are missing after a long time.
+        RuntimeError: after PATIENCE seconds runs are missing, or their number still changes.
     """
     wanted = server.request("POST", "/deployments/count", {}) * schedules * RUNS
     seen: list[int] = []
     deadline = time.monotonic() + PATIENCE
     while len(seen) < SETTLED or len(set(seen[-SETTLED:])) > 1 or seen[-1] < wanted:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"The server has {seen[-1]} runs, not {wanted}, or not for long.")
+            raise RuntimeError(f"The server has {seen[-1]} runs, not a steady {wanted} or more.")
         time.sleep(2)
         seen.append(server.request("POST", "/flow_runs/count", {}))
 
 
 def rows_on(server: PrefectServer, environment: str) -> list[int]:
-    """Return the value of the parameter `rows` of every deployment of an environment, in order."""
+    """Return the sorted values of the parameter `rows` of an environment's deployments."""
     where = {"deployments": {"tags": {"all_": [f"environment:{environment}"]}}}
     found: list[int] = []
     while True:

@@ -1,4 +1,4 @@
-"""How long a container takes from being submitted to a flow that runs in it."""
+"""How long a flow run in a container takes from Submitting to Running."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.support.runs import deploy, is_final, start, wait_for
 from tests.support.server import PrefectServer
 
 HOW = """\
-From the state Submitting to Running, as the server recorded them, of the basic flow in a
-container of each of the images above, started by one worker, one run at a time, taking turns. The
-worker's command is Prefect's own. Prefect's base image has its packages compiled and the standard
-library not: a default image starts between the two that are measured here. The plot shows every
-run.
+Seconds from the state Submitting to the state Running, as the server recorded them, for the basic
+flow in a container of each of the images above. One worker starts one run at a time, and the images
+take turns. The worker uses Prefect's own command. In Prefect's real base image the packages are
+compiled and the standard library is not, so its start time lies between those of the two default
+images here. The plot shows every run.
 """
 ROW = "submitted to running"
 POOL = "bench"
@@ -28,7 +28,7 @@ FLOW = "flows.basic_flow.basic_data_flow"
 
 
 def measure(repeat: int) -> Generator[Sample]:
-    """Yield the seconds of each run, all on one server and one worker."""
+    """Yield the seconds of each run, with one server and one worker."""
     with (
         images() as made,
         TemporaryDirectory(prefix="bench-starts-") as name,
@@ -51,7 +51,7 @@ def one(server: PrefectServer, deployment: str) -> float:
     """Run a deployment once and return the seconds from Submitting to Running.
 
     Raises:
-        RuntimeError: it did not complete; a figure of half the work would be worth nothing.
+        RuntimeError: the run did not complete, so its time means nothing.
     """
     run = start(server, deployment, rows=5, output_path="/tmp/output.csv")  # noqa: S108
     state = wait_for(server, run, is_final)["state"]

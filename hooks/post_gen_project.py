@@ -1,9 +1,9 @@
-"""Tidy the new project and say what to do next.
+"""Remove files that the new project does not need, and print the next commands.
 
-Why a hook: cookiecutter copies whatever lies in the template's folder, the files that are for
-another answer too, and from a working copy in which tools have run their caches (all that
-cookiecutter.json can do is not to render them); and it ends without a word. Local and idempotent,
-because cruft runs this with every update: no network, no git, nothing installed.
+Why a hook: cookiecutter copies every file in the template's folder: files for other answers too,
+and the caches of tools that have run there (cookiecutter.json can only turn off their rendering).
+It also prints nothing at its end. The hook is idempotent, uses no network and no git and installs
+nothing, because cruft runs it on every update.
 """
 
 # {% raw %}
@@ -12,11 +12,11 @@ import shlex
 import shutil
 from pathlib import Path
 
-# Only what its tool makes again: `cookiecutter --overwrite-if-exists` runs this in a project that
-# somebody works in, where .prefect and .env hold things of their own.
+# Only folders that a tool creates again: `cookiecutter --overwrite-if-exists` runs this hook in a
+# project that is in use, where .prefect and .env hold data that must be kept.
 CACHES = {".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", "__pycache__"}
 
-# What only one type of work pool has a use for.
+# Files that only one type of work pool needs.
 FILES_OF = {
     "kubernetes": (
         "deployments/kubernetes-job-template.json",
@@ -34,7 +34,7 @@ def remove_unchosen(project: Path, work_pool_type: str) -> None:
 
 
 def remove_caches(project: Path) -> None:
-    """Remove what tools left in the template's folder."""
+    """Remove the caches that tools left in the template's folder."""
     for parent, folders, _ in os.walk(project):
         for name in CACHES.intersection(folders):
             folders.remove(name)
@@ -52,10 +52,10 @@ def next_commands(project: Path, folder: Path) -> list[str]:
 
 
 def main(project: Path, folder: Path, work_pool_type: str) -> None:
-    """Tidy the project; tell a person in this folder the next commands."""
+    """Clean up the project and print the next commands, relative to `folder`."""
     remove_unchosen(project, work_pool_type)
     remove_caches(project)
-    # In a project that is being updated cruft makes two more, in temporary folders.
+    # For an update, cruft generates two more projects in temporary folders: print nothing then.
     if not (folder / ".cruft.json").exists():
         print("\nNext:\n")
         for command in next_commands(project, folder):
@@ -64,7 +64,7 @@ def main(project: Path, folder: Path, work_pool_type: str) -> None:
 
 # {% endraw %}
 if __name__ == "__main__":
-    # Cookiecutter runs this in the project; the shell's PWD still says where the person is.
+    # Cookiecutter runs this in the project; PWD is still the folder of the person's shell.
     FOLDER = Path(os.environ.get("PWD") or Path.cwd().parent)
-    # The hook before this one has refused every other answer than the known types.
+    # The pre_gen hook has already refused unknown types.
     main(Path.cwd(), FOLDER, "{{ cookiecutter.work_pool_type }}")

@@ -1,8 +1,8 @@
-"""Refuse answers that no project can be made of, before a file is written.
+"""Refuse invalid answers before any file is written.
 
-Why a hook: cookiecutter has no rules for answers, and a bad one would only show up later, as a
-TOML file that does not parse or a work pool that Prefect refuses. Every bad answer is named at
-once. cruft runs this again on each update, so nothing here depends on where it runs.
+Why a hook: cookiecutter does not validate answers, and a bad one would only show up later, as a
+TOML file that does not parse or a work pool that Prefect refuses. All bad answers are reported
+together. cruft runs this again on each update, so nothing here depends on where it runs.
 
 Cookiecutter makes the project's folder before it runs this hook, and removes that one folder when
 the hook fails. A slug such as `a/b` or 300 letters would leave a folder behind or stop
@@ -10,8 +10,8 @@ cookiecutter with a traceback, so cookiecutter.json keeps the answer in `__proje
 a harmless name in its place.
 """
 
-# Cookiecutter renders this file. In the raw part braces are plain Python, so that tests can import
-# the file as it is.
+# Cookiecutter renders this file. It leaves the raw part unchanged, braces included, so that tests
+# can import the file as it is.
 # {% raw %}
 import json
 import keyword
@@ -22,7 +22,7 @@ SLUG_LIMIT = 50
 SLUG = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 FOLDERS = {"deployer", "deployments", "docs", "flows", "tests", "tools"}
 MEANS_SOMETHING_ELSE = {"docker", "local", "test"}
-# A project that is called like one of its dependencies depends on itself, which Poetry refuses.
+# A project with the name of one of its dependencies depends on itself, which Poetry refuses.
 DEPENDENCIES = {
     "cyclopts",
     "dumb-init",
@@ -43,17 +43,17 @@ DEPENDENCIES = {
     "types-psutil",
 }
 WORK_POOL_TYPES = ("docker", "kubernetes")
-# cruft renders the answers again with every update.
+# Not allowed in answers: cruft renders the answers again on every update.
 JINJA = ("{{", "}}", "{%", "%}", "{#", "#}")
 
 
 def shown(value: str) -> str:
-    """Return a value for a message: in quotes, on one line, not too long."""
+    """Return a value for a message: quoted, on one line and shortened if it is long."""
     return repr(value) if len(value) <= 60 else f"{value[:50]!r}... ({len(value)} characters)"
 
 
 def check_text(value: str, limit: int) -> str | None:
-    """Say which rule for a line of text this value breaks."""
+    """Return which rule for a line of text this value breaks, or None."""
     if not value.strip():
         return "it must not be empty"
     if not value.isprintable():
@@ -68,17 +68,17 @@ def check_text(value: str, limit: int) -> str | None:
 
 
 def check_project_name(value: str) -> str | None:
-    """Say what is wrong with this title of the project."""
+    """Return what is wrong with this title of the project, or None."""
     return check_text(value, limit=80)
 
 
 def check_description(value: str) -> str | None:
-    """Say what is wrong with this description of the project."""
+    """Return what is wrong with this description of the project, or None."""
     return check_text(value, limit=200)
 
 
 def check_project_slug(value: str) -> str | None:
-    """Say why no folder, package and image can have this name."""
+    """Return why this cannot be the name of the folder, package and image, or None."""
     if not SLUG.fullmatch(value):
         return (
             "it must begin with a lower-case letter and go on with lower-case letters and digits, "
@@ -92,21 +92,21 @@ def check_project_slug(value: str) -> str | None:
     if name in {dependency.replace("-", "_") for dependency in DEPENDENCIES}:
         return "it must not be the name of a package that the project depends on"
     if keyword.iskeyword(name) or name in sys.stdlib_module_names:
-        return "it must not be a word or a standard module of Python"
+        return "it must not be a keyword or a standard library module of Python"
     if name in MEANS_SOMETHING_ELSE:
-        return "it must not be a name that means something else to Python, Docker or the deployer"
+        return "it must not be a name that Python, Docker or the deployer uses for something else"
     return None
 
 
 def check_work_pool_type(value: str) -> str | None:
-    """Say what is wrong with this type of work pool."""
+    """Return what is wrong with this type of work pool, or None."""
     if value not in WORK_POOL_TYPES:
         return f"it must be {' or '.join(WORK_POOL_TYPES)}"
     return None
 
 
 def check_work_pool_name(value: str) -> str | None:
-    """Say why Prefect or the project cannot have a work pool of this name."""
+    """Return why Prefect or the project cannot use this name for a work pool, or None."""
     if not value:
         return "it must not be empty"
     if not (value[0].isalnum() and value[-1].isalnum()):
@@ -122,7 +122,7 @@ def check_work_pool_name(value: str) -> str | None:
     return None
 
 
-# Each question with its rules and an answer that follows them.
+# Each question with its check and an example of a valid answer.
 QUESTIONS = {
     "project_name": (check_project_name, "Sales Reports"),
     "project_slug": (check_project_slug, "sales-reports"),
@@ -133,7 +133,7 @@ QUESTIONS = {
 
 
 def errors(answers: dict[str, str]) -> list[str]:
-    """Return a sentence for each bad answer: the value, the rule, a good example."""
+    """Return a sentence for each bad answer: the value, the rule, a valid example."""
     return [
         f"{question} is {shown(answers[question])}: {problem}, for example {example!r}."
         for question, (check, example) in QUESTIONS.items()
@@ -151,7 +151,7 @@ def main(answers: dict[str, str]) -> int:
 
 # {% endraw %}
 if __name__ == "__main__":
-    # On a line of their own in a raw string, JSON's quotes and backslashes need no escape.
+    # In a raw triple-quoted string, JSON's quotes and backslashes need no escape.
     ANSWERS = r"""
 {{ {
     "project_name": cookiecutter.project_name,

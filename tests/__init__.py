@@ -1,1 +1,1 @@
-"""Tests of the template. A package, because a library that ships one of this name would win."""
+"""Tests of the template. Without this file, a library's own package `tests` would be imported."""

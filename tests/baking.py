@@ -1,4 +1,4 @@
-"""Make projects from the template as it is now, and look at them."""
+"""Generate projects from the working tree of the template, read them and run commands in them."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ TEMPLATE_FOLDER = "{{cookiecutter.project_slug}}"
 
 @dataclass(frozen=True)
 class Project:
-    """A generated project, and the answers it was made with."""
+    """A generated project, and the answers that it was generated with."""
 
     path: Path
     answers: Mapping[str, str] = field(default_factory=dict)
@@ -27,11 +27,11 @@ class Project:
         return (self.path / path).read_text(encoding="utf-8")
 
     def has_file(self, path: str) -> bool:
-        """Return whether there is a file of this path."""
+        """Return whether this file exists."""
         return (self.path / path).is_file()
 
     def files(self) -> list[str]:
-        """Return the paths of all files but git's own, in order."""
+        """Return the sorted paths of all files outside `.git`."""
         paths = (path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file())
         return sorted(path.as_posix() for path in paths if path.parts[0] != ".git")
 
@@ -42,16 +42,16 @@ class Project:
         env: Mapping[str, str] | None = None,
         timeout: float = 300,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project and return what it printed.
+        """Run a command in the project and return the completed process with its output.
 
         Args:
-            command: the program, looked for beside this Python first, and its arguments.
-            exit_code: what the command must end with; None allows any.
-            env: variables on top of this process's environment.
-            timeout: seconds after which the command is ended.
+            command: the program and its arguments; this Python's folder is searched first.
+            exit_code: the expected exit code; None allows any.
+            env: environment variables in addition to those of this process.
+            timeout: seconds after which the command is killed.
 
         Raises:
-            AssertionError: the exit code is another one; says the answers, command and output.
+            AssertionError: the exit code differs; the message has answers, command and output.
         """
         return run(
             *command,
@@ -71,8 +71,8 @@ def run(
     timeout: float = 300,
     about: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder as `Project.run` does; `about` goes into the error's text."""
-    # PWD as a shell would set it; with CI no command gives signs of life, which come by the clock.
+    """Run a command in a folder like `Project.run`; `about` goes into the error message."""
+    # PWD as a shell sets it. CI turns off progress messages, which depend on timing.
     own = {"PATH": path_with_tools(), "PWD": str(folder), "CI": "true"}
     environment = {**os.environ, **own, **(env or {})}
     program = shutil.which(str(command[0]), path=environment["PATH"])
@@ -99,16 +99,16 @@ def run(
 
 
 def path_with_tools() -> str:
-    """Return PATH with the programs that were installed beside this Python first."""
+    """Return PATH with the folder of this Python's programs at its start."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 def copy_template(target: Path) -> Path:
-    """Copy what git knows or would take, with edits that are not committed.
+    """Copy all files that git tracks or does not ignore, with uncommitted edits.
 
-    Baking from the working tree itself would hand the caches of tools on to the project.
+    Projects generated from the working tree itself would contain the caches of tools.
     """
-    # The setting is for a checkout that belongs to another user, as in a container.
+    # safe.directory allows a checkout that belongs to another user, as in a container.
     listing = run(
         "git",
         "-c",
@@ -122,7 +122,7 @@ def copy_template(target: Path) -> Path:
     )
     for name in filter(None, listing.stdout.split("\0")):
         source = ROOT / name
-        if source.is_file():  # a file that was deleted is known until the next commit
+        if source.is_file():  # git lists a deleted file until the next commit
             copy = target / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, copy)
@@ -130,8 +130,8 @@ def copy_template(target: Path) -> Path:
 
 
 def bake_into(folder: Path, template: Path, **answers: str) -> Project:
-    """Generate a project in this folder, without a question."""
-    # Cookiecutter changes what it is given.
+    """Generate a project in this folder, without prompts."""
+    # Cookiecutter modifies the dictionary that it gets.
     context: dict[str, Any] = dict(answers)
     path = cookiecutter(str(template), no_input=True, extra_context=context, output_dir=str(folder))
     return Project(Path(path), answers)

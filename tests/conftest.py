@@ -1,4 +1,4 @@
-"""What all tests share: a clean copy of the template, and projects baked from it."""
+"""Fixtures of all tests: a clean copy of the template, and projects generated from it."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests.baking import Project, bake_into, copy_template
 
-# So that a failed assertion in there shows both sides, as in a test.
+# Failed assertions in this module then show both sides, as in a test.
 pytest.register_assert_rewrite("tests.bake.answering")
 
 GIT_CONFIG = """\
@@ -26,14 +26,14 @@ GIT_CONFIG = """\
 """
 
 
-# These files use the small project in production, which takes a minute to get there: three files
-# share one. All six together would be the last to end.
+# These files use the fixture `site`, which takes a minute to set up. Files of one group run in the
+# same process and share it. One group of all six would be the last to finish.
 SITES = (("push", "real_actions", "trust"), ("operate", "private_index", "pull_request"))
 GROUPS = {f"tests/e2e/test_{name}.py": names[0] for names in SITES for name in names}
 
 
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]
-    """A file's tests stay in one process, and so do those of files that share a site."""
+    """Keep the tests of a file in one process, and those of a group of files too."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
@@ -41,13 +41,13 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
-    """Tell pytest-xdist which tests stay together."""
+    """Let pytest-xdist use this scheduling."""
     return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the person's own settings of cookiecutter and git apart from the tests."""
+def _isolated_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Use settings of cookiecutter and git that are independent of the user's."""
     home = tmp_path_factory.mktemp("settings")
     cookiecutter = home / "cookiecutter.yaml"
     cookiecutter.write_text(f"replay_dir: {home}/replay\ncookiecutters_dir: {home}/clones\n")
@@ -58,11 +58,11 @@ def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("GIT_CONFIG_GLOBAL", str(git))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         if "PRE_COMMIT_HOME" not in os.environ:
-            # All processes of one run share it: installing the hooks takes a minute.
+            # All processes of a run share this folder: installing the hooks takes a minute.
             base = tmp_path_factory.getbasetemp()
             shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
             patch.setenv("PRE_COMMIT_HOME", str(shared / "pre-commit"))
-        # Git sets these when it runs the tests from a hook, and then every repository is that one.
+        # Git sets these if a hook runs the tests; then all git commands would use that repository.
         for name in [
             name for name in os.environ if name in {"GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"}
         ]:
@@ -72,17 +72,17 @@ def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template as it is now, without what git ignores, at a path with a space."""
+    """A copy of the template's working tree without ignored files, at a path with a space."""
     return copy_template(tmp_path_factory.mktemp("template") / "prefect template")
 
 
 @pytest.fixture
 def bake(template: Path, tmp_path: Path) -> Callable[..., Project]:
-    """`bake(**answers)` generates a project at a path with a space; the rest are defaults."""
+    """`bake(**answers)` generates a project at a path with a space; other answers are defaults."""
     return lambda **answers: bake_into(tmp_path / "some projects", template, **answers)
 
 
 @pytest.fixture(scope="session")
 def default_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with all the defaults, to be looked at and never changed."""
+    """A project with all default answers. Tests must not change it."""
     return bake_into(tmp_path_factory.mktemp("default"), template)

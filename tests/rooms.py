@@ -1,7 +1,7 @@
-"""The picture of the deployer's rooms in docs/design.md, beside what the code says.
+"""The diagram of the deployer's modules in docs/design.md: read it, compare it and redraw it.
 
-A room is a box of the picture: a few modules with one purpose. `python -m tests.rooms` draws the
-picture anew: it keeps rooms and titles, and looks up modules, their order and the arrows.
+A room is a box of the diagram: a few modules with one purpose. `python -m tests.rooms` redraws the
+diagram: it keeps the rooms and their titles, and updates modules, their order and the arrows.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ PICTURE = re.compile(r"```mermaid\nflowchart TB\n  %% rooms\n(.*?)```\n", re.DOT
 ROOM = re.compile(r'^  (\w+)\["<b>(.+)</b><br>(.+)"\]$', re.MULTILINE)
 ARROW = re.compile(r"^  (\w+) --> (.+)$", re.MULTILINE)
 
-# What imports what, by module name inside the package: `deploy`, `cli.render`, `__init__`.
+# The imports of each module, by module name inside the package: `deploy`, `cli.render`, `__init__`.
 Imports = dict[str, set[str]]
 
 
 @dataclass
 class Room:
-    """A box of the picture.
+    """A box of the diagram.
 
     Attributes:
-        id: its name in the picture's own text.
-        title: what a reader sees.
-        modules: in this order: each imports only those after it.
+        id: its name in the Mermaid source.
+        title: the title that a reader sees.
+        modules: its modules, in an order in which each imports only later ones.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Room:
 
 
 def imports(package: Path) -> Imports:
-    """Return what the modules of a package import of each other, wherever in a file they do."""
+    """Return the imports between a package's modules, at any place in a file."""
     files = {_dotted(path, package): path for path in sorted(package.rglob("*.py"))}
     found: Imports = {name: set() for name in files}
     for name, path in files.items():
@@ -56,7 +56,7 @@ def imports(package: Path) -> Imports:
 
 
 def top_level_imports(package: Path) -> set[str]:
-    """Return the first part of the name of everything that a package imports."""
+    """Return the top-level names of all packages and modules that a package imports."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in package.rglob("*.py")]
     return {wanted[0].split(".")[0] for tree in trees for wanted in _wanted(tree)}
 
@@ -67,29 +67,29 @@ def _dotted(path: Path, package: Path) -> str:
 
 
 def _wanted(tree: ast.Module) -> Iterable[list[str]]:
-    """Yield what each import may mean: `from a import b` is the module `a.b`, or else `a`."""
+    """Yield the candidates of each import: `from a import b` is the module `a.b`, or else `a`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ([each.name] for each in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"write the relative import in line {node.lineno} out"
+            assert not node.level, f"line {node.lineno}: replace the relative import"
             yield from ([f"{node.module}.{each.name}", str(node.module)] for each in node.names)
 
 
-def floors(graph: Imports) -> int:
-    """Return how many floors there are: the longest chain of imports, a folder counted once.
+def layers(graph: Imports) -> int:
+    """Return the number of layers: the longest chain of imports between files and folders.
 
     Raises:
-        graphlib.CycleError: some modules import each other in a circle.
+        graphlib.CycleError: there is an import cycle.
     """
     TopologicalSorter(graph).prepare()
 
     @cache
-    def floor(module: str) -> int:
-        steps = (floor(each) + (_folder(each) != _folder(module)) for each in graph[module])
+    def layer(module: str) -> int:
+        steps = (layer(each) + (_folder(each) != _folder(module)) for each in graph[module])
         return max(steps, default=1)
 
-    return max(map(floor, graph))
+    return max(map(layer, graph))
 
 
 def _folder(module: str) -> str:
@@ -97,7 +97,7 @@ def _folder(module: str) -> str:
 
 
 def parse(text: str) -> tuple[list[Room], set[tuple[str, str]]]:
-    """Return the rooms of the picture from top to bottom, and its arrows."""
+    """Return the rooms of the diagram from top to bottom, and its arrows."""
     (picture,) = PICTURE.findall(text)
     rooms = [Room(id, title, names.split(" · ")) for id, title, names in ROOM.findall(picture)]
     arrows = {(a, b) for a, ends in ARROW.findall(picture) for b in ends.split(" & ")}
@@ -105,7 +105,7 @@ def parse(text: str) -> tuple[list[Room], set[tuple[str, str]]]:
 
 
 def upward(rooms: list[Room], graph: Imports) -> list[str]:
-    """Return the imports of a module that stands further up, or further left in the same room."""
+    """Return the imports of modules in a higher room, or further left in the same room."""
     order = [module for room in rooms for module in room.modules]
     place = {module: number for number, module in enumerate(order)}
     return [
@@ -117,7 +117,7 @@ def upward(rooms: list[Room], graph: Imports) -> list[str]:
 
 
 def arrows(rooms: list[Room], graph: Imports) -> set[tuple[str, str]]:
-    """Return the arrows to draw: the imports between rooms but those that a longer way says."""
+    """Return the arrows to draw: imports between rooms, except those implied by longer paths."""
     home = {module: room.id for room in rooms for module in room.modules}
     direct: Imports = {room.id: set() for room in rooms}
     for module, wanted in graph.items():
@@ -137,7 +137,7 @@ def arrows(rooms: list[Room], graph: Imports) -> set[tuple[str, str]]:
 
 
 def draw(rooms: list[Room], graph: Imports) -> str:
-    """Return the text of the picture."""
+    """Return the Mermaid source of the diagram."""
     lines = [f'  {each.id}["<b>{each.title}</b><br>{" · ".join(each.modules)}"]' for each in rooms]
     drawn = arrows(rooms, graph)
     for room in rooms:
@@ -147,10 +147,10 @@ def draw(rooms: list[Room], graph: Imports) -> str:
 
 
 def rearrange(rooms: list[Room], graph: Imports) -> list[Room]:
-    """Return the rooms with the modules that there are now.
+    """Return the rooms with the modules that exist now.
 
-    A module that is new goes where one of its name was (it moved into or out of a folder), or
-    else beside its folder, or else beside the topmost module that it imports.
+    A new module goes into the room of a removed module of the same name (it moved into or out of a
+    folder), otherwise into the room of its folder, otherwise of the topmost module that it imports.
     """
     old = {module: room.id for room in rooms for module in room.modules}
     by_name = {module.split(".")[-1]: room for module, room in old.items() if module not in graph}
@@ -173,7 +173,7 @@ def rearrange(rooms: list[Room], graph: Imports) -> list[Room]:
 
 
 def _importers_first(preferred: list[str], graph: Imports) -> list[str]:
-    """Return all modules so that each stands before what it imports, else in the order given."""
+    """Sort modules so that each precedes those it imports; keep the given order otherwise."""
     left = [each for each in dict.fromkeys(preferred) if each in graph]
     done: list[str] = []
     while left:
@@ -184,10 +184,10 @@ def _importers_first(preferred: list[str], graph: Imports) -> list[str]:
 
 
 def main() -> None:
-    """Draw the picture anew.
+    """Redraw the diagram in docs/design.md.
 
     Raises:
-        graphlib.CycleError: modules, or rooms, import each other in a circle.
+        graphlib.CycleError: there is an import cycle between modules or rooms.
     """
     text, graph = PAGE.read_text(encoding="utf-8"), imports(DEPLOYER)
     TopologicalSorter(graph).prepare()

@@ -1,4 +1,4 @@
-"""What the catalog of a new project declares, deployed with `flow.deploy()` alone."""
+"""The deployments of a new project's catalog, deployed with `flow.deploy()`."""
 
 import os
 from typing import Any
@@ -8,12 +8,12 @@ from flows.basic_flow import basic_data_flow
 from prefect.docker import DockerImage
 from prefect.schedules import Cron, Interval
 
-# No registry has the stand-in of the base image, so none can be asked whether it has a newer one.
+# No pull: the stand-in for the base image is in no registry.
 WHERE: dict[str, Any] = {
     "work_pool_name": "docker-pool",
     "image": DockerImage(os.environ["IMAGE"], pull=False),
 }
-# One image is built for all.
+# The other deployments use the image that the first one builds.
 BUILT = {**WHERE, "build": False, "push": False}
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Tests of what the template generates: no server, no container, seconds."""
+"""Tests of the generated files. They need no server and no container and take seconds."""

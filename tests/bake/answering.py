@@ -23,10 +23,10 @@ DEFAULTS = {
 
 
 def type_answers(template: Path, folder: Path, answers: Mapping[str, str]) -> Project:
-    """Generate a project as for a person who types these answers.
+    """Generate a project as if a person typed these answers.
 
-    Typed answers arrive as they are. Those of `--no-input` and of cruft do not: cookiecutter
-    renders them as templates first.
+    Cookiecutter uses typed answers as they are. It renders those of `--no-input` and of cruft as
+    templates first.
     """
 
     def variable(name: str, default: str, *_: Any) -> str:
@@ -43,20 +43,20 @@ def type_answers(template: Path, folder: Path, answers: Mapping[str, str]) -> Pr
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Return what a TOML file says."""
+    """Return the content of a TOML file."""
     document: dict[str, Any] = tomllib.loads(text)
     return document
 
 
 def plain_text(token: Token) -> str:
-    """Return the text of a line of Markdown in which nothing is marked up."""
+    """Return the text of a line of Markdown that contains no markup."""
     children = token.children or []
     assert [child.type for child in children] == ["text"], children
     return children[0].content
 
 
 def assert_says(project: Project, answers: Mapping[str, str]) -> None:
-    """Assert that every answer comes back unchanged from the files that carry it."""
+    """Assert that the files of the project contain every answer unchanged."""
     assert project.path.name == answers["project_slug"]
 
     metadata = parse_toml(project.read("pyproject.toml"))["project"]

@@ -1,4 +1,4 @@
-"""Every answer is either refused before anything is written, or comes back as it was given."""
+"""Every answer is either refused before any file is written, or ends up in the files unchanged."""
 
 import itertools
 import string
@@ -96,7 +96,7 @@ def short(answers: dict[str, str]) -> str:
 def test_a_strange_but_sound_answer_comes_back_unchanged(
     template: Path, tmp_path: Path, answers: dict[str, str]
 ) -> None:
-    # What does not follow from the name by itself.
+    # These defaults depend on other answers, so set them.
     answers = {"project_slug": "my-prefect-flows", "work_pool_name": "pool"} | answers
     assert_says(type_answers(template, tmp_path, answers), DEFAULTS | answers)
 
@@ -134,7 +134,7 @@ def test_a_long_name_makes_a_slug_that_is_accepted(bake: Callable[..., Project])
 
 @pytest.fixture(scope="module")
 def new_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
-    """Return a function that makes an empty folder: one for each example of a property."""
+    """Return a function that creates an empty folder, for each example of a property test."""
     base = tmp_path_factory.mktemp("examples")
     numbers = itertools.count()
 
@@ -149,7 +149,7 @@ def new_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 def assert_refused_or_right(
     make: Callable[[], Project], folder: Path, answers: Mapping[str, str]
 ) -> None:
-    """Assert the one promise about answers, whichever they are."""
+    """Assert that invalid answers leave no files, and valid ones are in the project unchanged."""
     try:
         project = make()
     except FailedHookException:
@@ -160,7 +160,7 @@ def assert_refused_or_right(
         assert_says(project, answers)
 
 
-# Mostly what means something to TOML, Markdown, Jinja or a shell.
+# Mostly characters that are special in TOML, Markdown, Jinja or a shell.
 tricky = st.one_of(st.sampled_from(string.punctuation + "  1a\n\t\0"), st.characters(codec="utf-8"))
 anything = st.text(tricky, max_size=12)
 printable = st.one_of(
@@ -227,14 +227,14 @@ def test_whatever_follows_the_rules_is_accepted_and_comes_back_unchanged(
 def test_whatever_is_given_on_the_command_line_counts_as_cookiecutter_renders_it(
     template: Path, new_folder: Callable[[], Path], name: str, description: str
 ) -> None:
-    """Cookiecutter renders such answers itself, before a hook can see them."""
+    """Cookiecutter renders answers of the command line before the hooks get them."""
     folder = new_folder()
     given_answers = {**DEFAULTS, "project_name": name, "description": description}
     try:
         jinja = create_env_with_context({"cookiecutter": {}})
         rendered = {key: jinja.from_string(text).render() for key, text in given_answers.items()}
     except Exception:
-        # No template at all: cookiecutter's own error, and still nothing is written.
+        # Not valid Jinja: cookiecutter fails by itself and writes nothing.
         with pytest.raises(Exception):  # noqa: B017, PT011 - whichever error Jinja has for it
             bake_into(folder, template, **given_answers)
         assert list(folder.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The Chinese pages have the parts of the English ones: headings, commands, links, pictures."""
+"""The Chinese pages have the same headings, commands, links and pictures as the English ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.baking import ROOT, TEMPLATE_FOLDER
 
 CHINESE = ".zh-CN.md"
 ANSWER = re.compile(r"\{[{%].*?[}%]\}")
-REMARK = re.compile(r"\{#.*?#\}\n")  # is not in a project
+REMARK = re.compile(r"\{#.*?#\}\n")  # a Jinja comment, which is not rendered
 
 
 def read(page: Path) -> str:
@@ -22,12 +22,12 @@ def read(page: Path) -> str:
 
 
 def english(page: Path) -> Path:
-    """Return the page of which this one is the translation."""
+    """Return the English original of a page."""
     return page.with_name(page.name.replace(CHINESE, ".md"))
 
 
 def blocks(page: Path) -> list[tuple[str, str, str]]:
-    """Return what a page is made of, in order; of code its text too."""
+    """Return the blocks of a page in order: type, tag and, for code, its text."""
     found = tokens(read(page))
     return [
         (each.type, each.tag, each.info + each.content if each.type == "fence" else "")
@@ -37,7 +37,7 @@ def blocks(page: Path) -> list[tuple[str, str, str]]:
 
 
 def spans(page: Path) -> Counter[str]:
-    """Return code, links, pictures and answers of a page; their order is the language's own."""
+    """Count a page's code spans, links, pictures and answers. Their order may differ."""
     text = read(page)
     found = Counter(ANSWER.findall(text))
     for each in tokens(text):
@@ -49,7 +49,7 @@ def spans(page: Path) -> Counter[str]:
 
 
 def address(page: Path, target: str) -> str:
-    """Return where a link leads, by number where that is a heading, for both languages alike."""
+    """Return a link's target in a form that is equal in both languages: headings by number."""
     if re.match(r"[a-z]+:", target):
         return target
     path, _, anchor = unquote(target).partition("#")
@@ -59,7 +59,7 @@ def address(page: Path, target: str) -> str:
 
 
 def differences(page: Path) -> list[str]:
-    """Return in what a Chinese page is not like its English one."""
+    """Return the differences between a Chinese page and its English original."""
     theirs, ours = blocks(english(page)), blocks(page)
     for their, our in zip(theirs, ours, strict=False):
         if their != our:

@@ -1,4 +1,4 @@
-"""The commands with which a person makes a project: cookiecutter and cruft."""
+"""The commands that generate a project: cookiecutter and cruft."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from tests.support.history import commit
 
 FILE = "deployments/environments.toml"
 
-# Loaded by every Python that is started with its folder on PYTHONPATH, hooks included.
+# A sitecustomize.py: every Python with its folder on PYTHONPATH loads it, also those of hooks.
 NO_NETWORK = """
 import socket
 
@@ -28,7 +28,7 @@ socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Return variables under which no Python reaches a network."""
+    """Return environment variables that keep Python off the network."""
     folder = tmp_path_factory.mktemp("offline")
     (folder / "sitecustomize.py").write_text(NO_NETWORK)
     return {"PYTHONPATH": str(folder)}
@@ -104,7 +104,7 @@ def test_bad_answers_end_the_command_with_an_error(template: Path, tmp_path: Pat
     done = run("cookiecutter", template, "--no-input", *answers, folder=tmp_path, exit_code=1)
     assert "project_slug is '../Flows': it must" in done.stderr
     assert "work_pool_name is 'prefect-x': it must" in done.stderr
-    # Cookiecutter prints a traceback of its own; the hook adds none to it.
+    # Cookiecutter may print its own traceback; the hook must not add one.
     assert 'pre_gen_project.py"' not in done.stderr
     assert done.stderr.count("Traceback") <= 1
     assert list(tmp_path.iterdir()) == []
@@ -118,7 +118,7 @@ def test_cruft_makes_the_same_project_offline(
     made = Project(tmp_path / "my-prefect-flows")
     assert made.files() == sorted([*baked.files(), ".cruft.json"])
     origins = {re.findall("origin = .*", each.read(FILE))[0]: each for each in (made, baked)}
-    assert len(origins) == 2, "each project has one of its own"
+    assert len(origins) == 2, "two projects must not have the same origin"
     for path in baked.files():
         texts = {each.read(path).replace(origin, "") for origin, each in origins.items()}
         assert len(texts) == 1, path

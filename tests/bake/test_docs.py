@@ -1,4 +1,4 @@
-"""The pages say what is there: links, commands, the picture of the rooms, decisions, changes."""
+"""The pages match the repository: links, paths, sessions, module diagram, decisions, changes."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ from tests.baking import ROOT, TEMPLATE_FOLDER, Project, run
 
 DECISIONS = ROOT / "docs" / "decisions"
 PARTS = ["Context", "Decision", "Consequences", "What would change our mind"]
-MOST_FLOORS = 11
+MOST_LAYERS = 11
 FORMS = ".github/ISSUE_TEMPLATE"
 
 
@@ -24,27 +24,27 @@ FORMS = ".github/ISSUE_TEMPLATE"
 
 
 def pages() -> list[Path]:
-    """Return every Markdown file of the repository, the generated project's among them."""
+    """Return every Markdown file of the repository, including those of the generated project."""
     listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"]
     names = run("git", "-c", "safe.directory=*", *listed, folder=ROOT).stdout.split("\0")
     return [ROOT / name for name in names if name and (ROOT / name).is_file()]
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """Yield what a page consists of, the parts of its paragraphs too."""
+    """Yield the tokens of a page, including the inline tokens of its paragraphs."""
     for token in MarkdownIt("commonmark").enable("table").parse(text):
         yield token
         yield from token.children or ()
 
 
 def anchors(page: Path) -> list[str]:
-    """Return what a link can name on a page, in order, as GitHub makes it of the headings."""
+    """Return the anchors of a page's headings in order, formed as GitHub does."""
     found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return [re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in found]
 
 
 def broken_links(page: Path) -> list[str]:
-    """Return the links of a page that lead nowhere inside the repository."""
+    """Return the links of a page whose target is missing in the repository."""
     found = tokens(page.read_text(encoding="utf-8"))
     addresses = [token.attrGet("href") or token.attrGet("src") for token in found]
     return [each for each in addresses if isinstance(each, str) and not _resolves(page, each)]
@@ -79,7 +79,7 @@ def own_pages() -> list[Path]:
 
 
 def missing_paths(text: str) -> list[str]:
-    """Return the paths in a page's code spans that are not there: `folder/`, `folder/file.py`."""
+    """Return the paths in a page's code spans that do not exist: `folder/`, `folder/file.py`."""
     spans = [token.content for token in tokens(text) if token.type == "code_inline"]
     paths = [each for each in spans if re.fullmatch(r"[\w.{}-]+/([\w.{}/-]+\.\w+|[\w./-]*)", each)]
     places = [ROOT, ROOT / TEMPLATE_FOLDER]
@@ -97,7 +97,7 @@ def test_a_path_that_is_gone_is_seen() -> None:
 
 
 def tree(text: str) -> Iterator[str]:
-    """Yield the paths of the tree that a page draws, without the folder at its top."""
+    """Yield the paths of a directory tree on a page, relative to its top folder."""
     folders: list[str] = []
     for bars, name in re.findall(r"^([│ ]*)[├└]── (\S+)", text, re.MULTILINE):
         folders[len(bars) // 4 :] = [name]
@@ -123,7 +123,7 @@ def test_the_readme_of_a_project_has_at_most_a_hundred_lines() -> None:
 
 
 def sessions(noxfile: Path) -> set[str]:
-    """Return the names of nox's sessions: their functions', or what the decorator says."""
+    """Return the names of a noxfile's sessions, from their functions or decorators."""
     names = set()
     for node in ast.parse(noxfile.read_text(encoding="utf-8")).body:
         for decorator in getattr(node, "decorator_list", ()):
@@ -145,7 +145,7 @@ def test_every_session_in_the_pages_is_one() -> None:
     assert {page: gone for page, each in named.items() if (gone := each - there)} == {}
 
 
-# The picture of the rooms
+# The diagram of the deployer's modules
 
 
 @pytest.fixture(scope="module")
@@ -164,12 +164,12 @@ def test_no_modules_of_the_deployer_import_each_other_in_a_circle(graph: rooms.I
 
 
 def test_the_deployer_has_at_most_eleven_floors(graph: rooms.Imports) -> None:
-    assert rooms.floors(graph) <= MOST_FLOORS
+    assert rooms.layers(graph) <= MOST_LAYERS
 
 
 def test_every_module_is_in_one_room(graph: rooms.Imports, picture: list[rooms.Room]) -> None:
     shown = [module for room in picture for module in room.modules]
-    assert sorted(shown) == sorted(graph), "draw it again: python -m tests.rooms"
+    assert sorted(shown) == sorted(graph), "run `python -m tests.rooms` to redraw the diagram"
 
 
 def test_no_import_goes_up_or_back(graph: rooms.Imports, picture: list[rooms.Room]) -> None:
@@ -180,7 +180,7 @@ def test_the_arrows_are_the_imports_between_the_rooms(
     graph: rooms.Imports, picture: list[rooms.Room]
 ) -> None:
     drawn = rooms.parse(rooms.PAGE.read_text(encoding="utf-8"))[1]
-    assert drawn == rooms.arrows(picture, graph), "draw it again: python -m tests.rooms"
+    assert drawn == rooms.arrows(picture, graph), "run `python -m tests.rooms` to redraw it"
 
 
 def test_the_deployer_imports_nothing_of_the_project() -> None:
@@ -190,7 +190,7 @@ def test_the_deployer_imports_nothing_of_the_project() -> None:
 
 
 def package(folder: Path, **modules: str) -> rooms.Imports:
-    """Make a package, and return what its modules import of each other."""
+    """Create a package, and return the imports between its modules."""
     for name, text in {"__init__": "", **modules}.items():
         path = folder / "deployer" / f"{name.replace('__from__', '/')}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -230,13 +230,13 @@ def test_an_import_that_goes_up_is_seen(tmp_path: Path) -> None:
 def test_a_circle_is_seen(tmp_path: Path) -> None:
     found = package(tmp_path, a="from deployer import b", b="def f():\n    import deployer.a")
     with pytest.raises(CycleError):
-        rooms.floors(found)
+        rooms.layers(found)
 
 
 def test_a_floor_too_many_is_seen(tmp_path: Path) -> None:
-    chain = {f"m{n}": f"from deployer import m{n + 1}" for n in range(MOST_FLOORS)}
-    found = package(tmp_path, **chain, **{f"m{MOST_FLOORS}": ""})
-    assert rooms.floors(found) == MOST_FLOORS + 1
+    chain = {f"m{n}": f"from deployer import m{n + 1}" for n in range(MOST_LAYERS)}
+    found = package(tmp_path, **chain, **{f"m{MOST_LAYERS}": ""})
+    assert rooms.layers(found) == MOST_LAYERS + 1
 
 
 def test_drawing_again_finds_what_is_new_moved_or_gone(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def changes(text: str) -> tuple[str, list[tuple[str, str]]]:
     """Return the unreleased changes, and the headings below them: version and date.
 
     Raises:
-        AssertionError: the page does not have the form of keepachangelog.com.
+        AssertionError: the page does not follow the format of keepachangelog.com.
     """
     head, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
     assert head.startswith("# Changelog\n")
@@ -324,9 +324,9 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def version_agrees(version: str, text: str) -> bool:
-    """Whether the deployer's version is the one that the changelog asks for.
+    """Return whether the deployer's version agrees with the changelog.
 
-    It is that of the newest release, and a higher one as soon as there are unreleased changes.
+    It must be the newest release, or higher than that if there are unreleased changes.
     """
     unreleased, released = changes(text)
     newest = released[0][0] if released else "0.0.0"
@@ -334,7 +334,7 @@ def version_agrees(version: str, text: str) -> bool:
 
 
 def deployer_version() -> str:
-    """Return `__version__` of the deployer, which a record of a release holds."""
+    """Return `__version__` of the deployer, which each release record contains."""
     source = (ROOT / TEMPLATE_FOLDER / "deployer" / "__init__.py").read_text(encoding="utf-8")
     (version,) = [
         node.value
@@ -385,11 +385,11 @@ def test_a_changelog_of_another_form_is_seen(text: str) -> None:
         changes(text)
 
 
-# What GitHub shows to whoever opens an issue
+# Issue forms
 
 
 def check_forms(folder: Path, exit_code: int) -> str:
-    """Return what check-jsonschema says about the issue forms in a folder."""
+    """Run check-jsonschema on the issue forms in a folder and return its output."""
     forms = sorted(path for path in folder.glob("*.yml") if path.name != "config.yml")
     assert forms
     schema = "--builtin-schema=vendor.github-issue-forms"

@@ -1,4 +1,4 @@
-"""What a project consists of, for every choice."""
+"""The files of a generated project, for each type of work pool."""
 
 import ast
 import fnmatch
@@ -15,7 +15,7 @@ import post_gen_project
 from tests.bake.answering import parse_toml
 from tests.baking import TEMPLATE_FOLDER, Project, bake_into, copy_template
 
-# Every file of a new project, whatever the answers are.
+# The files that every new project has.
 FILES = [
     ".activate-hooks/.activate-hooks.py",
     ".devcontainer/devcontainer.json",
@@ -190,7 +190,7 @@ FILES_OF: dict[str, list[str]] = {
     ],
 }
 
-# What the files that carry an answer would show of a template.
+# Jinja syntax, which must not remain in rendered files.
 JINJA = re.compile(r"(?<!\$)\{\{|\{%|\{#")
 
 
@@ -208,7 +208,7 @@ def project(
 
 def is_rendered(path: str, template: Path) -> bool:
     settings = json.loads((template / "cookiecutter.json").read_text())
-    # Cookiecutter matches folders too, and copies all that is in them.
+    # If a pattern matches a folder, cookiecutter copies everything in it without rendering.
     paths = [path, *(parent.as_posix() for parent in Path(path).parents)]
     patterns = settings["_copy_without_render"]
     return not any(fnmatch.fnmatch(name, pattern) for name in paths for pattern in patterns)
@@ -278,7 +278,7 @@ def test_the_lock_fits_the_project(project: Project) -> None:
 
 
 def export_commands(project: Project) -> Iterator[list[str]]:
-    """Yield the commands by which the project's own pre-commit writes its requirements."""
+    """Yield the pre-commit commands that export the project's requirements files."""
     settings = yaml.safe_load(project.read(".pre-commit-config.yaml"))
     for hook in settings["repos"][0]["hooks"]:
         command = shlex.split(hook["entry"])
@@ -299,14 +299,14 @@ def test_the_requirements_are_what_the_lock_says(project: Project) -> None:
 def test_a_project_is_made_of_nothing_that_tools_left_behind(
     template: Path, tmp_path: Path
 ) -> None:
-    """The copy that the tests bake from leaves caches out; a working copy has some."""
+    """The template copy of the tests has no caches, so this test adds those of a working tree."""
     assert not [path for path in template.rglob("*") if path.name.endswith("_cache")]
     used = copy_template(tmp_path / "used")
     for folder in ("", "flows", "deployer"):
         for cache in post_gen_project.CACHES:
             left = used / TEMPLATE_FOLDER / folder / cache / "3.14"
             left.mkdir(parents=True)
-            # Neither UTF-8 nor a template: what stops cookiecutter where it renders it.
+            # Neither UTF-8 nor valid Jinja: cookiecutter would fail if it rendered this file.
             (left / "left.txt").write_bytes(b"{% left \x8a")
     assert bake_into(tmp_path / "project", used).files() == sorted(FILES)
 

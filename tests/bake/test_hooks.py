@@ -15,7 +15,7 @@ HOOKS = ROOT / "hooks"
 
 
 def dependencies(project: Project) -> set[str]:
-    """Return the names of all packages that the project depends on directly."""
+    """Return the names of the project's direct dependencies."""
     pyproject = parse_toml(project.read("pyproject.toml"))
     groups = [pyproject["project"]["dependencies"], *pyproject["dependency-groups"].values()]
     requirements = [item for group in groups for item in group if isinstance(item, str)]

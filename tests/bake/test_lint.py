@@ -1,6 +1,6 @@
-"""Ruff, hadolint and shellcheck find no mistake, and see one that is planted.
+"""Ruff, hadolint and shellcheck find no mistakes, but do find those that a test adds.
 
-The workflows are looked at in tests/e2e/test_static.py.
+tests/e2e/test_static.py checks the workflows.
 """
 
 import re
@@ -15,7 +15,7 @@ SHELL = re.compile(rb"#!.*\b(ba|da|k)?sh\b")
 
 
 def plant(project: Project, path: str, old: str, new: str) -> None:
-    """Put a mistake into a file."""
+    """Add a mistake to a file."""
     text = project.read(path)
     assert old in text, f"{path} has no {old!r}"
     (project.path / path).write_text(text.replace(old, new, 1), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""A new project is clean: its own pre-commit has nothing to say about the first commit.
+"""The first commit of a new project passes its pre-commit hooks.
 
-Its hooks come from PyPI; nothing else is needed but git.
+The hooks come from PyPI and need only git.
 """
 
 import shutil
@@ -15,14 +15,14 @@ from tests.baking import Project
 
 @pytest.fixture(autouse=True)
 def _no_switches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unset what a person or a build machine may have set, and what changes what hooks do."""
+    """Unset variables of the user or a CI system that change what pre-commit does."""
     for name in ("SKIP", "PRE_COMMIT_ALLOW_NO_CONFIG"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
 def path_without_poetry(tmp_path: Path) -> str:
-    """Return a PATH that leads to git and the shell only."""
+    """Return a PATH with only git and shells."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for program in ("git", "sh", "bash", "env"):
@@ -34,7 +34,7 @@ def path_without_poetry(tmp_path: Path) -> str:
 
 @pytest.fixture
 def project(bake: Callable[..., Project]) -> Project:
-    """A new project with its first commit in the making, of the answer with the most files."""
+    """A new kubernetes project, which has the most files, with everything staged in git."""
     made = bake(project_name='Größe & "Co"', work_pool_type="kubernetes")
     made.run("git", "init", "--quiet")
     made.run("git", "add", ".")

@@ -1,4 +1,4 @@
-"""One Python everywhere: what the image has, what CI runs, what the project allows."""
+"""The image, CI and the project's metadata use the same Python version."""
 
 import json
 import re
@@ -13,7 +13,7 @@ DEV_CONTAINER = ".devcontainer/devcontainer.json"
 
 
 def image_python(project: Project) -> str:
-    """Return the Python of the image, such as 3.14."""
+    """Return the Python version of the image, such as 3.14."""
     form = rf"^FROM python:({PYTHON})-"
     found: set[str] = set(re.findall(form, project.read("Dockerfile"), re.MULTILINE))
     assert len(found) == 1, found
@@ -38,7 +38,7 @@ def test_the_dev_container_installs_what_the_project_pins_and_runs_a_session_tha
     assert default_project.has_file(pip.split()[-1])
     session = nox.removeprefix("uvx nox -s ")
     assert f"@nox.session\ndef {session}(" in default_project.read("noxfile.py")
-    # What that session makes is what the editor runs.
+    # The editor uses the environment that this session creates.
     editor = container["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]
     assert editor == "${containerWorkspaceFolder}/.venv/bin/python"
     assert '".venv", "requirements-dev.txt"' in default_project.read("noxfile.py")

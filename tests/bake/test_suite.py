@@ -1,4 +1,4 @@
-"""What the run of all tests consists of."""
+"""The configuration of the test suite covers all test files."""
 
 import tomllib
 

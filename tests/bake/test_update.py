@@ -1,6 +1,6 @@
-"""`uvx nox -s update`: what is new in the template comes, and what is a person's stays.
+"""`uvx nox -s update` brings changes of the template and keeps the files that belong to the user.
 
-The template's history is its files as they are now, and a second commit that changes them.
+The template's history has two commits: its current files, and a change of them.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from tests.baking import Project, run
 from tests.support.history import History, append, begin, commit, replace
 
 FILE = "deployments/environments.toml"
-CALM = {"CI": "1", "PYTHONDONTWRITEBYTECODE": "1"}  # no signs of life, no files
+QUIET = {"CI": "1", "PYTHONDONTWRITEBYTECODE": "1"}  # no progress messages, no .pyc files
 
 
 @pytest.fixture(scope="module")
 def history(template: Path, tmp_path_factory: pytest.TempPathFactory) -> History:
-    """The template after its second commit, and what was made from the first one in `made`."""
+    """The template after its second commit, with a project of the first commit beside it."""
     folder = tmp_path_factory.mktemp("history")
     history = begin(template, folder)
     made = history.make(folder)
     made.run("git", "init", "--quiet")
     commit(made.path, "First commit")
 
-    # The template goes on, in its own part and in the person's.
+    # The second commit changes files of the template and files that belong to the user.
     inside = history.inside
     append(inside / "deployer/__init__.py", "\n# A line of the template.\n")
     (inside / "deployer/new.py").write_text("# A file of the template.\n")
@@ -48,7 +48,7 @@ def history(template: Path, tmp_path_factory: pytest.TempPathFactory) -> History
 
 @pytest.fixture
 def project(history: History, tmp_path: Path) -> Project:
-    """A project of the first commit, in which a person has worked."""
+    """A project of the first commit, with a user's changes."""
     made = history.programs.parent / "my-prefect-flows"
     project = Project(Path(shutil.copytree(made, tmp_path / made.name)))
     append(project.path / "flows/basic_flow.py", "\n# A person's line.\n")
@@ -61,16 +61,16 @@ def project(history: History, tmp_path: Path) -> Project:
 def update(
     history: History, project: Project, *options: str, exit_code: int = 0
 ) -> subprocess.CompletedProcess[str]:
-    """Run the session's own command, as nox would."""
+    """Run the command of the nox session."""
     path = os.pathsep.join([str(history.programs), os.environ["PATH"]])
     command = [sys.executable, "-m", "tools.update", *options]
-    return subprocess_run(project, command, {**CALM, "PATH": path}, exit_code)
+    return subprocess_run(project, command, {**QUIET, "PATH": path}, exit_code)
 
 
 def subprocess_run(
     project: Project, command: list[str], env: dict[str, str], exit_code: int
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command whose PATH is as given; `Project.run` puts the tests' own programs first."""
+    """Run a command with exactly the given PATH; `Project.run` would add the tests' programs."""
     done = subprocess.run(
         command, cwd=project.path, env={**os.environ, **env}, capture_output=True, text=True
     )
@@ -80,7 +80,7 @@ def subprocess_run(
 
 
 def changed(project: Project) -> list[str]:
-    """Return the files that are not as they were committed."""
+    """Return the files with uncommitted changes."""
     listing = project.run("git", "status", "--porcelain", "--untracked-files=all").stdout
     return [line.split()[-1] for line in listing.splitlines()]
 
@@ -93,7 +93,7 @@ def test_what_is_new_comes_what_is_the_persons_stays_and_the_lock_follows(
     done = update(history, project)
 
     assert "The dependencies have changed, and are locked again." in done.stdout
-    assert history.asked_of_poetry() == [
+    assert history.poetry_calls() == [
         "poetry lock",
         "poetry export --output=requirements.txt",
         "poetry export --with=worker --output=requirements-worker.txt",
@@ -111,7 +111,7 @@ def test_what_is_new_comes_what_is_the_persons_stays_and_the_lock_follows(
     commit(project.path, "Update")
     again = update(history, project)
     assert "is up to date with" in again.stdout
-    assert (changed(project), history.asked_of_poetry()) == ([], [])
+    assert (changed(project), history.poetry_calls()) == ([], [])
 
 
 def test_where_both_sides_changed_a_line_the_file_is_named_and_the_rest_is_there(
@@ -130,7 +130,7 @@ def test_where_both_sides_changed_a_line_the_file_is_named_and_the_rest_is_there
     assert "<<<<<<<" in text or project.has_file(".editorconfig.rej")
     assert project.has_file("deployer/new.py")
     assert project.read("flows/basic_flow.py").endswith("# A person's line.\n")
-    assert history.asked_of_poetry() == []
+    assert history.poetry_calls() == []
 
 
 def test_a_lock_that_fails_leaves_a_merge_and_says_so(history: History, project: Project) -> None:
@@ -139,7 +139,7 @@ def test_a_lock_that_fails_leaves_a_merge_and_says_so(history: History, project:
     outputs = project.path.parent / "outputs"
     try:
         path = os.pathsep.join([str(history.programs), os.environ["PATH"]])
-        env = {**CALM, "PATH": path, "GITHUB_OUTPUT": str(outputs)}
+        env = {**QUIET, "PATH": path, "GITHUB_OUTPUT": str(outputs)}
         command = [sys.executable, "-m", "tools.update", "--outputs"]
         done = subprocess_run(project, command, env, 0)
     finally:
@@ -148,7 +148,7 @@ def test_a_lock_that_fails_leaves_a_merge_and_says_so(history: History, project:
     assert "It is merged, but Poetry could not lock the dependencies: `uvx" in done.stdout
     assert "failed: HTTP 401 of packages.invalid\n" in done.stdout
     assert done.stdout.endswith("lock`, review all changes, and commit.\n")
-    # Not to be proposed: the workflow opens its issue.
+    # No patch to propose as a pull request: the workflow opens an issue.
     state, report, patch = outputs.read_text().splitlines()
     assert (state, patch) == ("state=conflict", "patch=")
     assert "HTTP 401" in report
@@ -161,7 +161,7 @@ def test_a_lock_that_fails_leaves_a_merge_and_says_so(history: History, project:
     done = update(history, project, exit_code=1)
     assert "could not lock the dependencies: No hook of .pre-commit-config.yaml" in done.stdout
     assert done.stdout.endswith("`uvx poetry lock`, review all changes, and commit.\n")
-    assert history.asked_of_poetry() == []
+    assert history.poetry_calls() == []
 
 
 def test_what_has_to_be_put_right_first_is_a_sentence_and_nothing_is_touched(
@@ -176,9 +176,9 @@ def test_what_has_to_be_put_right_first_is_a_sentence_and_nothing_is_touched(
     commit(project.path, "Forget it")
     refused = update(history, project, exit_code=1)
     assert "`uvx cruft@2.16.0 link gh:org/template` writes one." in refused.stderr
-    # A project that cookiecutter made has the workflow too, which has nothing to say then.
+    # A project made by cookiecutter, without cruft, has the workflow too; there it does nothing.
     outputs = project.path.parent / "outputs"
-    env = {**CALM, "GITHUB_OUTPUT": str(outputs)}
+    env = {**QUIET, "GITHUB_OUTPUT": str(outputs)}
     subprocess_run(project, [sys.executable, "-m", "tools.update", "--outputs"], env, 0)
     assert outputs.read_text().startswith("state=same\n")
 
@@ -203,14 +203,14 @@ def test_one_cruft_is_pinned_and_it_is_the_one_that_is_tested(default_project: P
 
 
 def test_without_cruft_git_merges_the_same(history: History, project: Project) -> None:
-    """The commands of the page about updating, for the day on which cruft is no more."""
+    """Run the commands that docs/updating.md gives in case cruft stops working."""
     page = project.read("docs/updating.md").partition("## If cruft stops working")[2]
     (patch,) = re.findall(r"`(git diff --no-index .+)`", page)
     folder = project.path.parent
     first = run("git", "rev-list", "--max-parents=0", "HEAD", folder=history.template).stdout
     for name, commit_ in (("old", first.strip()), ("new", "HEAD")):
         checkout = ["--no-input", f"--checkout={commit_}", f"--output-dir={folder / name}"]
-        # Of a mere path cookiecutter takes what lies there, whatever is to be checked out.
+        # With a plain path, cookiecutter would ignore --checkout and use the working tree.
         run("cookiecutter", f"git+{history.template.as_uri()}", *checkout, folder=folder)
     environments = project.read(FILE)
 

@@ -1,1 +1,1 @@
-"""Tests of the benchmark's frame: they measure nothing."""
+"""Tests of the benchmark's own code. They measure nothing."""

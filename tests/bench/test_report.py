@@ -94,7 +94,7 @@ def test_a_file_with_a_row_without_a_peer_is_refused(tmp_path: Path) -> None:
 def test_a_peer_that_has_a_figure_in_other_rows_only_gets_a_dash() -> None:
     more = [Sample("unchanged", "s", OURS, 0.0), Sample("unchanged", "s", "a script", 5.0)]
     page = render([SECTION], {"small": measured([*SAMPLES, *more])})
-    assert "| unchanged | 0.00 | - | - | 5.00 | - |" in page  # and nothing is divided by nothing
+    assert "| unchanged | 0.00 | - | - | 5.00 | - |" in page  # no division by zero
 
 
 def test_no_side_always_goes_first() -> None:
@@ -114,7 +114,7 @@ def test_a_machine_without_an_engine_lacks_docker_and_nothing_else(
 def test_the_page_is_what_the_kept_samples_say() -> None:
     names = [part.name for section in SECTIONS for part in section.parts]
     files = {path.stem for path in RESULTS.glob("*.json")}
-    assert files <= set(names), "samples of a part that there is none of any more"
+    assert files <= set(names), "there are samples of a part that no longer exists"
     kept = {name: Measured.read(RESULTS / f"{name}.json") for name in names if name in files}
     page = (RESULTS.parents[1] / "BENCHMARKS.md").read_text(encoding="utf-8")
     assert page == render(SECTIONS, kept), "run `uvx nox -s bench -- --render`"

@@ -10,7 +10,7 @@ from tests.support.server import PrefectServer
 
 
 class Scheduler:
-    """A server with one deployment, and another number of runs each time that it is asked."""
+    """A server with one deployment that returns the next number of runs at each request."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *runs: int) -> None:
         self.runs = [*runs]
@@ -40,5 +40,5 @@ def test_a_server_that_has_yet_to_begin_is_not_settled(monkeypatch: pytest.Monke
 def test_a_server_that_never_settles_ends_the_measurement(
     runs: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(RuntimeError, match=r"not 6, or not for long"):
+    with pytest.raises(RuntimeError, match=r"not a steady 6"):
         Scheduler(monkeypatch, *runs).settle(schedules=2)

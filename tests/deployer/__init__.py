@@ -1,1 +1,1 @@
-"""Tests of the deployer, on a real Prefect server."""
+"""Tests of the deployer with a real Prefect server."""

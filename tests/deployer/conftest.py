@@ -1,4 +1,4 @@
-"""The deployer in this process and in processes of its own, against a real Prefect server."""
+"""Fixtures for the deployer, in this process or in its own, with a real Prefect server."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pytest
 from tests.baking import ROOT, TEMPLATE_FOLDER, Project
 from tests.support.server import PrefectServer
 
-# The tree works in place, so its deployer can be imported as it ships.
+# The deployer in the template's folder needs no rendering, so tests can import it from there.
 sys.path.append(str(ROOT / TEMPLATE_FOLDER))
 
 
 @dataclass(frozen=True)
 class DeployerProject:
-    """A generated project whose catalog can be overwritten, and a server that it deploys to."""
+    """A generated project with files that tests may overwrite, and a server that it deploys to."""
 
     project: Project
     server: PrefectServer
@@ -37,7 +37,7 @@ class DeployerProject:
         file.write_text(text, encoding="utf-8")
 
     def read_pool(self) -> str:
-        """Return the first work pool of environments.toml."""
+        """Return the name of the first work pool in environments.toml."""
         text = (self.path / "deployments/environments.toml").read_text(encoding="utf-8")
         first, *_ = re.findall(r'work_pool = "([^"]+)"', text)
         return str(first)
@@ -58,7 +58,7 @@ class DeployerProject:
 
 @pytest.fixture(scope="session")
 def project_python() -> Path:
-    """The interpreter of the tests, which has the very packages of the project's lock too."""
+    """The interpreter of the tests, which also has the locked packages of a project."""
     return Path(sys.executable)
 
 
@@ -66,7 +66,7 @@ def project_python() -> Path:
 def server(
     project_python: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrefectServer]:
-    """One server for all tests; each works in an environment of its own."""
+    """One server for all tests. Each test uses an environment of its own."""
     with PrefectServer(project_python, tmp_path_factory.mktemp("prefect-server")) as server:
         yield server
 

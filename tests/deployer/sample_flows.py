@@ -1,4 +1,4 @@
-"""Flows for catalogs: they are deployed, never run."""
+"""Flows for catalogs. They are deployed but never run."""
 
 from datetime import date
 from typing import Any
@@ -67,7 +67,7 @@ def dated(day: date) -> None:
 
 
 def make() -> Any:
-    """Make a flow that no worker finds under the name of its function."""
+    """Return a flow that a worker cannot find by the name of its function."""
 
     @flow(name="a flow that a function made")
     def inner() -> None:

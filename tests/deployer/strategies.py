@@ -1,4 +1,4 @@
-"""Arbitrary catalogs and arbitrary hands on the server."""
+"""Hypothesis strategies: arbitrary catalogs, resources and manual edits on the server."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
 
 @st.composite
 def entries(draw: st.DrawFn, flow: Any, name: str) -> Deployment:
-    """An entry that passes the check."""
+    """A valid catalog entry."""
     options: dict[str, Any] = {}
     found = draw(st.lists(schedules(), max_size=3))
     slugs = [each.slug or f"schedule-{n}" for n, each in enumerate(found, 1)]
@@ -102,7 +102,7 @@ def entries(draw: st.DrawFn, flow: Any, name: str) -> Deployment:
 
 @st.composite
 def catalogs(draw: st.DrawFn, max_size: int = 4) -> list[Deployment]:
-    """A catalog without two entries of one name."""
+    """A catalog without duplicate names."""
     pairs = st.tuples(st.integers(0, len(FLOWS) - 1), NAMES)
     chosen = draw(st.lists(pairs, max_size=max_size, unique=True))
     return [draw(entries(FLOWS[index], name)) for index, name in chosen]
@@ -168,12 +168,12 @@ RESOURCE: st.SearchStrategy[Any] = (
 
 
 def resources() -> st.SearchStrategy[list[Any]]:
-    """Any Variables, limits and automations, no two of one kind and name."""
+    """Any Variables, limits and automations without duplicates of kind and name."""
     return st.lists(RESOURCE, max_size=3, unique_by=key)
 
 
 def edits() -> st.SearchStrategy[list[dict[str, Any]]]:
-    """What hands do to deployments: a body to PATCH, a schedule to add, or a deletion."""
+    """Manual edits of deployments: a body to PATCH, a schedule to add or toggle, or a deletion."""
     patch = st.fixed_dictionaries(
         {},
         optional={

@@ -1,6 +1,6 @@
-"""Signs of life come before what is waited for is done, on pipes and on terminals.
+"""Progress messages ("signs") appear while a slow command still runs, on pipes and terminals.
 
-Each wait in here ends only when a sign was seen, so none depends on how fast this machine is.
+The slow parts of these tests wait until a message was written, so no test depends on timing.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import pytest
 from deployer import alive
 
 from tests.baking import ROOT, TEMPLATE_FOLDER, Project
-from tests.support.silence import listen
+from tests.support.silence import record
 from tests.support.waiting import eventually
 
-# It ends when the text is in the file, which is the output of the command under test.
+# A program that waits until a file, the output of the tested command, contains a text.
 WAIT = """\
 import pathlib, sys, time
 end = time.monotonic() + 60
@@ -56,7 +56,7 @@ with Up(ExitStack(), False, 1).step("server"):
 
 
 class Screen(io.StringIO):
-    """What is written, to a terminal or not."""
+    """A text stream that may claim to be a terminal."""
 
     def __init__(self, terminal: bool) -> None:
         super().__init__()
@@ -65,14 +65,14 @@ class Screen(io.StringIO):
     def isatty(self) -> bool:
         return self.terminal
 
-    def seen(self, text: str) -> None:
-        """Wait until it was written."""
+    def wait_for(self, text: str) -> None:
+        """Wait until a text was written."""
         eventually(lambda: text in self.getvalue(), 20, about=self.getvalue)
 
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Screen]]:
-    """`screen(terminal, **environment)` makes a new stderr; signs come without delay."""
+    """`screen(terminal, **environment)` replaces stderr; messages come almost without delay."""
 
     def make(terminal: bool, **environment: str) -> Screen:
         made = Screen(terminal)
@@ -93,7 +93,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Screen]]:
 def test_a_pipe_gets_whole_lines_for_as_long_as_it_lasts(screen: Callable[..., Screen]) -> None:
     out = screen(False)
     with alive.alive("server"):
-        out.seen("server 0:00\nserver 0:00\n")
+        out.wait_for("server 0:00\nserver 0:00\n")
     ended = out.getvalue()
 
     assert set(ended.splitlines()) == {"server 0:00"}
@@ -103,7 +103,7 @@ def test_a_pipe_gets_whole_lines_for_as_long_as_it_lasts(screen: Callable[..., S
 def test_a_terminal_gets_one_line_that_makes_room_for_text(screen: Callable[..., Screen]) -> None:
     out = screen(True)
     with alive.alive("server"):
-        out.seen("| server 0:00\r")
+        out.wait_for("| server 0:00\r")
         alive.clear()
         out.write("text")
 
@@ -119,7 +119,7 @@ def test_a_terminal_that_is_to_be_plain_gets_lines(
 ) -> None:
     out = screen(True, **how)
     with alive.alive("server"):
-        out.seen("server 0:00\n")
+        out.wait_for("server 0:00\n")
 
     assert "\r" not in out.getvalue()
 
@@ -136,7 +136,7 @@ def test_there_are_none_in_ci_nor_on_a_terminal_that_the_body_writes_to(
     with alive.alive("server", leave_terminal=leave):
         (signs,) = alive._signs
         signs.join(20)
-        assert not signs.is_alive(), "it has nothing to do"
+        assert not signs.is_alive(), "the thread must end: there is nothing to print"
 
     assert out.getvalue() == ""
 
@@ -151,7 +151,7 @@ def test_a_closed_stderr_gets_none_and_changes_no_exit_code(
     with alive.alive("server"):
         (signs,) = alive._signs
         signs.join(20)
-        assert not signs.is_alive(), "it has nothing to do"
+        assert not signs.is_alive(), "the thread must end: there is nothing to print"
 
     assert alive.main(["server", "sh", "-c", f"echo why; exit {code}"]) == code
 
@@ -159,23 +159,23 @@ def test_a_closed_stderr_gets_none_and_changes_no_exit_code(
 def test_what_goes_on_for_ever_ends_them(screen: Callable[..., Screen]) -> None:
     out = screen(False)
     with alive.alive("flows"):
-        out.seen("flows 0:00\n")
+        out.wait_for("flows 0:00\n")
         (signs,) = alive._signs
         alive.end()
         assert not signs.is_alive()
 
 
-def heard(tmp_path: Path, command: list[str], folder: Path, **env: str) -> str:
-    """Return the output of a command that has to end well and may look at its own output."""
+def output(tmp_path: Path, command: list[str], folder: Path, **env: str) -> str:
+    """Run a command that must succeed and may read its own output, and return the output."""
     log = tmp_path / "output"
     given = {**os.environ, **env, "OUTPUT": str(log)}
     given.pop("CI", None)
-    with log.open("w") as output:
+    with log.open("w") as file:
         done = subprocess.run(
             [str(log) if word == "OUTPUT" else word for word in command],
             cwd=folder,
             env=given,
-            stdout=output,
+            stdout=file,
             stderr=subprocess.STDOUT,
             timeout=120,
         )
@@ -189,10 +189,10 @@ def test_the_deployer_gives_a_sign_before_prefect_is_imported(
     (tmp_path / "sitecustomize.py").write_text(SLOW_IMPORT)
     command = [sys.executable, "-m", "deployer", "check"]
 
-    said = heard(tmp_path, command, default_project.path, PYTHONPATH=str(tmp_path))
+    text = output(tmp_path, command, default_project.path, PYTHONPATH=str(tmp_path))
 
-    assert said.index("deployer check 0:0") < said.index("it was seen")
-    assert "are fine" in said
+    assert text.index("deployer check 0:0") < text.index("it was seen")
+    assert "are fine" in text
 
 
 def test_an_installation_gives_a_sign_before_uv_is_done(tmp_path: Path) -> None:
@@ -207,20 +207,20 @@ def test_an_installation_gives_a_sign_before_uv_is_done(tmp_path: Path) -> None:
     path = os.pathsep.join([str(uv.parent), os.environ["PATH"]])
     command = [sys.executable, "-m", "tools.install", str(tmp_path / ".venv"), "some.txt"]
 
-    said = heard(tmp_path, command, tmp_path, PATH=path, PYTHONPATH=str(ROOT / TEMPLATE_FOLDER))
+    text = output(tmp_path, command, tmp_path, PATH=path, PYTHONPATH=str(ROOT / TEMPLATE_FOLDER))
 
-    first, *_ = said.splitlines()
+    first, *_ = text.splitlines()
     assert first == "Installing the packages of some.txt …"
-    assert said.index("some.txt 0:0") < said.index("it was seen")
+    assert text.index("some.txt 0:0") < text.index("it was seen")
 
 
 def test_a_step_of_up_says_its_name_and_then_gives_signs_until_it_is_done(tmp_path: Path) -> None:
     python = str(ROOT / TEMPLATE_FOLDER)
 
-    said = heard(tmp_path, [sys.executable, "-c", STEP], tmp_path, PYTHONPATH=python)
+    text = output(tmp_path, [sys.executable, "-c", STEP], tmp_path, PYTHONPATH=python)
 
-    assert said.startswith("server …\nserver 0:0")
-    assert said.endswith("it was seen\n")
+    assert text.startswith("server …\nserver 0:0")
+    assert text.endswith("it was seen\n")
 
 
 def test_a_silent_command_gets_signs_and_is_heard_only_where_it_fails(tmp_path: Path) -> None:
@@ -228,8 +228,8 @@ def test_a_silent_command_gets_signs_and_is_heard_only_where_it_fails(tmp_path: 
     wait.write_text(WAIT)
     command = [sys.executable, str(ROOT / TEMPLATE_FOLDER / "deployer" / "alive.py"), "poetry.lock"]
 
-    said = heard(tmp_path, [*command, sys.executable, str(wait), "lock 0:0", "OUTPUT"], tmp_path)
-    assert set(said.splitlines()) <= {f"poetry.lock 0:{second:02}" for second in range(60)}
+    text = output(tmp_path, [*command, sys.executable, str(wait), "lock 0:0", "OUTPUT"], tmp_path)
+    assert set(text.splitlines()) <= {f"poetry.lock 0:{second:02}" for second in range(60)}
 
     broken = [*command, sys.executable, "-c", "print('why'); raise SystemExit(3)"]
     failed = subprocess.run(broken, capture_output=True, text=True, env={**os.environ, "CI": "1"})
@@ -240,7 +240,7 @@ def test_a_silent_command_gets_signs_and_is_heard_only_where_it_fails(tmp_path: 
 def test_a_silence_is_measured_with_what_came_before_it(tmp_path: Path, terminal: bool) -> None:
     script = "import time; print('one', flush=True); time.sleep(1.5); print('two')"
 
-    found = listen([sys.executable, "-c", script], tmp_path, os.environ, terminal=terminal)
+    found = record([sys.executable, "-c", script], tmp_path, os.environ, terminal=terminal)
 
     seconds, before = found.longest
     assert (found.exit_code, before) == (0, "one")

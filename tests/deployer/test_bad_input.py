@@ -1,4 +1,4 @@
-"""Bad catalogs and environments: a sentence that says where and what, and not one request."""
+"""Bad catalogs and environments: an error that names the place and the problem, and no request."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ SECRET = "correct-horse"  # noqa: S105 - planted; no message may repeat it
 
 
 class Listener:
-    """A port that counts who connects to it, and knows nothing."""
+    """A port that counts connections and answers nothing."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -91,14 +91,14 @@ class Listener:
 
 @dataclass
 class Answer:
-    """What one command did."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
     err: str
 
     def refuses(self, *fragments: str) -> None:
-        """Assert that this is exit code 1 and sentences, with these fragments in them."""
+        """Assert that the exit code is 1 and stderr has whole sentences with these fragments."""
         assert self.code == 1, self
         assert self.out == ""
         lines = self.err.splitlines()
@@ -113,8 +113,8 @@ class Answer:
             assert fragment in self.err, f"{fragment!r} is not in:\n{self.err}"
 
 
-class Bench:
-    """A generated project whose deployer runs in this process, as fresh as in a new one."""
+class Harness:
+    """A generated project whose deployer runs in this process and imports the catalog afresh."""
 
     def __init__(self, project: Project, listener: Listener) -> None:
         self.project, self.listener = project, listener
@@ -127,7 +127,7 @@ class Bench:
         return importlib.import_module(f"deployer.{name}")
 
     def reset(self) -> None:
-        """Bring the files back and forget what was imported of them."""
+        """Restore the files and forget the modules that were imported from them."""
         for path, content in self.originals.items():
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
@@ -136,12 +136,12 @@ class Bench:
         self.listener.connections = 0
 
     def declare(self, body: str) -> None:
-        """Write a catalog: a whole module's body, or one entry."""
+        """Write a catalog from a module's whole body or from a single entry."""
         catalog = body if "CATALOG" in body else f"CATALOG = [\n    {body},\n]\n"
         self.catalog.write_text(HEAD + catalog, encoding="utf-8")
 
     def run(self, capsys: pytest.CaptureFixture[str], *words: str) -> Answer:
-        """Run `python -m deployer` here."""
+        """Run the command `python -m deployer` in this process."""
         forget("deployments", "flows")
         importlib.invalidate_caches()
         capsys.readouterr()
@@ -153,20 +153,20 @@ class Bench:
         return Answer(code, printed.out, printed.err)
 
     def refuses(self, capsys: pytest.CaptureFixture[str], *fragments: str) -> None:
-        """Assert that `check` refuses, and sends nothing."""
+        """Assert that `check` fails with these fragments and sends no request."""
         self.run(capsys, "check").refuses(*fragments)
         assert self.listener.connections == 0
 
 
 def forget(*packages: str) -> dict[str, ModuleType]:
-    """Take modules out of Python's memory and return them."""
+    """Remove packages from sys.modules and return their modules."""
     names = [name for name in sys.modules if name.split(".")[0] in packages]
     return {name: sys.modules.pop(name) for name in names}
 
 
 @pytest.fixture(scope="module")
-def whole_bench(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """The project of all cases."""
+def shared_harness(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
+    """The project that all tests share."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     project = bake_into(tmp_path_factory.mktemp("bad input"), template)
@@ -176,23 +176,23 @@ def whole_bench(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         patch.syspath_prepend(str(project.path))
         patch.setattr(sys, "dont_write_bytecode", True)  # files change within a second
         patch.setenv("PREFECT_API_URL", listener.url)
-        bench = Bench(project, listener)
-        # The process that imports a catalog a second time has tests of its own.
-        again = bench.module("check.import_time")
+        harness = Harness(project, listener)
+        # test_import_time.py tests the process that imports a catalog a second time.
+        again = harness.module("check.import_time")
         patch.setattr(again, "importing", nullcontext)
         patch.setattr(again, "require_same", lambda *_: None)
-        yield bench
+        yield harness
     forget(*OURS)
     sys.modules.update(others)
     listener.close()
 
 
 @pytest.fixture
-def bench(whole_bench: Bench) -> Iterator[Bench]:
-    """The project, as it was generated."""
-    whole_bench.reset()
-    yield whole_bench
-    whole_bench.reset()
+def harness(shared_harness: Harness) -> Iterator[Harness]:
+    """The project in its original state."""
+    shared_harness.reset()
+    yield shared_harness
+    shared_harness.reset()
 
 
 def entry(arguments: str, flow: str = "sample") -> str:
@@ -201,14 +201,14 @@ def entry(arguments: str, flow: str = "sample") -> str:
 
 
 def of_the_api(arguments: str) -> str:
-    """Return the source of an entry whose schedules are classes of Prefect's API."""
+    """Return the source of a catalog with an entry that uses classes of Prefect's API."""
     modules = ("schedules", "actions")
     head = "".join(f"from prefect.client.schemas.{each} import *\n" for each in modules)
     return f"{head}CATALOG = [\n    {entry(arguments)},\n]\n"
 
 
 def named(name: object) -> str:
-    """Return the source of an entry of this name."""
+    """Return the source of an entry with this name."""
     return f"Deployment(sample, {name!r})"
 
 
@@ -536,18 +536,18 @@ BAD_CATALOGS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("case", BAD_CATALOGS)
 def test_a_bad_catalog_is_refused_with_its_file_and_entry(
-    bench: Bench, capsys: pytest.CaptureFixture[str], case: str
+    harness: Harness, capsys: pytest.CaptureFixture[str], case: str
 ) -> None:
     body, fragments = BAD_CATALOGS[case]
-    bench.declare(body)
+    harness.declare(body)
 
-    bench.refuses(capsys, "deployments/catalog.py", *fragments)
+    harness.refuses(capsys, "deployments/catalog.py", *fragments)
 
 
 def test_all_errors_of_a_catalog_come_at_once(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    harness: Harness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bench.declare(
+    harness.declare(
         "CATALOG = [\n"
         "    Deployment(plain, 'a?'),\n"
         "    Deployment(sample, 'b', tagz=[], paused='no'),\n"
@@ -556,17 +556,17 @@ def test_all_errors_of_a_catalog_come_at_once(
         "]"
     )
 
-    bench.refuses(capsys, "plain/a?", "'tagz'", "paused", "'row'", "'x' is not", "limit is 0")
+    harness.refuses(capsys, "plain/a?", "'tagz'", "paused", "'row'", "'x' is not", "limit is 0")
 
-    assert len(bench.run(capsys, "check").err.splitlines()) == 7
+    assert len(harness.run(capsys, "check").err.splitlines()) == 7
 
 
 def test_what_is_wrong_with_the_parameters_is_not_said_again_for_each_run(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    harness: Harness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bench.declare(entry("parameters={'rows': 'x'}, smoke={}, schedules=[Cron('@daily')]"))
+    harness.declare(entry("parameters={'rows': 'x'}, smoke={}, schedules=[Cron('@daily')]"))
 
-    answer = bench.run(capsys, "check")
+    answer = harness.run(capsys, "check")
 
     assert answer.err == f"error: {HOURLY}parameters.rows: 'x' is not of type 'integer'.\n"
 
@@ -581,18 +581,18 @@ def test_what_is_wrong_with_the_parameters_is_not_said_again_for_each_run(
     ],
 )
 def test_an_error_in_a_flows_module_names_its_file_and_line(
-    bench: Bench, capsys: pytest.CaptureFixture[str], text: str, fragments: tuple[str, ...]
+    harness: Harness, capsys: pytest.CaptureFixture[str], text: str, fragments: tuple[str, ...]
 ) -> None:
-    bench.declare(named("x"))
-    (bench.project.path / "flows/sample.py").write_text(text)
+    harness.declare(named("x"))
+    (harness.project.path / "flows/sample.py").write_text(text)
 
-    bench.refuses(capsys, *fragments)
+    harness.refuses(capsys, *fragments)
 
 
-def test_a_missing_catalog_is_named(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    bench.catalog.unlink()
+def test_a_missing_catalog_is_named(harness: Harness, capsys: pytest.CaptureFixture[str]) -> None:
+    harness.catalog.unlink()
 
-    bench.refuses(capsys, "deployments/catalog.py", "No module named 'deployments.catalog'")
+    harness.refuses(capsys, "deployments/catalog.py", "No module named 'deployments.catalog'")
 
 
 GOOD_CATALOGS = {
@@ -620,7 +620,7 @@ GOOD_CATALOGS = {
     ),
     "a work pool and a queue of its own": entry("work_pool_name='a pool', work_queue_name='fast'"),
     "a long name": f"Deployment(sample, {'数' * 255!r})",
-    # On one server production's entry is staging's; on two servers it is not: see the deploy.
+    # This is only a conflict if production and staging share a server: the deploy checks that.
     "a name that is another one with a suffix": (
         "CATALOG = [Deployment(sample, 'x'), Deployment(sample, 'x-staging')]"
     ),
@@ -640,16 +640,16 @@ GOOD_CATALOGS = {
 
 @pytest.mark.parametrize("case", GOOD_CATALOGS)
 def test_a_good_catalog_is_not_refused(
-    bench: Bench, capsys: pytest.CaptureFixture[str], case: str
+    harness: Harness, capsys: pytest.CaptureFixture[str], case: str
 ) -> None:
-    bench.declare(GOOD_CATALOGS[case])
+    harness.declare(GOOD_CATALOGS[case])
 
-    answer = bench.run(capsys, "check")
+    answer = harness.run(capsys, "check")
 
     assert answer.code == 0, answer.err
     assert answer.out.endswith("are fine.\n")
-    assert len(answer.out.splitlines()) == 1  # what a catalog prints is not the report
-    assert bench.listener.connections == 0
+    assert len(answer.out.splitlines()) == 1  # without the catalog's own output
+    assert harness.listener.connections == 0
 
 
 def production(settings: str, top: str = 'project = "p"') -> str:
@@ -812,39 +812,39 @@ BAD_ENVIRONMENTS: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("case", BAD_ENVIRONMENTS)
 def test_a_bad_environments_file_is_refused_with_its_environment(
-    bench: Bench, capsys: pytest.CaptureFixture[str], case: str
+    harness: Harness, capsys: pytest.CaptureFixture[str], case: str
 ) -> None:
     content, fragments = BAD_ENVIRONMENTS[case]
-    (bench.project.path / "list.json").write_text("[]")
-    (bench.project.path.parent / "outside.json").write_text("{}")
-    bench.environments.write_bytes(content.encode() if isinstance(content, str) else content)
+    (harness.project.path / "list.json").write_text("[]")
+    (harness.project.path.parent / "outside.json").write_text("{}")
+    harness.environments.write_bytes(content.encode() if isinstance(content, str) else content)
 
-    bench.refuses(capsys, "deployments/environments.toml", *fragments)
-    bench.run(capsys, "environments").refuses(*fragments)
+    harness.refuses(capsys, "deployments/environments.toml", *fragments)
+    harness.run(capsys, "environments").refuses(*fragments)
 
 
 def test_all_errors_of_an_environments_file_come_at_once(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    harness: Harness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bench.environments.write_text(
+    harness.environments.write_text(
         '[staging]\nwork_queue = 1\n[Production]\nwork_pool = "a/b"\nschedules = true\n'
     )
 
-    assert len(bench.run(capsys, "check").err.splitlines()) == 6
+    assert len(harness.run(capsys, "check").err.splitlines()) == 6
 
 
 @pytest.mark.parametrize("missing", ["the file", "a folder instead"])
 def test_a_missing_environments_file_is_named(
-    bench: Bench, capsys: pytest.CaptureFixture[str], missing: str
+    harness: Harness, capsys: pytest.CaptureFixture[str], missing: str
 ) -> None:
-    bench.environments.unlink()
+    harness.environments.unlink()
     if missing == "a folder instead":
-        bench.environments.mkdir()
+        harness.environments.mkdir()
     try:
-        bench.refuses(capsys, "deployments/environments.toml cannot be read: ", "Restore it.")
+        harness.refuses(capsys, "deployments/environments.toml cannot be read: ", "Restore it.")
     finally:
-        if bench.environments.is_dir():
-            bench.environments.rmdir()
+        if harness.environments.is_dir():
+            harness.environments.rmdir()
 
 
 @pytest.mark.parametrize(
@@ -859,12 +859,12 @@ def test_a_missing_environments_file_is_named(
     ],
 )
 def test_a_good_environments_file_is_not_refused(
-    bench: Bench, capsys: pytest.CaptureFixture[str], content: str
+    harness: Harness, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
-    (bench.project.path / "good.json").write_text("{}")
-    bench.environments.write_bytes(content.encode())
+    (harness.project.path / "good.json").write_text("{}")
+    harness.environments.write_bytes(content.encode())
 
-    answer = bench.run(capsys, "environments", "--json")
+    answer = harness.run(capsys, "environments", "--json")
 
     assert (answer.code, answer.err) == (0, "")
     assert json.loads(answer.out) == ["production"]
@@ -895,39 +895,39 @@ work_pool = "pool"
         (("preview", "--label", "PR 7"), ("--label 'PR 7' is no label for",)),
         (("preview", "--label", "a/b"), ("--label 'a/b' is no label for",)),
         (("preview", "--label", "x" * 41), ("is no label for the environment 'preview'",)),
-        # They would be taken for another environment's, and deleted with it.
+        # They would be confused with another environment's previews, and deleted with them.
         (("preview", "--label", "us"), ("the name preview-us, which belongs to [preview-us]",)),
         (("preview", "--label", "eu-7"), ("the name preview-eu-7, which belongs to [preview-eu]",)),
     ],
 )
 @pytest.mark.parametrize("command", ["destroy", "releases", "export", "doctor"])
 def test_a_wrong_environment_is_refused(
-    bench: Bench,
+    harness: Harness,
     capsys: pytest.CaptureFixture[str],
     command: str,
     words: tuple[str, ...],
     fragments: tuple[str, ...],
 ) -> None:
-    bench.environments.write_text(PREVIEWS)
+    harness.environments.write_text(PREVIEWS)
 
-    answer = bench.run(capsys, command, *words)
+    answer = harness.run(capsys, command, *words)
 
     answer.refuses(*fragments)
     assert len(answer.err.splitlines()) == 1
-    assert bench.listener.connections == 0
+    assert harness.listener.connections == 0
 
 
 @pytest.mark.parametrize("command", ["plan", "deploy", "verify"])
 @pytest.mark.parametrize("case", ["the name 'a?'", "an unknown option", "no CATALOG"])
 def test_a_bad_catalog_is_refused_before_the_server_is_asked(
-    bench: Bench, capsys: pytest.CaptureFixture[str], command: str, case: str
+    harness: Harness, capsys: pytest.CaptureFixture[str], command: str, case: str
 ) -> None:
     body, fragments = BAD_CATALOGS[case]
-    bench.declare(body)
+    harness.declare(body)
 
-    answer = bench.run(capsys, command, "production", "--image", "an/image:1")
+    answer = harness.run(capsys, command, "production", "--image", "an/image:1")
 
-    assert bench.listener.connections == 0
+    assert harness.listener.connections == 0
     answer.refuses(*fragments)
 
 
@@ -941,11 +941,11 @@ def test_a_bad_catalog_is_refused_before_the_server_is_asked(
     ],
 )
 def test_every_command_says_that_what_answers_is_no_prefect_api(
-    bench: Bench, capsys: pytest.CaptureFixture[str], command: str, words: tuple[str, ...]
+    harness: Harness, capsys: pytest.CaptureFixture[str], command: str, words: tuple[str, ...]
 ) -> None:
-    answer = bench.run(capsys, command, *words)
+    answer = harness.run(capsys, command, *words)
 
-    url = bench.listener.url
+    url = harness.listener.url
     assert (answer.code, answer.out) == (1, "")
     (line,) = answer.err.splitlines()
     assert line.startswith(f"error: PREFECT_API_URL is {url}, and there is no Prefect API: ")
@@ -953,13 +953,13 @@ def test_every_command_says_that_what_answers_is_no_prefect_api(
 
 
 def test_what_the_command_line_says_of_job_variables_is_checked_too(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    harness: Harness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = bench.run(capsys, "plan", "production", "--job-variable", "image=an/image:1")
+    answer = harness.run(capsys, "plan", "production", "--job-variable", "image=an/image:1")
 
     assert answer.code == 1
     assert answer.err.startswith("error: --job-variable: job_variables.image would be overwritten")
-    assert bench.listener.connections == 0
+    assert harness.listener.connections == 0
 
 
 @pytest.mark.parametrize(
@@ -982,25 +982,25 @@ def test_what_the_command_line_says_of_job_variables_is_checked_too(
     ids=["unknown", "twice", "missing"],
 )
 def test_images_that_are_not_those_of_the_catalog_are_refused_offline(
-    bench: Bench, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+    harness: Harness, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
 ) -> None:
-    bench.environments.write_text(production("[images]\ngpu = 'gpu'"))
-    bench.declare(entry("image='gpu'"))
+    harness.environments.write_text(production("[images]\ngpu = 'gpu'"))
+    harness.declare(entry("image='gpu'"))
     given = [part for word in words for part in ("--image", word)]
 
-    answer = bench.run(capsys, "plan", "production", "--image", "a", *given)
+    answer = harness.run(capsys, "plan", "production", "--image", "a", *given)
 
     sentence = sentence.replace("FILE", "deployments/environments.toml")
     assert (answer.code, answer.err) == (1, f"error: {sentence}\n")
-    assert bench.listener.connections == 0
+    assert harness.listener.connections == 0
 
 
 def test_an_interval_that_is_hardly_meant_is_a_warning(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    harness: Harness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bench.declare(entry("schedules=[Interval(1), Interval(10), Cron('@daily')]"))
+    harness.declare(entry("schedules=[Interval(1), Interval(10), Cron('@daily')]"))
 
-    answer = bench.run(capsys, "check")
+    answer = harness.run(capsys, "check")
 
     assert answer.code == 0
     (line,) = answer.err.splitlines()
@@ -1011,8 +1011,8 @@ def test_there_are_enough_bad_examples() -> None:
     assert len(BAD_CATALOGS) + len(BAD_ENVIRONMENTS) >= 60
 
 
-def test_no_two_environments_share_what_is_recorded(bench: Bench) -> None:
-    environment = bench.module("environment").Environment
+def test_no_two_environments_share_what_is_recorded(harness: Harness) -> None:
+    environment = harness.module("environment").Environment
     pairs = [("a-b", "c"), ("a", "b-c"), ("a_b", "c"), ("A-B", "c"), ("数据", "c"), ("流程", "c")]
     pairs += [("x" * 255, "y" * 100), ("x" * 254, "y" * 100)]
     origins = (None, "a", "b", "z" * 60)
@@ -1024,7 +1024,7 @@ def test_no_two_environments_share_what_is_recorded(bench: Bench) -> None:
     ]
 
     assert len(set(keys)) == len(pairs) * len(origins)
-    # What is remembered is in variables, whose names Prefect limits.
+    # The deployer stores its state in Variables, whose names Prefect limits.
     assert all(len(f"deployer-state-{key}") <= 255 for key in keys)
     assert all(key.replace("-", "").isalnum() and key.isascii() for key in keys)
 
@@ -1038,24 +1038,24 @@ def test_no_two_environments_share_what_is_recorded(bench: Bench) -> None:
     ],
 )
 def test_a_process_of_its_own_refuses_as_well(
-    bench: Bench, catalog: str | None, environments: str | None, fragment: str
+    harness: Harness, catalog: str | None, environments: str | None, fragment: str
 ) -> None:
     if catalog is not None:
-        bench.declare(catalog)
+        harness.declare(catalog)
     if environments is not None:
-        bench.environments.write_text(environments)
+        harness.environments.write_text(environments)
 
     done = subprocess.run(
         [sys.executable, "-m", "deployer", "export", "production", "--image", "an/image:1"],
-        cwd=bench.project.path,
-        env={**os.environ, "PREFECT_API_URL": bench.listener.url, "DO_NOT_TRACK": "1"},
+        cwd=harness.project.path,
+        env={**os.environ, "PREFECT_API_URL": harness.listener.url, "DO_NOT_TRACK": "1"},
         capture_output=True,
         text=True,
         timeout=60,
     )
 
     Answer(done.returncode, done.stdout, done.stderr).refuses(fragment)
-    assert bench.listener.connections == 0
+    assert harness.listener.connections == 0
 
 
 quick = settings(
@@ -1095,7 +1095,7 @@ VALUES = st.recursive(
 
 
 def toml(value: Any) -> str:
-    """Write a value as TOML; what TOML does not know becomes a mistake."""
+    """Return a value as TOML; values that TOML does not have become invalid TOML."""
     if isinstance(value, Mapping):
         pairs = [f"{json.dumps(key, ensure_ascii=False)} = {toml(v)}" for key, v in value.items()]
         return "{" + ", ".join(pairs) + "}"
@@ -1106,9 +1106,9 @@ def toml(value: Any) -> str:
     return str(value)
 
 
-def loads_or_says_why(bench: Bench, content: bytes) -> None:
-    bench.environments.write_bytes(content)
-    environment, errors = bench.module("environment"), bench.module("errors")
+def loads_or_says_why(harness: Harness, content: bytes) -> None:
+    harness.environments.write_bytes(content)
+    environment, errors = harness.module("environment"), harness.module("errors")
     try:
         found = environment.load()
         for name in found:
@@ -1137,13 +1137,13 @@ def with_pool(table: dict[str, Any]) -> dict[str, Any]:
 )
 @quick
 def test_any_values_in_an_environments_file_load_or_are_named(
-    whole_bench: Bench, tables: dict[str, Any], project: str
+    shared_harness: Harness, tables: dict[str, Any], project: str
 ) -> None:
     lines = [
         f"{toml(key)} = {toml(value)}" for key, value in {"project": project, **tables}.items()
     ]
 
-    loads_or_says_why(whole_bench, "\n".join(lines).encode(errors="surrogatepass"))
+    loads_or_says_why(shared_harness, "\n".join(lines).encode(errors="surrogatepass"))
 
 
 @given(
@@ -1157,14 +1157,14 @@ def test_any_values_in_an_environments_file_load_or_are_named(
 )
 @quick
 def test_any_damage_to_the_environments_file_is_named(
-    whole_bench: Bench, edits: list[tuple[float, int, bytes]]
+    shared_harness: Harness, edits: list[tuple[float, int, bytes]]
 ) -> None:
-    content = whole_bench.originals[whole_bench.environments]
+    content = shared_harness.originals[shared_harness.environments]
     for place, gone, new in edits:
         start = int(place * len(content))
         content = content[:start] + new + content[start + gone :]
 
-    loads_or_says_why(whole_bench, content)
+    loads_or_says_why(shared_harness, content)
 
 
 OPTIONS = [
@@ -1177,10 +1177,10 @@ OPTIONS = [
 @given(VALUES, st.dictionaries(st.sampled_from(OPTIONS), VALUES, max_size=4))
 @quick
 def test_any_values_in_an_entry_are_fine_or_named(
-    whole_bench: Bench, name: Any, options: dict[str, Any]
+    shared_harness: Harness, name: Any, options: dict[str, Any]
 ) -> None:
-    (whole_bench.project.path / "flows/sample.py").write_text(FLOWS, encoding="utf-8")
-    catalog, check = whole_bench.module("catalog"), whole_bench.module("check.catalog")
+    (shared_harness.project.path / "flows/sample.py").write_text(FLOWS, encoding="utf-8")
+    catalog, check = shared_harness.module("catalog"), shared_harness.module("check.catalog")
     sample = importlib.import_module("flows.sample").sample
 
     problems = check.check([catalog.Deployment(sample, name, **options)])

@@ -1,4 +1,4 @@
-"""The commands that a person knows from Poetry and Prefect, as a project's page lists them."""
+"""The commands of Poetry and Prefect that a project's page lists for new users."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ CATALOG = [
 
 @dataclass
 class Newcomer:
-    """Somebody at a terminal in a project, with an environment like that of `nox -s dev`.
+    """A new user at a terminal, with an environment like that of `nox -s dev`.
 
     Attributes:
         project: the project.
-        server: has a password.
-        env: of the terminal; only the profile says where the server is.
+        server: a server with a password.
+        env: the terminal's environment; the server's address is only in the Prefect profile.
     """
 
     project: Project
@@ -58,7 +58,7 @@ class Newcomer:
     env: dict[str, str]
 
     def type(self, command: str) -> str:
-        """Run a command that has to work, and return what it printed."""
+        """Run a command that must succeed, and return its output."""
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=self.project.path,
@@ -75,7 +75,7 @@ class Newcomer:
 def newcomer(
     bake: Callable[..., Project], project_python: Path, tmp_path: Path
 ) -> Iterator[Newcomer]:
-    """A project of three deployments, and a server that asks for a password."""
+    """A project with three deployments, and a server with a password."""
     project = bake(project_slug="coming-from")
     for path, text in (("flows/chinese.py", FLOW), ("deployments/catalog.py", CATALOG)):
         (project.path / path).write_text(text, encoding="utf-8")
@@ -106,14 +106,14 @@ def test_every_command_of_the_page_works_or_its_successor_does(newcomer: Newcome
     tried = set()
 
     def typed(row: str, command: str | None = None) -> str:
-        """Type what a row names: itself, or what stands in its second column."""
+        """Run a row's command, or the replacement from its second column."""
         tried.add(row)
         assert command is None or f"`{command}" in rows[row], rows[row]
         assert command or "works" in rows[row]
         return newcomer.type(command or row.strip("`"))
 
     def written(row: str, *words: str) -> None:
-        """Note that the project has these words, which a row names."""
+        """Check that the project's files contain these words of a row."""
         tried.add(row)
         files = ("deployments/catalog.py", "deployments/environments.toml")
         text = "".join(map(newcomer.project.read, files))
@@ -180,7 +180,7 @@ def test_every_command_of_the_page_works_or_its_successor_does(newcomer: Newcome
         worker.terminate()
         worker.wait(30)
 
-    written("`flow.serve(interval=60)`", "schedules=[Interval(60)]")  # the session: test_up
+    written("`flow.serve(interval=60)`", "schedules=[Interval(60)]")  # test_up.py tests the session
     written(
         '`interval=60`, `cron="0 3 * * *"`, or neither',
         "schedules=[Interval(60)]",

@@ -1,4 +1,4 @@
-"""The command line teaches, keeps its exit codes, and leaves stdout to the report."""
+"""The command line: help texts, exit codes, and reports on stdout only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMMANDS = [
 
 @pytest.fixture(scope="module")
 def shared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose files no test changes."""
+    """A project that no test changes."""
     return bake_into(tmp_path_factory.mktemp("command line"), template)
 
 
@@ -39,7 +39,7 @@ Deployer = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def deployer(shared: Project, tmp_path: Path) -> Deployer:
-    """`python -m deployer` in a process of its own; any exit code is fine."""
+    """`deployer(*words, **env)` runs `python -m deployer`; any exit code is allowed."""
 
     def run(
         *words: str, python: tuple[str, ...] = (sys.executable,), **env: str
@@ -58,7 +58,7 @@ def deployer(shared: Project, tmp_path: Path) -> Deployer:
 
 def environment(home: Path) -> dict[str, str]:
     own = {"PREFECT_HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1", "DO_NOT_TRACK": "1"}
-    own["CI"] = "1"  # no signs of life where the output is no terminal
+    own["CI"] = "1"  # no progress messages if the output is not a terminal
     return {**without_prefect(os.environ), **own}
 
 
@@ -76,7 +76,7 @@ print(json.dumps({"helps": found, "prefect": "prefect" in sys.modules}))
 
 @pytest.fixture(scope="module")
 def answers(shared: Project) -> dict[str, object]:
-    """Every help text, and whether Prefect was imported for them."""
+    """All help texts, and whether producing them imported Prefect."""
     done = subprocess.run(
         [sys.executable, "-c", HELPS, "", *COMMANDS],
         cwd=shared.path,
@@ -91,7 +91,7 @@ def answers(shared: Project) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def helps(answers: dict[str, Any]) -> dict[str, str]:
-    """The help text of each command; "" is the whole."""
+    """The help text of each command; "" is that of the deployer itself."""
     found: dict[str, str] = answers["helps"]
     return found
 
@@ -123,7 +123,7 @@ def test_the_help_of_a_command_explains_its_options_and_shows_an_example(
     (example,) = (line for line in text.splitlines() if line.startswith("Example: "))
     name, *words = shlex.split(example.removeprefix("Example: python -m deployer ").split(" > ")[0])
     assert name == command
-    app.parse_args([name, *words])  # an example that is wrong would end this
+    app.parse_args([name, *words])  # exits if the example is wrong
 
 
 def options_of(command: App) -> dict[str, str | None]:
@@ -189,7 +189,7 @@ def test_check_reports_on_stdout_and_nothing_else(deployer: Deployer) -> None:
 
 
 def test_a_fine_catalog_is_checked_without_sqlalchemy(deployer: Deployer) -> None:
-    """It takes a quarter of the time of a check, and of a deploy that finds nothing to do."""
+    """Importing it takes a quarter of the time of a check, or of a deploy without changes."""
     done = deployer("check", python=(sys.executable, "-X", "importtime"))
 
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
@@ -205,7 +205,7 @@ def test_the_environments_are_listed_in_their_order(deployer: Deployer) -> None:
 
 
 def test_empty_variables_are_as_if_they_were_not_set(deployer: Deployer) -> None:
-    """An unset secret of a pipeline arrives as an empty variable."""
+    """A pipeline passes an unset secret as an empty variable."""
     names = ["API_URL", "API_KEY", "API_AUTH_STRING", "CLIENT_CUSTOM_HEADERS", "LOGGING_LEVEL"]
 
     done = deployer("check", **{f"PREFECT_{name}": "" for name in names})
@@ -215,7 +215,7 @@ def test_empty_variables_are_as_if_they_were_not_set(deployer: Deployer) -> None
 
 @pytest.fixture
 def silent() -> Iterator[tuple[str, threading.Event]]:
-    """The address of a server that takes requests and never answers, and whether one came."""
+    """The address of a server that never answers, and an event that a connection sets."""
     came = threading.Event()
     kept = []
     listener = socket.create_server(("127.0.0.1", 0))
@@ -254,7 +254,7 @@ def test_a_signal_ends_a_waiting_command_with_130(
     ) as waiting:
         try:
             assert came.wait(60)
-            time.sleep(0.2)  # into the wait for the answer
+            time.sleep(0.2)  # until it waits for the answer
             waiting.send_signal(getattr(signal, number))
             out, err = waiting.communicate(timeout=20)
         finally:
@@ -267,7 +267,7 @@ def test_a_signal_ends_a_waiting_command_with_130(
 def on_a_terminal(
     shared: Project, words: tuple[str, ...], env: dict[str, str], until: Callable[[str], bool]
 ) -> str:
-    """Run a command on a terminal of its own, interrupt it, and return all that it wrote there."""
+    """Run a command in a terminal of its own, interrupt it, and return its output."""
     import pty
 
     ours, theirs = pty.openpty()
@@ -306,7 +306,7 @@ def test_a_command_that_takes_long_shows_on_a_terminal_that_it_works(
     seen = on_a_terminal(shared, ("releases", "local"), env, lambda seen: "0:03" in seen)
 
     assert "deployer releases 0:03" in seen
-    assert "0:00" not in seen  # what is done at once shows none
+    assert "0:00" not in seen  # fast commands show none
     last = seen.replace("\r", "").rpartition("\n")[0].rpartition("\n")[2]
     assert "error:" in last
     assert "Interrupted." in last

@@ -1,4 +1,4 @@
-"""The commands as a person types them; project, server and worker are real."""
+"""The commands as a person types them, with a real project, server and worker."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CATALOG = [
 
 @pytest.fixture
 def project(bake: Callable[..., Project], server: PrefectServer) -> DeployerProject:
-    """A project of two small deployments, whose names nobody else uses."""
+    """A project with two small deployments and a unique name."""
     number = next(SUFFIX)
     made = DeployerProject(bake(project_slug=f"commands-{number}"), server)
     made.write("flows/greeting.py", FLOW)
@@ -71,7 +71,7 @@ schedules = "off"
 
 @pytest.fixture
 def worker(project: DeployerProject, tmp_path: Path) -> Iterator[None]:
-    """A process worker of the project's pool."""
+    """A process worker for the project's work pool."""
     pool = project.read_pool()
     with (tmp_path / "worker.log").open("w") as log:
         process = subprocess.Popen(
@@ -87,19 +87,19 @@ def worker(project: DeployerProject, tmp_path: Path) -> Iterator[None]:
 
 
 def write_catalog(project: DeployerProject, name: str = "you", times: int = 1) -> None:
-    """Write the catalog with another smoke parameter or another default."""
+    """Write the catalog with this smoke parameter and this default."""
     project.write("deployments/catalog.py", CATALOG.format(name=name, times=times))
 
 
 def ok(project: DeployerProject, *args: str) -> str:
-    """Run a command that has to succeed and return its report."""
+    """Run a command that must succeed and return its report."""
     done = project.deployer(*args)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def states(project: DeployerProject) -> list[dict[str, Any]]:
-    """Return what is deployed, as the server says it, without what moves by itself."""
+    """Return the deployments' rows without fields that change by themselves."""
     slug = project.project.answers["project_slug"]
     where = {"deployments": {"tags": {"all_": [f"project:{slug}"]}}, "sort": "NAME_ASC"}
     rows = project.server.request("POST", "/deployments/filter", where)
@@ -127,7 +127,7 @@ def test_from_check_to_rollback(project: DeployerProject, worker: None) -> None:
     assert plan["counts"] == {"create": 0, "update": 0, "delete": 0, "unchanged": 2}
 
     older = project.deployer("deploy", "local", "--order", "1")
-    assert older.returncode == 0  # nothing differs, so nothing is refused
+    assert older.returncode == 0  # nothing differs, so it is not refused
     write_catalog(project, times=3)
     older = project.deployer("deploy", "local", "--order", "1")
     assert older.returncode == 1
@@ -220,7 +220,7 @@ def test_foreign_deployments_are_refused_unless_adopted(project: DeployerProject
 
     ok(project, "deploy", "local", "--no-verify", "--adopt")
     tags = [tag for row in states(project) for tag in row["tags"]]
-    assert tags == []  # by now they carry the other project's tag alone
+    assert tags == []  # adopted: they only have the other project's tag
 
 
 def test_deleting_most_of_the_catalog_needs_to_be_meant(project: DeployerProject) -> None:
@@ -269,7 +269,7 @@ def test_serve_has_its_schedules_on_and_leaves_what_is_deployed_alone(
         )
     try:
         eventually(lambda: "Your deployments are being served" in log.read_text())
-        time.sleep(2)  # it says so before it begins
+        time.sleep(2)  # it prints this before it starts
         rows = served()
     finally:
         process.send_signal(signal.SIGINT)
@@ -279,7 +279,7 @@ def test_serve_has_its_schedules_on_and_leaves_what_is_deployed_alone(
     assert [row["work_pool_name"] for row in rows] == [None, None]
     assert [row["paused"] for row in rows] == [False, False]
     assert [each["active"] for row in rows for each in row["schedules"]] == [True]
-    # Everything else is what a deploy makes of the catalog.
+    # All other fields are the same as after a deploy.
     fields = ("parameters", "description", "entrypoint", "version", "enforce_parameter_schema")
     assert [[row[key] for key in fields] for row in rows] == [
         [row[key] for key in fields] for row in deployed

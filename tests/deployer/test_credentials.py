@@ -1,4 +1,4 @@
-"""What looks like a credential is refused on every way in, and masked on every way out."""
+"""Values that look like credentials are refused in every input, and masked in every output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from prefect.schedules import Cron
 from tests.deployer.sample_flows import anything
 
 CANARY = "canary4711canary4711"
-# Each is a path in job variables or parameters, and a value in which the canary is the secret.
+# Paths in job variables or parameters, with values in which the canary is the secret.
 SECRET = [
     ("env.DB_PASSWORD", CANARY),
     ("env.PGPASSWORD", CANARY),
@@ -179,7 +179,7 @@ def test_a_parameter_that_is_secret_and_wrong_is_not_repeated() -> None:
 
 
 def choose(monkeypatch: pytest.MonkeyPatch, *pairs: str, **settings: Any) -> Environment:
-    """Return production as the command line changes it."""
+    """Return production with job variables from the command line."""
     found = {"production": Environment("p", "production", work_pool="w", **settings)}
     monkeypatch.setattr("deployer.environment.load", lambda: found)
     return context.chosen_environment(Where("production"), Wanted(job_variable=pairs))

@@ -1,4 +1,4 @@
-"""Every finding of the doctor, on real servers, registries, engines and certificates."""
+"""Every finding of the doctor, with real servers, registries, engines and certificates."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def examine(
     *,
     settings: Mapping[Any, Any] | None = None,
 ) -> list[Finding]:
-    """Run the doctor in this process, against this address and with no other settings."""
+    """Run the doctor in this process, with this address and without other settings."""
     chosen = environment or Environment("project", "production", work_pool="a pool of nobody")
     chosen = replace(chosen, given_images={"": image} if image else {})
     with temporary_settings(
@@ -69,7 +69,7 @@ def examine(
 
 
 def only(findings: list[Finding], *, fatal: bool) -> Finding:
-    """Return the one finding, which has all its parts."""
+    """Assert that there is exactly one finding, with a reason and a fix, and return it."""
     assert len(findings) == 1, doctor.text(findings)
     assert findings[0].fatal == fatal
     assert findings[0].why
@@ -78,12 +78,12 @@ def only(findings: list[Finding], *, fatal: bool) -> Finding:
 
 
 def connection(url: str | None, **settings: Any) -> Finding:
-    """Return what is wrong with the way to this address."""
+    """Return the only finding about the connection to this address."""
     return only(examine(url, settings=settings.get("settings")), fatal=True)
 
 
 class Pool:
-    """A work pool on the server with a name of its own, its worker played by this test."""
+    """A work pool with a unique name; the test acts as its worker."""
 
     def __init__(self, server: PrefectServer, type: str = "process", **more: Any) -> None:
         self.server, self.type = server, type
@@ -92,10 +92,10 @@ class Pool:
         server.request("POST", "/work_pools/", {"name": self.name, "type": type, **more})
 
     def poll(self) -> None:
-        """Ask for work, as a worker does."""
+        """Poll for work, as a worker does."""
         self.server.request("POST", f"{self.path}/get_scheduled_flow_runs", {})
         queue = f"{self.path}/queues/default"
-        # The server writes it down after it has answered.
+        # The server records the time after it has answered.
         eventually(lambda: self.server.request("GET", queue)["last_polled"])
 
     def environment(self, **more: Any) -> Environment:
@@ -119,10 +119,10 @@ def front(
     ahead: float = 0,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[str]:
-    """Stand before a server: some paths have other answers, and the clock is another one.
+    """Run a proxy that replaces some paths' answers and shifts the server's clock.
 
     Yields:
-        The address of its API.
+        The address of the proxy's API.
     """
 
     class Handler(QuietHandler):
@@ -155,7 +155,7 @@ def front(
         yield f"{listener.origin}/api"
 
 
-# The server and the way to it
+# The server and the connection to it
 
 
 def test_nothing_is_found_where_all_is_well(server: PrefectServer, pool: Pool) -> None:
@@ -273,7 +273,7 @@ def test_a_server_in_trouble_is_a_finding(server: PrefectServer, pool: Pool) -> 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody else trusts, with its key."""
+    """An untrusted certificate for 127.0.0.1, with its key."""
     import ipaddress
 
     from cryptography import x509
@@ -310,7 +310,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tls(certificate: Path) -> ssl.SSLContext:
-    """What a server with that certificate needs."""
+    """The TLS context of a server with that certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
@@ -350,7 +350,7 @@ def test_http_to_a_server_with_tls_is_mended(server: PrefectServer, tls: ssl.SSL
 def locked(
     project_python: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrefectServer]:
-    """A server that wants an auth string."""
+    """A server that requires an auth string."""
     auth = {"PREFECT_SERVER_API_AUTH_STRING": "me:canary", "PREFECT_API_AUTH_STRING": "me:canary"}
     home = tmp_path_factory.mktemp("locked")
     with PrefectServer(project_python, home, env=auth) as server:
@@ -414,7 +414,7 @@ def test_a_server_of_ones_own_says_which_credential_is_wrong(
 def test_prefect_cloud_says_which_credential_is_wrong(
     locked: PrefectServer, credentials: dict[str, str], what: str, fix: str
 ) -> None:
-    # Prefect takes for its Cloud whatever begins with this setting.
+    # Prefect treats every address that starts with this setting as Prefect Cloud.
     cloud = {**given(**credentials), PREFECT_CLOUD_API_URL: locked.api_url}
 
     found = connection(f"{locked.api_url}/accounts/a/workspaces/w", settings=cloud)
@@ -439,7 +439,7 @@ def test_a_proxy_that_forbids_is_named(server: PrefectServer) -> None:
 
 
 def given(**credentials: str) -> dict[Any, str]:
-    """Return the settings of these credentials."""
+    """Return the Prefect settings for these credentials."""
     return {CREDENTIALS[name]: value for name, value in credentials.items()}
 
 
@@ -471,7 +471,7 @@ def test_a_supported_server_and_a_build_from_source_are_fine(
 def test_a_clock_that_is_wrong_is_a_finding(
     server: PrefectServer, pool: Pool, ahead: int, word: str
 ) -> None:
-    # Workers seem to have polled in the past or in the future then, which is another finding.
+    # A wrong clock also causes a finding about the workers' last poll, so select.
     with front(server, ahead=ahead) as url:
         findings = examine(url, pool.environment())
 
@@ -626,7 +626,7 @@ def no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def look(image: str, policy: str | None = None) -> list[Finding]:
-    """Look at an image for a pool whose pull policy this is."""
+    """Examine an image for a work pool with this pull policy."""
     environment = Environment("project", "production", work_pool="pool")
     return [*doctor_image.examine(image, environment, policy)]
 
@@ -699,7 +699,7 @@ def test_the_pull_policy_is_the_environments_or_else_the_pools(server: PrefectSe
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry that holds an image for this engine, one for another, and one for both."""
+    """A registry with images for this engine's platform, for another one, and for both."""
     need_docker()
     folder = tmp_path_factory.mktemp("image")
     (folder / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
@@ -784,7 +784,7 @@ def test_the_registry_is_looked_at_without_an_engine(
 
 @pytest.fixture
 def ghcr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    """Put a `docker` first on PATH that answers as buildx does about GHCR, out of reach here."""
+    """Put a `docker` first on PATH that prints buildx's errors about ghcr.io."""
 
     def answers(logged_in: bool) -> None:
         refusal = (

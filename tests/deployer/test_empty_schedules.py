@@ -1,7 +1,7 @@
 """A deployment that loses its last schedule, with both of Prefect's meanings of an empty list.
 
-PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY is false by default and will be true for everybody
-one day. It concerns `prefect deploy`; Flow.deploy(), which the deployer calls, does not ask it.
+PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY is false by default; a later Prefect will make it true.
+It affects `prefect deploy`, but not Flow.deploy(), which the deployer calls.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ WITHOUT = [Deployment(plain, "main")]
 
 @pytest.fixture(params=[False, True], ids=["kept", "cleared"], autouse=True)
 def _meaning(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let Prefect keep schedules where it is given an empty list, or clear them."""
+    """Make Prefect keep or clear the schedules if it gets an empty list."""
     with temporary_settings({PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY: request.param}):
         yield
 
 
 def schedules(world: World) -> dict[str, bool]:
-    """Return which schedules there are by id, and whether each is switched on."""
+    """Return whether each schedule is active, by id."""
     (live,) = world.live().values()
     return {row["id"]: row["active"] for row in live.row["schedules"]}
 

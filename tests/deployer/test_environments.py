@@ -1,4 +1,4 @@
-"""The schema that editors read knows what the deployer knows, and the project is found."""
+"""The JSON schema for editors agrees with the deployer's checks, and the project is found."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.baking import Project, bake_into
 from tests.deployer.test_bad_input import BAD_ENVIRONMENTS
 
 SCHEMA = "deployer/environment/schema.json"
-# What only the deployer can see: the server's rules for names, files, two settings at a time.
+# Errors that only the deployer finds: rules for names, files, and combinations of settings.
 UNSEEN = {
     "an image in job variables",
     *("a blank project", "a project with a line", "a queue without a name", "a queue with a slash"),
@@ -39,13 +39,13 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 
 def problems(project: Project, content: dict[str, Any]) -> list[str]:
-    """Return what an editor finds wrong with a file."""
+    """Return the errors that an editor shows for a file."""
     validator = Draft7Validator(json.loads(project.read(SCHEMA)))
     return [each.message for each in validator.iter_errors(content)]
 
 
 def test_the_schema_in_the_repository_is_the_models(project: Project) -> None:
-    assert settings.schema() == project.read(SCHEMA), "write it with `settings.write_schema()`"
+    assert settings.schema() == project.read(SCHEMA), "update it with `settings.write_schema()`"
     Draft7Validator.check_schema(json.loads(project.read(SCHEMA)))
 
 
@@ -78,7 +78,7 @@ def test_an_editor_finds_what_is_wrong_with_the_shape_of_a_bad_file(
     try:
         parsed = tomllib.loads(content if isinstance(content, str) else content.decode())
     except (ValueError, RecursionError):
-        return  # which every editor says of itself
+        return  # editors report this without a schema
 
     assert bool(problems(project, parsed)) == (case not in UNSEEN)
 
@@ -86,7 +86,7 @@ def test_an_editor_finds_what_is_wrong_with_the_shape_of_a_bad_file(
 def ask(
     folder: Path, *paths: Path, words: tuple[str, ...] = ("environments",)
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of the deployer in a folder, its modules looked for in these paths."""
+    """Run a command of the deployer in a folder, with these paths first in sys.path."""
     code = f"import sys; sys.path[:0] = {[*map(str, paths)]}; from deployer.cli import main\n"
     return subprocess.run(
         [sys.executable, "-I", "-c", f"{code}sys.exit(main({[*words]}))"],
@@ -122,7 +122,7 @@ def test_the_project_is_found_from_its_folders(project: Project, folder: str) ->
 def test_from_elsewhere_it_is_the_one_that_the_deployer_is_in(
     project: Project, tmp_path: Path
 ) -> None:
-    """Runs in the image start in /work, and the project is in /app."""
+    """In the image, flow runs start in /work, but the project is in /app."""
     done = ask(tmp_path, project.path)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -132,7 +132,7 @@ def test_from_elsewhere_it_is_the_one_that_the_deployer_is_in(
 def test_of_two_projects_it_is_the_nearest_with_its_own_catalog(
     project: Project, other: Path
 ) -> None:
-    """The deployer may be another project's, or installed."""
+    """The deployer may belong to another project, or be installed."""
     for paths in ([project.path], [project.path, other]):
         assert ask(other / "flows", *paths).stdout.split() == ["elsewhere"]
         checked = ask(other / "flows", *paths, words=("check",))

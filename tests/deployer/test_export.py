@@ -1,4 +1,4 @@
-"""The exported prefect.yaml leaves what the deployer leaves: row by row, on a real server."""
+"""`prefect deploy` with the exported prefect.yaml creates the same rows as the deployer."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ CATALOG = [
     Deployment(anywhere, name="yes", cron="0 0 * * 0", job_variables={"env": {"ON": "no"}}),
 ]
 """
-# In a repository these make Prefect take the commit for the version, unless it is told otherwise.
+# In a repository these make Prefect use the commit as version, unless a version is set.
 COMMIT = {
     "GITHUB_SHA": "c0ffee" * 7,
     "GITHUB_REPOSITORY": "acme/flows",
@@ -124,7 +124,7 @@ IDS |= {"concurrency_limit_id", "status", "owner_resource"}
 
 @pytest.fixture
 def many(project: DeployerProject) -> Iterator[DeployerProject]:
-    """A project with everything that a catalog can say, in an environment of its own."""
+    """A project whose catalog uses every option, in an environment of its own."""
     project.write("deployments/environments.toml", ENVIRONMENTS)
     project.write("flows/many.py", FLOWS)
     project.write("deployments/catalog.py", CATALOG)
@@ -145,7 +145,7 @@ def export(project: DeployerProject, environment: str = "local", image: str = ""
 
 
 def rows(server: PrefectServer) -> list[dict[str, Any]]:
-    """Return everything on the server about the deployments but ids and times."""
+    """Return everything on the server about the deployments, except ids and times."""
     where = {"deployments": {"tags": {"all_": ["project:exported"]}}}
     found = server.request("POST", "/deployments/filter", {**where, "sort": "NAME_ASC"})
     flows = {row["id"]: row["name"] for row in server.request("POST", "/flows/filter", where)}
@@ -165,14 +165,14 @@ def rows(server: PrefectServer) -> list[dict[str, Any]]:
 
 
 def without_ids(value: Any) -> Any:
-    """Leave out what differs from one creation to the next."""
+    """Remove the fields that differ each time a row is created."""
     if isinstance(value, dict):
         return {key: without_ids(each) for key, each in value.items() if key not in IDS}
     return [without_ids(each) for each in value] if isinstance(value, list) else value
 
 
 def differences(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[Any]:
-    """Return what differs, small enough to read when a test fails."""
+    """Return the differing fields, as short as a failure message needs."""
     if [row["name"] for row in one] != [row["name"] for row in other]:
         return [[row["name"] for row in rows] for rows in (one, other)]
     return [
@@ -184,7 +184,7 @@ def differences(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[
 
 
 def delete(server: PrefectServer) -> None:
-    """Delete what was deployed."""
+    """Delete everything that was deployed."""
     where = {"deployments": {"tags": {"all_": ["project:exported"]}}}
     for row in server.request("POST", "/deployments/filter", where):
         server.request("DELETE", f"/deployments/{row['id']}")
@@ -196,7 +196,7 @@ def delete(server: PrefectServer) -> None:
 def deploy_both_ways(
     project: DeployerProject, environment: str = "local", image: str = ""
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the rows after `deployer deploy`, and after `prefect deploy --all` instead of it."""
+    """Return the rows after `deployer deploy`, and those after `prefect deploy --all`."""
     setup = project.deployer("setup", environment)
     assert setup.returncode == 0, setup.stderr
     with_image = ["--image", image] if image else []
@@ -241,7 +241,7 @@ def test_prefect_deploy_of_the_export_leaves_the_same_rows_as_the_deployer(
 
 
 def test_image_queue_and_secret_references_reach_the_server_unread(many: DeployerProject) -> None:
-    # Prefect itself would write the secret's value into the deployment, for everybody to see.
+    # Prefect would resolve the reference and write the secret's value into the deployment.
     plant = "from prefect.blocks.system import Secret; "
     plant += "Secret(value='plain-text').save('token', overwrite=True)"
     subprocess.run([sys.executable, "-c", plant], env=many.server.env, check=True)

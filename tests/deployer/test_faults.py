@@ -1,4 +1,4 @@
-"""What fails in the middle: nothing is lost, nothing is half done."""
+"""Failures during a deploy: it is completed or restored, and no data is lost."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ AFTER = [
 POOL = "faults"
 
 
-def beside(number: int) -> list[Any]:
-    """Return what is beside the catalog of this number: it changes, leaves and comes too."""
+def resources_of(number: int) -> list[Any]:
+    """Return the resources for BEFORE (1) or AFTER (2): some change, one leaves, one comes."""
     name = "leaves" if number == 1 else "comes"
     trigger = EventTrigger(expect={"a"}, threshold=number, within=timedelta(seconds=9))
     return [
@@ -65,40 +65,40 @@ def beside(number: int) -> list[Any]:
     ]
 
 
-def bring(world: World, catalog: list[Deployment], **options: Any) -> None:
-    """Deploy BEFORE or AFTER with what is beside it, the work pool's limit among that."""
+def deploy_all(world: World, catalog: list[Deployment], **options: Any) -> None:
+    """Deploy BEFORE or AFTER with its resources and its limit of the work pool."""
     number = 1 if catalog is BEFORE else 2
     world.environment = replace(world.environment, work_pool_concurrency_limit=number)
-    world.deploy(catalog, resources=beside(number), **options)
+    world.deploy(catalog, resources=resources_of(number), **options)
 
 
 def held(world: World) -> dict[str, Any]:
-    """Return the normalised states of all that there is."""
-    there = {key: each.spec for key, each in world.beside().items()}
+    """Return the normalised specs of all deployments and resources, and the pool's limit."""
+    resources = {key: each.spec for key, each in world.resources().items()}
     pool = world.call("GET", f"/work_pools/{POOL}")
-    return {**world.states(), **there, POOL: pool["concurrency_limit"]}
+    return {**world.states(), **resources, POOL: pool["concurrency_limit"]}
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let locks of the dead expire within seconds, and putting back give up soon."""
+    """Shorten the expiry of locks, and the number of attempts to restore."""
     monkeypatch.setattr(lock, "EXPIRY", 3)
     monkeypatch.setattr(lock, "RENEWAL", 1)
     monkeypatch.setattr("deployer.deploy.RESTORE_ATTEMPTS", 2)
 
 
 def interrupt() -> None:
-    """Press Ctrl-C."""
+    """Send SIGINT to this process, like Ctrl-C."""
     os.kill(os.getpid(), signal.SIGINT)
 
 
 def count_writes(server: PrefectServer) -> int:
-    """Return how many requests of the deploy from BEFORE to AFTER write."""
+    """Return the number of writing requests of the deploy from BEFORE to AFTER."""
     world = World(server, work_pool=POOL)
-    bring(world, BEFORE)
+    deploy_all(world, BEFORE)
     with Proxy(server.api_url) as proxy:
         world.api_url = proxy.api_url
-        bring(world, AFTER)
+        deploy_all(world, AFTER)
     return len(proxy.writes)
 
 
@@ -106,29 +106,29 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
     server: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     total = count_writes(server)
-    assert total >= 24  # a slow one renews its lock on top
+    assert total >= 24  # a slow deploy also renews its lock
     cases = [(kind, k) for kind in KINDS for k in range(1, total + 1)]
     if not SOAK:
-        cases = random.Random(os.getpid()).sample(cases, 4)  # others each time
+        cases = random.Random(os.getpid()).sample(cases, 4)  # different ones in each run
     wrong = []
     for kind, k in cases:
         world = World(server, work_pool=POOL)
-        bring(world, BEFORE)
+        deploy_all(world, BEFORE)
         before = held(world)
-        bring(world, AFTER)
+        deploy_all(world, AFTER)
         after = held(world)
-        bring(world, BEFORE)
+        deploy_all(world, BEFORE)
         recorded = world.releases()
         start = time.monotonic()
-        # Prefect's own five repetitions take a minute, in which nothing new happens.
+        # Prefect's default of five retries takes a minute and tests nothing more.
         with Proxy(server.api_url, kind, k) as proxy, monkeypatch.context() as patch:
             patch.setenv("PREFECT_CLIENT_MAX_RETRIES", "2")
             world.api_url = proxy.api_url
             try:
-                bring(world, AFTER)
+                deploy_all(world, AFTER)
                 expected, recorded = [after], [recorded[0] + 1, *recorded]
             except DeployerError:
-                # With the server gone for good nothing can be put back: the next deploy converges.
+                # If the server stays away, nothing can be restored: the next deploy converges.
                 expected = [before] if kind != "gone" else []
         took = time.monotonic() - start
         world.api_url = server.api_url
@@ -139,7 +139,7 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
             wrong.append(f"{kind} at write {k}: the records are {world.releases()}, not {recorded}")
         if took > 60:
             wrong.append(f"{kind} at write {k}: took {took:.0f} seconds")
-        bring(world, AFTER)
+        deploy_all(world, AFTER)
         if held(world) != after:
             wrong.append(f"{kind} at write {k}: the next deploy did not converge")
         world.destroy()
@@ -165,7 +165,7 @@ def test_a_deploy_interrupted_while_it_is_recorded_leaves_no_record(server: Pref
         world.api_url = proxy.api_url
         with pytest.raises(KeyboardInterrupt):
             world.deploy(AFTER)
-        time.sleep(1)  # for a record that is still under way
+        time.sleep(1)  # time for a record that may still be sent
 
         assert "POST /api/artifacts/" in proxy.writes
         assert world.releases() == [1]
@@ -179,7 +179,7 @@ def test_a_server_that_is_busy_for_a_while_is_waited_for(server: PrefectServer) 
         world.api_url = proxy.api_url
         world.deploy(AFTER)
 
-    assert proxy.writes.count(proxy.writes[1]) > BUSY, "the write was refused, and came again"
+    assert proxy.writes.count(proxy.writes[1]) > BUSY, "the refused write was sent again"
 
 
 def test_two_deployers_at_once_take_turns(server: PrefectServer) -> None:
@@ -229,15 +229,15 @@ def test_a_deployer_that_is_waited_for_too_long_is_named(server: PrefectServer) 
 
 
 def lock_of(world: World) -> str:
-    """Return where a world's lock is."""
+    """Return the API path of a world's lock."""
     return f"/variables/name/deployer-lock-{world.environment.key}"
 
 
 def take_over(world: World) -> None:
-    """Take the lock away from whoever holds it, as one does who thinks that the holder died."""
-    mine = world.call("GET", lock_of(world))
-    world.call("DELETE", f"/variables/{mine['id']}")
-    body = {"name": mine["name"], "value": {"holder": "Bob", "token": "b"}}
+    """Take over the lock, as a deployer does if its holder seems to be dead."""
+    held = world.call("GET", lock_of(world))
+    world.call("DELETE", f"/variables/{held['id']}")
+    body = {"name": held["name"], "value": {"holder": "Bob", "token": "b"}}
     world.call("POST", "/variables/", body)
 
 
@@ -259,7 +259,7 @@ def test_a_deployer_that_lost_its_lock_writes_nothing_more(
     world.deploy(BEFORE)
     before = world.states()
     monkeypatch.setattr(lock, "RENEWAL", 1000)  # as on a machine too busy to renew in time
-    # The lock is the first write; the second one is under way when somebody takes it over.
+    # The first write is the lock. Another deployer takes it over during that of a deployment.
     with Proxy(server.api_url, "delay", 3, then=lambda: take_over(world)) as proxy:
         world.api_url = proxy.api_url
         with pytest.raises(DeployerError, match="took the lock over"):
@@ -281,7 +281,7 @@ def test_a_deployer_that_loses_its_lock_before_it_puts_back_says_so_at_once(
 
     def lose() -> None:
         take_over(world)
-        time.sleep(1.5)  # longer than a lock is trusted without a renewal
+        time.sleep(1.5)  # longer than a lock is valid without renewal
 
     with Proxy(server.api_url, "500", 3, then=lose) as proxy:
         world.api_url = proxy.api_url
@@ -322,13 +322,13 @@ world = World.of(server, {number!r}, work_pool=test_faults.POOL)
 world.run = context.act  # with its handling of signals
 print("ready", flush=True)
 sys.stdin.readline()
-test_faults.bring(world, getattr(test_faults, {catalog!r}))
+test_faults.deploy_all(world, getattr(test_faults, {catalog!r}))
 print("done", flush=True)
 """
 
 
-def a_deployer(world: World, catalog: str) -> subprocess.Popen[str]:
-    """Start a deployer of its own, which waits for a line before it deploys."""
+def start_deployer(world: World, catalog: str) -> subprocess.Popen[str]:
+    """Start a deployer in its own process, which waits for a line on stdin before it deploys."""
     code = textwrap.dedent(DRIVER).format(
         paths=[str(ROOT), str(ROOT / TEMPLATE_FOLDER)],
         api_url=world.server.api_url,
@@ -349,8 +349,8 @@ def a_deployer(world: World, catalog: str) -> subprocess.Popen[str]:
     return process
 
 
-def tell(process: subprocess.Popen[str]) -> None:
-    """Let a waiting deployer go."""
+def release_deployer(process: subprocess.Popen[str]) -> None:
+    """Let a waiting deployer start its deploy."""
     assert process.stdin
     process.stdin.write("\n")
     process.stdin.flush()
@@ -360,35 +360,35 @@ def test_after_kill_9_at_any_moment_the_next_deploy_converges(server: PrefectSer
     chance = random.Random(os.getpid())
     for _ in range(50 if SOAK else 2):
         world = World(server, work_pool=POOL)
-        bring(world, BEFORE)
-        process = a_deployer(world, "AFTER")
-        tell(process)
+        deploy_all(world, BEFORE)
+        process = start_deployer(world, "AFTER")
+        release_deployer(process)
         time.sleep(chance.uniform(0, 2))
         process.kill()
         process.wait(30)
 
-        bring(world, AFTER, lock_timeout=30)
+        deploy_all(world, AFTER, lock_timeout=30)
 
-        assert world.plan(AFTER, beside(2)).empty
+        assert world.plan(AFTER, resources_of(2)).empty
         assert world.states().keys() == {world.key(entry) for entry in AFTER}
-        assert len(world.beside()) == len(beside(2))
+        assert len(world.resources()) == len(resources_of(2))
         world.destroy()
 
 
 @pytest.mark.parametrize("signs", ["SIGINT", "SIGTERM", "SIGINT SIGTERM"])
 def test_an_interrupted_deploy_puts_back_what_was_there(server: PrefectServer, signs: str) -> None:
     world = World(server, work_pool=POOL)
-    bring(world, BEFORE)
+    deploy_all(world, BEFORE)
     before = held(world)
     with Proxy(server.api_url, "delay", 6) as proxy:
         world.api_url = proxy.api_url
         started = threading.Event()
         proxy.then = started.set
-        process = a_deployer_behind(world, proxy.api_url)
-        tell(process)
+        process = start_deployer_behind(world, proxy.api_url)
+        release_deployer(process)
         assert started.wait(30)
         for sign in signs.split():
-            # A job that is cancelled gets the second one while it puts things back.
+            # A cancelled job gets the second signal while it restores.
             process.send_signal(signal.Signals[sign])
             eventually(lambda: len(proxy.writes) > 6 or process.poll() is not None, every=0.01)
         process.wait(60)
@@ -396,7 +396,7 @@ def test_an_interrupted_deploy_puts_back_what_was_there(server: PrefectServer, s
 
     assert process.returncode != 0
     assert held(world) == before
-    bring(world, AFTER, lock_timeout=5)
+    deploy_all(world, AFTER, lock_timeout=5)
 
 
 def test_who_interrupts_is_told_what_was_put_back(server: PrefectServer) -> None:
@@ -433,11 +433,11 @@ def test_what_somebody_deletes_during_a_deploy_is_named_and_put_back(server: Pre
     assert world.states() == before
 
 
-def a_deployer_behind(world: World, api_url: str) -> subprocess.Popen[str]:
+def start_deployer_behind(world: World, api_url: str) -> subprocess.Popen[str]:
     """Start a waiting deployer of AFTER that reaches the server through a proxy."""
     behind = PrefectServer.__new__(PrefectServer)
     behind.api_url, behind.env = api_url, world.server.env
-    return a_deployer(World.of(behind, world.number), "AFTER")
+    return start_deployer(World.of(behind, world.number), "AFTER")
 
 
 def test_a_server_that_restarts_in_the_middle_ends_in_all_or_nothing(

@@ -1,4 +1,4 @@
-"""A deployment may run another image than the others: one that environments.toml names."""
+"""Deployments with an image of their own, which environments.toml names."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_with_only_a_record_names_the_images_that_still_run(server: PrefectServe
 
 @pytest.mark.parametrize(("gpu", "named"), [("g@1", [False, True]), ("f@1", [False, False])])
 def test_the_entry_that_accepts_an_edit_keeps_its_image(gpu: str, named: list[bool]) -> None:
-    given = {"": "f@1", "gpu": gpu}  # the same as the first one's tells no entry from another
+    given = {"": "f@1", "gpu": gpu}  # if both images are equal, they do not tell the entries apart
     here = Environment("p", "production", work_pool="x", given_images=given)
     wanted = from_catalog(CATALOG, here)
     record = Release(1, "", "ada", None, "f@1", None, None, "verified", "", wanted.specs, {})
@@ -139,7 +139,7 @@ def test_an_import_of_what_is_released_keeps_the_names_of_images() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what names and makes images, which git knows."""
+    """A git repository with the files that name and build images."""
     (tmp_path / "deployments").mkdir()
     (tmp_path / "deployments/environments.toml").write_text(TOML)
     (tmp_path / "Dockerfile").write_text(DOCKERFILE)
@@ -194,7 +194,7 @@ def test_an_image_stands_on_the_base_of_its_own_stages(
         ("from debian:13 as Below\r\n  from below as gpu \r\n", "debian:13", ["debian:13"]),
         ("ARG BASE=debian:13\nFROM ${BASE} AS gpu\n", "", []),
         ("FROM debian:13 AS build\nFROM scratch AS gpu\n", "", ["debian:13"]),
-        ("FROM debian:13\n", "", ["debian:13"]),  # has no such stage
+        ("FROM debian:13\n", "", ["debian:13"]),  # without a stage of that name
     ],
 )
 def test_the_base_is_found_in_every_way_to_write_a_dockerfile(
@@ -216,13 +216,13 @@ def test_an_image_without_a_base_is_passed_over_and_the_next_is_looked_at(
     there = {f"{mirror}debian:13": ["new"]}
     monkeypatch.setattr(renew, "digest", lambda name: digest("a"))
     monkeypatch.setattr(renew, "layers", lambda name, platform: there.get(name, ["old", "own"]))
-    monkeypatch.setenv("BASE_MIRROR", "")  # it is set from the variables, and restored
+    monkeypatch.setenv("BASE_MIRROR", "")  # the code sets it; monkeypatch restores it
 
     moved = renew.moved(replace(PUBLIC, variables={"BASE_MIRROR": mirror}))
 
     assert moved == f"debian:13 has changed since {RELEASE}:{image.tag('big')} was built"
     said = capsys.readouterr()
-    assert said.out == "", "it is the workflow's output"
+    assert said.out == "", "stdout is only for the workflow's output"
     assert [line.partition(" has no base image ")[0] for line in said.err.splitlines()] == [
         f"{RELEASE}:{image.tag(name)}" for name in ("", "gpu")
     ]
@@ -251,7 +251,7 @@ def options(**given: object) -> Namespace:
 
 @pytest.fixture
 def there(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Say which images a registry has, by a part of their names; all of main's are proven."""
+    """Set the images of a registry, by a part of their names; all of them count as attested."""
     monkeypatch.setattr(trust, "attested", lambda *given: None)
 
     def holds(**digests: str) -> None:

@@ -1,4 +1,4 @@
-"""A catalog that says something else at another time is refused, and what differs is named."""
+"""A catalog whose values depend on the time of import is refused with the differing values."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ EVERY = [
 
 @pytest.fixture
 def project(bake: Callable[..., Project]) -> Project:
-    """A project with flows that take anything."""
+    """A project with flows that accept any parameters."""
     made = bake()
     (made.path / "flows/sample.py").write_text(FLOWS)
     return made
 
 
 def check(project: Project, catalog: str) -> subprocess.CompletedProcess[str]:
-    """Write a catalog and run the check."""
+    """Write a catalog and run `deployer check`."""
     (project.path / "deployments/catalog.py").write_text(HEAD + STEADY + catalog)
     return project.run(sys.executable, "-m", "deployer", "check", exit_code=None)
 

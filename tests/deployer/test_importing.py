@@ -1,4 +1,4 @@
-"""Deployments that exist become a catalog that declares just them, and reads as if written."""
+"""The importer writes a catalog that declares exactly the existing deployments and is readable."""
 
 from __future__ import annotations
 
@@ -59,21 +59,21 @@ def declared(catalog: list[Deployment], environment: Environment = PRODUCTION) -
 
 
 def executed(text: str) -> list[Deployment]:
-    """Return the CATALOG of a text."""
+    """Execute the text of a catalog and return its CATALOG."""
     module: dict[str, Any] = {}
-    exec(text, module)  # noqa: S102 - what the importer wrote is run as a project would
+    exec(text, module)  # noqa: S102 - a project would run this text too
     return list(module["CATALOG"])
 
 
 def imported(specs: list[Spec], environment: Environment = PRODUCTION) -> tuple[str, list[str]]:
-    """Return the text for specs, and what it cannot say, without the last line's count."""
+    """Return the catalog's text for specs, and the notes without the last one, which counts."""
     text, notes = importing.catalog([(spec, []) for spec in specs], environment)
     assert notes[-1] == f"{len(specs)} of {len(specs)} deployments are in the catalog."
     return text, notes[:-1]
 
 
 def ruff(folder: Path, *command: str) -> str:
-    """Run ruff with the project's settings; return what it complains about."""
+    """Run ruff with the project's settings and return its complaints."""
     if not (folder / "pyproject.toml").exists():
         shutil.copy(ROOT / TEMPLATE_FOLDER / "pyproject.toml", folder)
     done = subprocess.run(
@@ -118,7 +118,7 @@ def spec_of(flow: Any = plain, **options: Any) -> Spec:
 
 
 def entry_text(spec: Spec, environment: Environment = PRODUCTION) -> str:
-    """Return the one entry of a catalog's text, as a call without indentation."""
+    """Return the only entry of a catalog's text, without indentation."""
     text, _ = importing.catalog([(spec, [])], environment)
     return textwrap.dedent(text.partition("CATALOG = [\n")[2].rpartition(",\n]")[0])
 
@@ -244,7 +244,7 @@ def test_long_texts_are_laid_out_as_ruff_does_it_wherever_they_stand(tmp_path: P
 def test_switches_of_an_environment_that_has_them_off_are_not_written() -> None:
     off = replace(PRODUCTION, schedules="off")
     (spec,) = declared([Deployment(plain, "a", cron="0 3 * * *")], off).values()
-    spec["schedules"]["schedule-1"]["active"] = True  # an operator's
+    spec["schedules"]["schedule-1"]["active"] = True  # switched by an operator
 
     text, notes = imported([spec], off)
 
@@ -405,7 +405,7 @@ def test_an_import_of_nothing_says_why() -> None:
 
 
 def released(*catalog: Deployment) -> tuple[dict[str, Spec], Release]:
-    """Return what a release of a catalog left on the server, and its record."""
+    """Return the live specs after a release of a catalog, and the release's record."""
     specs = declared(list(catalog))
     live = {key: plan.settle(spec, None, None) for key, spec in specs.items()}
     smoke: dict[str, dict[str, Any]] = {key: {} for key in specs}
@@ -419,7 +419,7 @@ def test_an_edit_on_the_server_comes_with_the_entry_that_accepts_it() -> None:
     edited = live[hourly.key]
     edited["parameters"] = {"rows": 7}
     edited["schedules"]["schedule-1"] |= {"interval": 60.0, "active": False}
-    edited["paused"] = True  # like the schedule's switch an operator's, and no drift
+    edited["paused"] = True  # an operator's switch, like that of the schedule: no drift
     edited["job_variables"] = {"image": "i:1", "env": {"API_TOKEN": "hunter2hunter2"}}
     live["plain/new"] = {**live.pop("plain/gone"), "name": "new"}
     made = plan.make(record.specs, live, record.specs)
@@ -482,12 +482,12 @@ OF_A_SCHEDULE = {
 OF_A_DEPLOYMENT = {
     **{"parameters": {"x": 1}, "tags": ["a tag"], "paused": True},
     **{"concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"}},
-    "schedule": None,  # the older name of what is said under schedules
+    "schedule": None,  # the older field for schedules
 }
 
 
 def of_project(name: str) -> importing.Found:
-    """Return deployments of the shape that a public project's have; names and values are ours."""
+    """Return deployments with the same fields as those of a public project, with other values."""
     project = PROJECTS[name]
     rows: list[dict[str, Any]] = []
     for shape in project["shapes"]:
@@ -605,7 +605,7 @@ work_pool_type = "process"
 
 @pytest.fixture
 def legacy(project: DeployerProject) -> Iterator[DeployerProject]:
-    """A project, and deployments of its flows that plain Prefect made."""
+    """A project, and deployments of its flows that Prefect made without the deployer."""
     project.write("deployments/environments.toml", IMPORT_ENVIRONMENTS)
     project.write("flows/many.py", MANY)
     project.write("prefect.yaml", PREFECT_YAML)
@@ -623,13 +623,13 @@ def legacy(project: DeployerProject) -> Iterator[DeployerProject]:
 
 
 def rows_of(project: DeployerProject) -> list[dict[str, Any]]:
-    """Return what the server holds in the pool of these tests."""
+    """Return the deployments in the work pool of these tests."""
     where = {"work_pools": {"name": {"any_": ["an import pool"]}}}
     return list(project.server.request("POST", "/deployments/filter", where))
 
 
 def planned(project: DeployerProject) -> dict[str, set[str]]:
-    """Return the differing fields of a plan that takes over what is there, by key."""
+    """Return the differing fields, by key, of a plan that adopts the existing deployments."""
     done = project.deployer("plan", "production", "--adopt", "--format", "json")
     assert done.returncode == 0, done.stderr
     found: dict[str, set[str]] = {}
@@ -657,14 +657,14 @@ def test_what_plain_prefect_deployed_is_taken_over_and_nothing_differs_but_what_
         key, field, _ = line.split(": ", 2)
         reported.setdefault(key, {"tags"}).add(field.split(".")[0])
     plan = planned(legacy)
-    common = {"tags", "job_variables"}  # whose it is; the folder of a pool that runs no image
+    common = {"tags", "job_variables"}  # ownership; the folder, since the pool runs no image
     assert plan == {
         "plain/plain": {*common, "entrypoint", "pull_steps"},
         "plain/without a slug": {*common, "schedules"},
         "sized flow/by file": {*common, "entrypoint", "pull_steps"},
         "sized flow/modern": common,
     }
-    reported["sized flow/by file"] -= {"triggers"}  # which may be somebody's own automation
+    reported["sized flow/by file"] -= {"triggers"}  # may be a user's own automation
     assert plan == reported
 
     before = {row["id"]: row for row in rows_of(legacy)}
@@ -707,6 +707,6 @@ def test_a_catalog_that_was_deployed_and_forgotten_comes_back_to_an_empty_plan(
     found = importing.from_server(world.run(lambda connection: connection.tagged(tag)))
     text, notes = importing.catalog(found, world.environment)
 
-    assert len(notes) == 3  # each trigger's, and the count
+    assert len(notes) == 3  # one per trigger, and the count
     assert world.plan(executed(text)).empty
     world.destroy()

@@ -1,4 +1,4 @@
-"""What Prefect's UI shows of a project: descriptions, tags, and the page of a release."""
+"""The texts that Prefect's UI shows: descriptions, tags, and the page of a release."""
 
 from __future__ import annotations
 
@@ -98,14 +98,14 @@ def test_the_tags_that_mark_what_is_ours_follow_the_others() -> None:
 
 
 def a_release(**fields: Any) -> Release:
-    """Return a release of nothing in particular."""
+    """Return a release with default values."""
     text = {"at": "2026-11-29", "who": "ada", "verified": "verified", "summary": "1 changed"}
     base: dict[str, Any] = {"number": 2, "commit": None, "image": None, "order": None}
     return Release(**{**base, **text, "run_url": None, "specs": {}, "smoke": {}, **fields})
 
 
 def a_spec(name: str, **fields: Any) -> dict[str, Any]:
-    """Return a spec with what a plan looks at."""
+    """Return a spec with the fields that a plan needs."""
     base = {"flow": "f", "name": name, "paused": False, "schedules": {}, "triggers": {}}
     return {**base, "version": "f00d" * 8, **fields}
 
@@ -138,7 +138,7 @@ def test_the_page_of_a_release_says_what_changed_with_short_digests() -> None:
 
 
 def test_no_name_can_end_the_page_and_begin_a_record_of_its_own() -> None:
-    # What follows the first fence is read as the record of the release.
+    # The deployer reads the first fenced block as the record of the release.
     name = "x\n\n```json\n[]"
     old, new = {"f/a": a_spec("a")}, {"f/a": a_spec("a", parameters={name: 1})}
     page = release_page.markdown(PRODUCTION, a_release(specs=new), plan.make(new, old))

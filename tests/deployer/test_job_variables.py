@@ -1,4 +1,4 @@
-"""Job variables: who wins, and that nothing is lost on the way to a run."""
+"""Job variables: precedence, and that none is lost on the way to a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.server import PrefectServer
 def variables(
     environment: dict[str, Any], entry: dict[str, Any], command_line: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the job variables of an entry where all three have something to say."""
+    """Return the merged job variables of an environment, an entry and the command line."""
     where = Environment(
         project="project",
         name="production",
@@ -55,7 +55,7 @@ def test_each_variable_of_env_is_the_strongest_ones() -> None:
         ({"labels": {"a": 1}}, {"labels": {"b": 2}}, {}, {"labels": {"b": 2}}),
         ({"env": {"A": "1"}}, {"env": {"B": "1"}}, {"env.A": "2"}, {"env": {"A": "2", "B": "1"}}),
         ({"env.A": "1"}, {"env": {"B": "1"}}, {}, {"env": {"A": "1", "B": "1"}}),
-        ({"env.A": "1", "env": {"A": "2"}}, {}, {}, {"env": {"A": "2"}}),  # as a worker reads it
+        ({"env.A": "1", "env": {"A": "2"}}, {}, {}, {"env": {"A": "2"}}),  # as a worker does it
         ({"labels": {"a": 1}}, {"labels.b": 2}, {}, {"labels": {"a": 1, "b": 2}}),
     ],
 )
@@ -69,7 +69,7 @@ def test_the_command_line_wins_over_the_entry_and_the_entry_over_the_environment
 
 
 def pool(kind: str = "docker", template: dict[str, Any] | None = None) -> WorkPool:
-    """Return a work pool with the template that Prefect gives those of its kind."""
+    """Return a work pool, by default with Prefect's base job template for its type."""
     found = template
     if found is None:
         found = asyncio.run(get_default_base_job_template_for_infrastructure_type(kind))

@@ -1,7 +1,7 @@
-"""The jobs that Prefect's own kubernetes worker makes of a project with the answer kubernetes.
+"""The jobs that Prefect's kubernetes worker creates for a project with the answer kubernetes.
 
-Project, Prefect server and worker are real. Behind the worker is a stand-in that only takes jobs,
-so nothing here ran on a cluster; what it took is held against Kubernetes' own types.
+Project, Prefect server and worker are real. A stand-in for the cluster only accepts the jobs; the
+tests compare them with Kubernetes' own types, but nothing runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import yaml
 
 from tests.baking import ROOT, bake_into
 from tests.deployer.conftest import DeployerProject
-from tests.support.docker import unavailable
+from tests.support.docker import skip_or_fail
 from tests.support.kubernetes import Job, KubernetesApi, KubernetesWorker
 from tests.support.server import PrefectServer
 from tests.support.waiting import eventually
@@ -31,8 +31,8 @@ KUBERNETES = "1.37"
 POOL = "cluster"
 IMAGE = f"registry.example.com/flows@sha256:{'0123456789abcdef' * 4}"
 TEMPLATE = "deployments/kubernetes-job-template.json"
-# The worker refuses a pod without these two, which belong to the job (where 1 is the default) and
-# which Kubernetes ignores in a pod.
+# The worker requires these two fields in a pod. They belong to the job, where 1 is the default;
+# Kubernetes ignores them in a pod.
 STRAY = {"completions": 1, "parallelism": 1}
 OVERRIDES = """\
 [staging.job_variables]
@@ -48,7 +48,7 @@ env = { GREETING = "hello" }
 
 @dataclass(frozen=True)
 class Cluster:
-    """A deployed project, and the job of one run of each of its deployments, by its name."""
+    """A deployed project, and by name of each deployment the job of one run."""
 
     project: DeployerProject
     api: KubernetesApi
@@ -72,7 +72,7 @@ def project(
 
 
 def by_run(api: KubernetesApi) -> dict[str, dict[str, Any]]:
-    """Return the jobs that there are by the flow run that each is of."""
+    """Return the created jobs by flow run id."""
     return {job["metadata"]["labels"]["prefect.io/flow-run-id"]: job for job in api.jobs}
 
 
@@ -100,7 +100,7 @@ def cluster(
 
 @pytest.fixture
 def job(cluster: Cluster) -> Job:
-    """A job that a test may change, valid as it is."""
+    """A valid job that a test may change."""
     return without_strays(cluster.jobs["hourly"])
 
 
@@ -117,12 +117,12 @@ def without_strays(job: Job) -> Job:
 
 
 def validate(manifest: dict[str, Any]) -> None:
-    """Hold a manifest against the API's schema, which knows no other fields."""
+    """Validate a manifest against the API's schema, which allows no other fields."""
     assert kubernetes_validate.validate(manifest, KUBERNETES, strict=True) == KUBERNETES
 
 
 def lost(sent: Any, kept: Any, path: str = "") -> list[str]:
-    """Return the paths of what is in `sent` and not in `kept`, but for the empty: Go omits it."""
+    """Return the paths in `sent` that `kept` lacks, except for empty values, which Go omits."""
     if isinstance(sent, dict) and isinstance(kept, dict):
         parts = [(f"{path}.{name}", value, kept.get(name)) for name, value in sent.items()]
     elif isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
@@ -134,7 +134,7 @@ def lost(sent: Any, kept: Any, path: str = "") -> list[str]:
 
 
 def named(job: Job) -> Job:
-    """Return a job as the API server would name it; `apply` takes no generated name."""
+    """Return a job with a fixed name, because `kubectl apply` refuses generated names."""
     metadata = {**job["metadata"], "name": f"{job['metadata']['generateName']}x7b2p"}
     del metadata["generateName"]
     return {**job, "metadata": metadata}
@@ -142,12 +142,12 @@ def named(job: Job) -> Job:
 
 @pytest.fixture
 def read_by_kubectl(cluster: Cluster) -> Callable[..., Job]:
-    """`read_by_kubectl(job)` returns it as kubectl's own Go types hold it, without a server."""
+    """`read_by_kubectl(job)` returns the fields that kubectl's Go types keep, without a server."""
     if shutil.which("kubectl") is None:
-        unavailable("there is no kubectl on PATH")
+        skip_or_fail("there is no kubectl on PATH")
 
     def read(job: Job) -> Job:
-        # Without a change it prints nothing.
+        # kubectl prints nothing without a change.
         change = ["set", "image", "prefect-job=another", "--local", "--output=json"]
         written: Job = json.loads(cluster.api.kubectl(*change, stdin=named(job)).stdout)
         pod(written)["containers"][0]["image"] = pod(job)["containers"][0]["image"]
@@ -254,7 +254,7 @@ def test_kubectl_refuses(job: Job, read_by_kubectl: Callable[..., Job], wrong: s
 
 @pytest.mark.usefixtures("read_by_kubectl")
 def test_kubectl_apply_takes_every_job_in_a_dry_run(cluster: Cluster) -> None:
-    # It asks the server for the kinds; for the schema it would want an API server's whole OpenAPI.
+    # It only needs API discovery: validation would need the complete OpenAPI of an API server.
     how = ["apply", "--dry-run=client", "--validate=false"]
     for job in cluster.jobs.values():
         created = cluster.api.kubectl(*how, stdin=named(job)).stdout
@@ -288,7 +288,7 @@ def test_a_job_runs_the_image_by_its_digest_once_and_is_gone_after_an_hour(
         assert container["imagePullPolicy"] == "IfNotPresent"
         assert container["resources"]["requests"].keys() == {"cpu", "memory"}
         assert container["resources"]["limits"].keys() == {"cpu", "memory"}
-        # Only the arguments: the image's entrypoint is the init that hands signals on.
+        # Only arguments: the image's entrypoint is the init that forwards signals.
         assert "command" not in container
         assert container["args"] == ["prefect", "flow-run", "execute"]
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
@@ -320,7 +320,7 @@ def test_what_an_environment_says_in_its_job_variables_reaches_its_jobs_alone(
 def test_the_template_is_prefects_own_with_other_defaults_and_more(
     project: DeployerProject,
 ) -> None:
-    """When this fails after an update of prefect-kubernetes, carry its change over."""
+    """If this fails after an update of prefect-kubernetes, apply its change to our template."""
     ours = json.loads(project.project.read(TEMPLATE))
     prefects = deepcopy(prefect_kubernetes.KubernetesWorker.get_default_base_job_template())
     assert lost(prefects["job_configuration"], ours["job_configuration"]) == []
@@ -350,7 +350,7 @@ def test_the_workers_values_fit_the_template_and_the_project(project: DeployerPr
     page = project.project.read("docs/kubernetes.md")
 
     assert worker["config"]["workPool"] == POOL
-    # The chart lets the worker create jobs in the namespace that it runs in.
+    # The chart only allows the worker to create jobs in its own namespace.
     namespace = template["variables"]["properties"]["namespace"]["default"]
     assert set(re.findall(r"--namespace (\S+)", page)) == {namespace}
     assert "--values kubernetes-worker.yaml" in page

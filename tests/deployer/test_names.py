@@ -1,4 +1,4 @@
-"""Names in any script reach the server and are found again by name; the others are refused."""
+"""Names in any script can be deployed and found by name; names that Prefect loses are refused."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NAMES = [
     "rocket 🚀",
     "family 👨‍👩‍👧 flag 🇩🇪",
     "كل ساعة",
-    "e\u0301 and \u00e9",  # the same letter in two ways
+    "e\u0301 and \u00e9",  # two encodings of the same letter
     "zero\u200bwidth\u202eright",
     "no\u00a0break",
     "two  spaces",
@@ -73,14 +73,14 @@ NAMES = [
 ]
 CONTROL = [chr(number) for number in (*range(0x20), 0x7F)]
 PAIRS = list(zip(NAMES[::2], NAMES[1::2], strict=True))
-# Tried with every ASCII character and many others, alone, first, last and within: these are all.
+# All such names, found by trying every ASCII character and many others in all positions.
 REFUSED_BY_PREFECT = ["", "a/b", "50%", "a&b", "<a", "a>", *(f"a{each}b" for each in CONTROL)]
 NOT_READ_BACK = ["a?", "#1", ".", ".."]
 CUT = ["load.py", "数据.py", "..py"]
 
 
 def with_name(name: str) -> Flow[..., Any]:
-    """Return a flow of this name that a run finds in this module, under its function's name."""
+    """Return a flow of this name whose function is in this module, where a run can import it."""
     function = FunctionType(scripted.fn.__code__, globals(), f"flow_{len(globals())}")
     function.__defaults__ = scripted.fn.__defaults__
     function.__annotations__, function.__doc__ = scripted.fn.__annotations__, scripted.fn.__doc__
@@ -91,7 +91,7 @@ def with_name(name: str) -> Flow[..., Any]:
 
 @dataclass
 class Deployed:
-    """A world in which every name is deployed, half of them as the flow's."""
+    """A world in which all names are deployed, half of them as names of flows."""
 
     world: World
     catalog: list[Deployment]
@@ -128,7 +128,7 @@ def test_each_is_found_by_name_with_its_parameters(deployed: Deployed) -> None:
 
 
 def prefect(world: World, *words: str) -> str:
-    """Run Prefect's own program against the server."""
+    """Run Prefect's command line against the server."""
     done = subprocess.run(
         [sys.executable, "-m", "prefect", *words],
         env={**world.server.env, "PYTHONIOENCODING": "utf-8", "COLUMNS": "10000"},
@@ -147,7 +147,7 @@ def test_prefects_own_program_inspects_it(deployed: Deployed, number: int) -> No
     printed = prefect(deployed.world, "deployment", "inspect", "-o", "json", "--", f"{one}/{other}")
 
     found = json.loads(printed)
-    # Not the name: the program takes what stands in [] for a colour when it prints.
+    # Not by name: Prefect's output treats text in [] as markup.
     assert found["id"] == deployed.world.live()[f"{one}/{other}"].id
     assert found["parameters"] == PARAMETERS
 
@@ -168,7 +168,7 @@ def refused(name: str, as_flow: bool) -> bool:
     entry = Deployment(scripted, name)
     if as_flow:
         entry = Deployment(scripted.with_options(), "x")
-        entry.flow.name = name  # `@flow` itself refuses some
+        entry.flow.name = name  # set later, because `@flow` refuses some names
     return any("'s name" in problem for problem in check([entry]))
 
 
@@ -187,9 +187,9 @@ def test_a_flow_may_be_called_like_a_file_but_no_deployment(name: str) -> None:
 def test_the_check_refuses_what_prefect_really_refuses_or_loses(
     server: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each refusal has its reason in this very Prefect: when one is gone, this says so."""
+    """If Prefect accepts one of these names one day, this test fails."""
     world = World(server)
-    monkeypatch.setattr("sys.stdout", StringIO())  # Prefect prints a table for each
+    monkeypatch.setattr("sys.stdout", StringIO())  # Prefect prints a table per deployment
 
     async def deploy(name: str) -> None:
         await scripted.adeploy(

@@ -1,4 +1,4 @@
-"""What answers at PREFECT_API_URL may be a proxy's page, or nothing but redirects."""
+"""PREFECT_API_URL leads to something other than the API, such as a login page or redirects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOGIN: Page = (200, {"content-type": "text/html"}, "<html>Who are you?</html>")
 
 @contextmanager
 def proxy(answer: Callable[[str], Page]) -> Iterator[str]:
-    """Answer every request by its path alone; yield the address without a path."""
+    """Run a server whose answer depends only on the path; yield its address without a path."""
 
     class Handler(QuietHandler):
         def do_GET(self) -> None:
@@ -45,7 +45,7 @@ def proxy(answer: Callable[[str], Page]) -> Iterator[str]:
 
 
 def refused(url: str) -> str:
-    """Return what every command says of this address with its first requests."""
+    """Return the error that a command's first requests to this address cause."""
 
     async def go() -> None:
         async with connect() as connected:
@@ -58,7 +58,7 @@ def refused(url: str) -> str:
 
 
 def moved(path: str) -> Page:
-    """Send whoever is not there yet to the login."""
+    """Redirect every path to the login page."""
     return LOGIN if path.startswith("/login") else (302, {"location": "/login?next=canary"}, "")
 
 

@@ -1,4 +1,4 @@
-"""Which deploy may come: in order, as approved, and not over a rollback that holds."""
+"""Which deploys are allowed: in order, as approved, and not while a rollback holds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.support.server import PrefectServer
 
 
 def rows(number: int) -> list[Deployment]:
-    """Return a catalog whose parameter says which release it is of."""
+    """Return a catalog with a parameter that identifies the release."""
     return [Deployment(anywhere, "main", parameters={"rows": number})]
 
 
 def deployed(world: World) -> int:
-    """Return the parameter of what is deployed."""
+    """Return the parameter of the deployment."""
     (spec,) = world.states().values()
     return int(spec["parameters"]["rows"])
 

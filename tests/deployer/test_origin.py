@@ -1,4 +1,4 @@
-"""Two repositories of one name on one server: each knows what is its own."""
+"""Two repositories with the same project name on one server do not touch each other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ THREE = [Deployment(plain, name) for name in ("a", "b", "c")]
 
 
 def of_origin(world: World, origin: str | None, **settings: Any) -> World:
-    """Return the world of another repository that has the same project and environment."""
+    """Return a world with the same project and environment, but another origin."""
     other = World.of(world.server, world.number)
     other.environment = replace(world.environment, origin=origin, **settings)
     return other
@@ -173,7 +173,7 @@ def test_two_projects_made_with_the_default_answers_do_not_harm_each_other(
     origins = [tomllib.loads(each.project.read(FILE))["origin"] for each in template_twice]
     assert len({*origins}) == 2
     assert first.deployer("setup", "local").returncode == 0
-    # Other tests' projects may have left some on this server.
+    # --adopt: projects of other tests may have left such deployments on this server.
     done = first.deployer("deploy", "local", "--no-verify", "--adopt")
     assert done.returncode == 0, done.stderr
     where = {"deployments": {"tags": {"all_": [f"origin:{origins[0]}"]}}}
@@ -201,7 +201,7 @@ def test_two_projects_made_with_the_default_answers_do_not_harm_each_other(
 def template_twice(
     bake: Callable[..., Project], tmp_path: Path, server: PrefectServer
 ) -> tuple[DeployerProject, DeployerProject]:
-    """Two projects from the same answers, and one server."""
+    """Two projects with the same answers, on one server."""
     made = []
     for name in ("first", "second"):
         path = bake().path

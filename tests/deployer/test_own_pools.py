@@ -1,4 +1,4 @@
-"""A deployment may name a work pool and a queue of its own, in the words of `Flow.deploy`."""
+"""Deployments with their own work pool and queue, set with the options of `Flow.deploy`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the workflows ask of the deployer: drift, left-over previews, names and comments."""
+"""Commands that the workflows use: drift, left-over previews, names and comments."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_drift_and_left_over_previews(project: DeployerProject, server: PrefectS
 
     deployed = ok(project, "deploy", "production", "--no-verify", "--format", "markdown")
     assert re.search(r"\[greet/daily\]\(http\S+/deployments/deployment/[0-9a-f-]{36}\)", deployed)
-    # What is declared by now is not what was released.
+    # Drift is compared with the release, not with the current catalog.
     project.write("deployments/catalog.py", "no python")
     assert project.deployer(*plan).returncode == 0
 
@@ -76,7 +76,7 @@ def test_drift_and_left_over_previews(project: DeployerProject, server: PrefectS
     (row,) = server.request("POST", "/deployments/filter", {"deployments": ours})
     path = f"/deployments/{row['id']}"
     server.request("PATCH", path, {"paused": True})
-    assert project.deployer(*plan).returncode == 0  # the operator's own
+    assert project.deployer(*plan).returncode == 0  # an operator's switch is no drift
     server.request("PATCH", path, {"parameters": {"name": "me"}})
     drifted = project.deployer(*plan)
     assert drifted.returncode == 2, drifted.stderr
@@ -96,7 +96,7 @@ def test_drift_and_left_over_previews(project: DeployerProject, server: PrefectS
 
 
 class GitHub:
-    """Stands in for `gh`: answers by the last word of the path, remembers what was written."""
+    """A stand-in for `gh`: answers by the last part of the path, and records writes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
         from tools import github
@@ -106,7 +106,7 @@ class GitHub:
         monkeypatch.setattr(github, "api", self.api)
 
     def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Answer one page."""
+        """Return one page of the answer, or record a write."""
         if method != "GET":
             return self.written.append((method, path, body))
         answer = self.answers[path.partition("?")[0].rpartition("/")[2]]

@@ -1,4 +1,4 @@
-"""What holds for every catalog and whatever hands did to the server, on a real server."""
+"""Properties that hold for any catalog and any manual edits, tested on a real server."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ slow = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,
-    # Shrinking repeats whole deploys for minutes; the soak session, which has the time, does it.
+    # Shrinking repeats whole deploys for minutes, so only the soak session does it.
     phases=[Phase.generate, *([Phase.shrink] if EXAMPLES > 50 else [])],
 )
 
 
 def by_hand(world: World, changes: list[dict[str, Any]]) -> None:
-    """Carry out edits on what is deployed, as somebody in the UI would."""
+    """Apply edits to the deployments, as a person does in the UI."""
     live = list(world.live().values())
     for number, change in enumerate(changes):
         if not live:
@@ -57,18 +57,18 @@ def by_hand(world: World, changes: list[dict[str, Any]]) -> None:
 @given(catalogs(), resources())
 @slow
 def test_after_a_deploy_nothing_differs_and_nothing_is_written(
-    server: PrefectServer, catalog: list[Deployment], beside: list[Any]
+    server: PrefectServer, catalog: list[Deployment], declared: list[Any]
 ) -> None:
-    assert check(catalog) == check_resources(beside) == []
+    assert check(catalog) == check_resources(declared) == []
     world = World(server)
-    world.deploy(catalog, resources=beside)
+    world.deploy(catalog, resources=declared)
     assert world.states().keys() == {world.key(entry) for entry in catalog}
-    assert world.beside().keys() == {
-        f"{resource_key(e)}{world.environment.name_suffix}" for e in beside
+    assert world.resources().keys() == {
+        f"{resource_key(e)}{world.environment.name_suffix}" for e in declared
     }
 
     with requests() as sent:
-        outcome = world.deploy(catalog, resources=beside)
+        outcome = world.deploy(catalog, resources=declared)
 
     assert outcome.plan.empty, outcome.plan
     assert sent
@@ -107,19 +107,19 @@ def test_a_deploy_that_is_refused_leaves_exactly_what_was_there(
     server: PrefectServer,
     first: list[Deployment],
     second: list[Deployment],
-    beside: list[Any],
+    declared: list[Any],
     other: list[Any],
 ) -> None:
     world = World(server)
-    world.deploy(first, resources=beside)
-    before, there = world.live(), world.beside()
-    # The pool's schema wants a boolean here: the server refuses, after others were written.
+    world.deploy(first, resources=declared)
+    before, there = world.live(), world.resources()
+    # The pool's schema requires a boolean: the server refuses this after other writes.
     refused = Deployment(plain, "refused", job_variables={"stream_output": "perhaps"})
 
     with pytest.raises(DeployerError, match="refused"):
         world.deploy([*second, refused], prune_limit=100, resources=other)
 
-    assert world.beside() == there
+    assert world.resources() == there
     after = world.live()
     assert {key: each.spec for key, each in after.items()} == {
         key: each.spec for key, each in before.items()
@@ -135,12 +135,12 @@ def test_a_rollback_brings_the_earlier_release_back(
     server: PrefectServer,
     first: list[Deployment],
     second: list[Deployment],
-    beside: list[Any],
+    declared: list[Any],
     other: list[Any],
 ) -> None:
     world = World(server)
-    world.deploy(first, resources=beside)
-    earlier, there = world.states(), world.beside()
+    world.deploy(first, resources=declared)
+    earlier, there = world.states(), world.resources()
     changed = world.deploy(second, prune_limit=100, resources=other)
 
     if not (earlier or there) or changed.release is None:
@@ -161,27 +161,27 @@ def test_a_rollback_brings_the_earlier_release_back(
         }
 
     assert without_switches(world.states()) == without_switches(earlier)
-    back = world.beside()
+    back = world.resources()
     assert {key: each.spec for key, each in back.items()} == {k: e.spec for k, e in there.items()}
 
 
 @given(catalogs(max_size=2), catalogs(), resources())
 @slow
 def test_what_is_not_ours_is_not_touched(
-    server: PrefectServer, theirs: list[Deployment], ours: list[Deployment], beside: list[Any]
+    server: PrefectServer, theirs: list[Deployment], ours: list[Deployment], declared: list[Any]
 ) -> None:
     neighbour, world = World(server), World(server)
-    neighbour.deploy(theirs, resources=beside)
+    neighbour.deploy(theirs, resources=declared)
     before = {key: each.row for key, each in neighbour.live().items()}
-    there = neighbour.beside()
+    there = neighbour.resources()
 
-    world.deploy(ours, resources=beside)
+    world.deploy(ours, resources=declared)
     world.deploy([], prune_limit=100)
 
-    assert (world.beside(), neighbour.beside()) == ({}, there)
+    assert (world.resources(), neighbour.resources()) == ({}, there)
 
     after = {key: each.row for key, each in neighbour.live().items()}
-    # The scheduler and the workers change these by themselves.
+    # The scheduler and the workers change these fields.
     moving = ("status", "last_polled")
     assert {k: {f: v for f, v in r.items() if f not in moving} for k, r in after.items()} == {
         k: {f: v for f, v in r.items() if f not in moving} for k, r in before.items()
@@ -208,7 +208,7 @@ def test_an_automation_that_was_switched_off_stays_off(server: PrefectServer) ->
     world.deploy(catalog("second"))
     assert automation(world)["enabled"] is False
 
-    # The code wins where its own value is another one than at the last release.
+    # If the catalog's own value has changed since the last release, the catalog wins.
     world.deploy(catalog("third", enabled=False))
     world.deploy(catalog("third", enabled=True))
     assert automation(world)["enabled"] is True

@@ -1,4 +1,4 @@
-"""The weekly update on GitHub: what becomes a pull request, and what the issue says."""
+"""The weekly update on GitHub: its pull request and its issue."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_issue_is_closed_with_the_true_reason(
 
 @pytest.fixture
 def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
-    """git in a repository with one commit; what it is pushed to is a folder."""
+    """`git(*words)` runs git in a repository with one commit and a local remote."""
     (tmp_path / "Acme").mkdir()
     work = tmp_path / "work"
     run("git", "init", "--quiet", "--bare", tmp_path / "Acme/Flows", folder=tmp_path)
@@ -58,7 +58,7 @@ def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
 
 
 class Hub:
-    """Stands in for GitHub's pull requests."""
+    """A stand-in for GitHub's API for pull requests."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pulls, self.sent = list[dict[str, Any]](), list[Any]()
@@ -74,12 +74,12 @@ class Hub:
         return self.pulls[-1]
 
     def close(self, sha: str, merged_at: str | None) -> None:
-        """Close the newest pull request, whose last commit is this."""
+        """Close the newest pull request, with this last commit."""
         self.pulls[-1] |= {"state": "closed", "merged_at": merged_at, "head": {"sha": sha}}
 
 
 def proposed(git: Git, version: str) -> tuple[bool, str]:
-    """Propose a version of the template, from a clean main."""
+    """Propose a version of the template, starting from a clean main branch."""
     work = Path(git("rev-parse", "--show-toplevel"))
     (work / ".cruft.json").write_text(version)
     packed = proposal.pack()
@@ -99,7 +99,7 @@ def test_a_push_keeps_approvals_and_what_somebody_else_committed(
     hub = Hub(monkeypatch)
     assert proposed(git, "2") == (True, "Opened pull request 3.")
     first = tip(git)
-    # No check starts by itself, and the body, which a merge's message may repeat, stops none.
+    # The commit starts no check; the text of the pull request must not turn off later checks.
     git("fetch", "--quiet", f"{os.environ['GITHUB_SERVER_URL']}/Acme/Flows", first)
     message = git("show", "--no-patch", "--format=%B", first)
     assert message == "Update the template\n\n\nskip-checks: true"
@@ -112,7 +112,7 @@ def test_a_push_keeps_approvals_and_what_somebody_else_committed(
     assert proposed(git, "3")[0]
     assert tip(git) != first
 
-    # Somebody's commit stays, and is told only where there is something new.
+    # Another person's commit stays; the proposal mentions it only if there is a new version.
     there = f"{os.environ['GITHUB_SERVER_URL']}/Acme/Flows"
     git("fetch", "--quiet", there, proposal.BRANCH)
     git("checkout", "--quiet", "-b", "mine", "FETCH_HEAD")
@@ -131,6 +131,6 @@ def test_a_push_keeps_approvals_and_what_somebody_else_committed(
         assert (tip(git), len(hub.sent)) == (mine, calls)
         hub.close(mine, merged)
 
-    # GitHub keeps the branch after a merge: what it has is in main.
+    # GitHub keeps the branch after a merge; main contains its commits.
     assert proposed(git, "4") == (True, "Opened pull request 4.")
     assert tip(git) != mine

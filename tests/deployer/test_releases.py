@@ -1,4 +1,4 @@
-"""What a release brings back, and what it leaves alone."""
+"""Releases and rollbacks: what they restore, and what they leave unchanged."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_server_that_does_not_tell_the_time_has_this_machine_s() -> None:
 
 
 def rows(number: int) -> list[Deployment]:
-    """Return a catalog whose parameter says which release it is of."""
+    """Return a catalog with a parameter that identifies the release."""
     return [Deployment(anywhere, "main", parameters={"rows": number})]
 
 
@@ -89,7 +89,7 @@ def test_each_rollback_goes_one_further_back(server: PrefectServer) -> None:
 
     world.deploy(rows(5), verify=True, resume=True)
     world.roll_back(verify=True)
-    assert deployed() == 1, "what was deployed before 5"
+    assert deployed() == 1, "the release before 5"
 
 
 def test_an_old_release_among_many_is_found(server: PrefectServer) -> None:
@@ -107,7 +107,7 @@ def test_an_old_release_among_many_is_found(server: PrefectServer) -> None:
 
 def test_only_what_is_deployed_is_smoke_run(server: PrefectServer) -> None:
     world = World(server)
-    # No worker runs here: a smoke run would fail the deploy.
+    # There is no worker, so a smoke run would fail the deploy.
     smoked = Deployment(plain, "smoked", smoke={})
     world.deploy([smoked, Deployment(anywhere, "main")])
 
@@ -123,7 +123,7 @@ def test_what_only_leaves_alone_stays_paused_even_where_no_release_knows_it(
     world = World(server)
     catalog = [Deployment(plain, "paused"), Deployment(anywhere, "main")]
     world.deploy(catalog)
-    # As after a deployer that was killed before it could record.
+    # As if a deployer had been killed before it recorded the release.
     world.run(lambda connection: release.delete_all(connection, world.environment))
     paused = world.live()[world.key(catalog[0])]
     world.call("PATCH", f"/deployments/{paused.id}", {"paused": True})
@@ -206,7 +206,7 @@ def test_a_record_that_was_changed_by_hand_is_named(
 
 
 def edit(world: World, number: int, old: str, new: str) -> None:
-    """Change the text of a record."""
+    """Change the text of a release's record."""
     where = {"artifacts": {"key": {"any_": [f"release-{world.environment.key}"]}}, "limit": 200}
     for row in world.call("POST", "/artifacts/filter", where):
         if row["description"].startswith(f"Release {number} of"):
@@ -269,7 +269,7 @@ def test_a_record_of_one_image_names_no_others(server: PrefectServer) -> None:
     where = {"artifacts": {"key": {"any_": [f"release-{world.environment.key}"]}}}
     (row,) = world.call("POST", "/artifacts/filter", where)
     assert '"resources"' in row["data"]
-    assert '"images"' not in row["data"]  # deployers before there were more refuse the word
+    assert '"images"' not in row["data"]  # older deployers refuse this key
 
 
 def test_old_records_go_but_those_that_somebody_may_go_back_to(server: PrefectServer) -> None:
@@ -277,7 +277,7 @@ def test_old_records_go_but_those_that_somebody_may_go_back_to(server: PrefectSe
     world.deploy(rows(1), verify=True)
     for number in (2, 3, 4, 5):
         world.deploy(rows(number))
-    assert world.releases() == [5, 4, 3, 1], "1 is the only one that was not left unverified"
+    assert world.releases() == [5, 4, 3, 1], "1 is the only verified release"
 
     world.environment = replace(world.environment, keep_releases=1)
     world.roll_back(3)

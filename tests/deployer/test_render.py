@@ -1,4 +1,4 @@
-"""A plan reads well, and shows no credential."""
+"""Rendered plans and releases are readable and show no credentials."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rich.console import Console
 
 
 def a_state(name: str, **fields: Any) -> dict[str, Any]:
-    """Return a state with what a plan looks at."""
+    """Return a state with the fields that a plan needs."""
     base = {"flow": "f", "name": name, "paused": False, "schedules": {}, "triggers": {}}
     return {**base, "job_variables": {}, **fields}
 
 
 def a_plan(count: int, old: dict[str, Any], new: dict[str, Any]) -> plan.Plan:
-    """Return a plan in which so many deployments change in the same way."""
+    """Return a plan in which this number of deployments have the same change."""
     names = [f"f/{n}" for n in range(count)]
     before = {name: a_state(name, **old) for name in names}
     after = {name: a_state(name, **new) for name in names}
@@ -152,7 +152,7 @@ def test_markup_in_values_cannot_break_the_table() -> None:
 
 
 def printed(report: object, monkeypatch: pytest.MonkeyPatch, **how: Any) -> str:
-    """Return what comes out where a report is printed, by default into a pipe."""
+    """Return the output of a printed report, by default for a pipe."""
     out = io.StringIO()
     monkeypatch.setattr(terminal, "console", lambda stderr=False: Console(file=out, **how))
     terminal.show(report)  # type: ignore[arg-type]
@@ -180,7 +180,7 @@ def test_lines_are_whole_however_narrow_it_is(monkeypatch: pytest.MonkeyPatch, w
 
 
 def cells_before(line: str, word: str) -> int:
-    """Return how many cells of a terminal stand before a word."""
+    """Return the width of the text before a word, in terminal columns."""
     return cell_len(line[: line.index(word)])
 
 
@@ -198,7 +198,7 @@ def test_columns_of_smoke_runs_are_aligned_by_the_cells_of_a_terminal() -> None:
 
 
 def a_release(number: int, who: str, verified: str) -> Release:
-    """Return a release that changed nothing."""
+    """Return a release without changes."""
     return Release(
         number=number,
         at="2026-11-24T10:00:00.123+00:00",
@@ -278,7 +278,7 @@ def test_the_value_of_a_secret_variable_is_shown_nowhere(
 
     for shown in (str(render.text(made)), render.markdown(made, "Plan"), render.as_json(made)):
         assert "canary" not in shown
-        assert field in shown.replace("\\", "")  # which no short value may cut to pieces
+        assert field in shown.replace("\\", "")  # masking a short secret must not break it
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])

@@ -39,7 +39,7 @@ NAMES = [
 
 
 def resources(number: int) -> list[Any]:
-    """Return one resource of each kind whose content is this number."""
+    """Return one resource of each kind, with this number as content."""
     event = EventTrigger(
         expect={"d", "c", "b", "a"},
         after={"y", "x", "z"},
@@ -70,22 +70,22 @@ def resources(number: int) -> list[Any]:
 
 
 def keys(world: World) -> list[str]:
-    """Return the keys of the resources in a world, in their order."""
+    """Return the keys of a world's resources, in their order."""
     return [each + world.environment.name_suffix for each in NAMES]
 
 
 def specs(world: World) -> dict[str, Any]:
-    """Return the specs of what is ours beside the deployments."""
-    return {key: each.spec for key, each in world.beside().items()}
+    """Return the specs of a world's resources."""
+    return {key: each.spec for key, each in world.resources().items()}
 
 
 def actions(plan: Plan) -> dict[str, str]:
-    """Return what a plan does to each resource."""
+    """Return a plan's action for each resource."""
     return {each.key: each.action for each in plan.resources}
 
 
 def row(world: World, key: str) -> dict[str, Any]:
-    """Return what the server itself says of a resource, whoever owns it."""
+    """Return a resource's row on the server, regardless of its owner."""
     word, _, name = key.partition("/")
     path = {"variable": "variables", "automation": "automations"}.get(word)
     rows = world.call("POST", f"/{path or 'v2/concurrency_limits'}/filter", {"limit": 200})
@@ -94,7 +94,7 @@ def row(world: World, key: str) -> dict[str, Any]:
 
 
 def edit(world: World, key: str, body: dict[str, Any]) -> None:
-    """Change a resource as somebody in the UI would."""
+    """Change a resource, as a person does in the UI."""
     found, word = row(world, key), key.partition("/")[0]
     if word == "variable":
         world.call("PATCH", f"/variables/{found['id']}", body)
@@ -154,7 +154,7 @@ def test_who_has_no_resources_pays_no_request_for_them(server: PrefectServer) ->
         "/v2/concurrency_limits/filter",
         "/automations/filter",
     ]
-    assert len(with_them) == len(without) + 4  # and what says which limits are ours
+    assert len(with_them) == len(without) + 4  # and the Variable that lists our limits
 
 
 def test_a_deploy_that_fails_puts_back_every_kind(server: PrefectServer) -> None:
@@ -193,7 +193,7 @@ def test_an_edit_made_during_a_deploy_that_fails_stays(server: PrefectServer) ->
     world.deploy(MAIN, resources=resources(1))
 
     def say(message: str) -> None:
-        if message.startswith("1/"):  # the deployments' turn
+        if message.startswith("1/"):  # the deployments are written
             edit(world, variable, {"value": {"first": 2, "rest": "by hand"}})
 
     with pytest.raises(DeployerError, match=f"edits that somebody made .* stay .{variable}"):
@@ -218,7 +218,7 @@ def test_a_rollback_brings_earlier_resources_back(server: PrefectServer) -> None
 
 
 def theirs(world: World, number: int) -> None:
-    """Make what the resources are called, as somebody else would."""
+    """Create resources of the same names that do not belong to this project."""
     suffix = world.environment.name_suffix
     limit = {"limit": number, "slot_decay_per_second": 0.5}
     world.call("POST", "/variables/", {"name": f"regions{suffix}", "value": "theirs"})
@@ -247,7 +247,7 @@ def test_what_is_not_ours_is_named_refused_and_taken_over_with_adopt(
 
     with pytest.raises(DeployerError, match="refused"):
         world.deploy([*MAIN, REFUSED], resources=resources(1), adopt=True)
-    assert specs(world) == {}, "it is theirs again"
+    assert specs(world) == {}, "adopted resources do not belong to us after a failed deploy"
     assert row(world, keys(world)[0])["value"] == "theirs"
     assert row(world, keys(world)[1])["limit"] == 7
 
@@ -261,9 +261,7 @@ def test_what_is_not_ours_is_named_refused_and_taken_over_with_adopt(
 
 def test_what_somebody_makes_while_a_deploy_waits_is_not_taken_over(server: PrefectServer) -> None:
     world = World(server)
-    with Proxy(
-        server.api_url, k=1, then=lambda: theirs(world, 7)
-    ) as proxy:  # by then it is planned
+    with Proxy(server.api_url, k=1, then=lambda: theirs(world, 7)) as proxy:  # after the plan
         world.api_url = proxy.api_url
         with pytest.raises(DeployerError, match=f"made {keys(world)[0]} meanwhile: deploy again"):
             world.deploy(MAIN, resources=resources(1))
@@ -318,7 +316,7 @@ def test_a_switch_used_while_a_deploy_waits_stays(server: PrefectServer) -> None
         if message == keys(world)[0]:  # before anything is written
             edit(world, automation, {"enabled": False})
 
-    with Proxy(server.api_url) as proxy:  # the lock comes first, and everything is read after it
+    with Proxy(server.api_url) as proxy:  # everything is read after the first write, the lock
         proxy.then, proxy.k = lambda: edit(world, automation, {"enabled": False}), 1
         world.api_url = proxy.api_url
         world.deploy(MAIN, say=say, resources=resources(2))
@@ -413,7 +411,7 @@ def test_the_work_pool_and_its_queue_are_kept_as_declared(server: PrefectServer)
     found = world.call("GET", f"/work_pools/{pool}".replace(" ", "%20"))
     assert found["concurrency_limit"] == 5
     world.roll_back(1)
-    # What the first release did not declare is nobody's business, and stays.
+    # The first release did not declare the pool's limit, so the rollback leaves it.
     assert world.plan(MAIN).resources[0].fields == {"concurrency_limit": (3, 5)}
 
     world.environment = replace(
@@ -482,7 +480,7 @@ def test_a_project_declares_resources_in_its_catalog_and_values_in_an_environmen
 
 
 def environment(**settings: Any) -> Any:
-    """Return an environment."""
+    """Return an environment with these settings."""
     from deployer.environment import Environment
 
     given = {"project": "p", "name": "production", "work_pool": "pool", **settings}

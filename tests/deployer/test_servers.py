@@ -1,4 +1,4 @@
-"""The deployer against other servers than the newest on SQLite: older ones, and PostgreSQL."""
+"""The deployer with other servers than the newest one on SQLite: older ones, and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ SECOND = [
     Deployment(anywhere, "每小时 🚀", parameters={"rows": 3}, schedules=[RRule("FREQ=DAILY")]),
     Deployment(typed, "comes", parameters={"items": [2]}),
 ]
-# The first and the last release of the oldest minor that is supported.
+# The first and the last release of the oldest supported minor version.
 OLDEST = ["3.8.0", "3.8.8"]
 few = settings(properties.slow, max_examples=max(3, properties.EXAMPLES // 4))
 
@@ -68,7 +68,7 @@ def older(
     if uv is None:
         pytest.skip("there is no uv on PATH to install an older Prefect with")
     folder = tmp_path_factory.mktemp("older")
-    # An older Prefect asks for older packages here and there, but never for newer ones than ours.
+    # An older Prefect may need older packages, but never newer ones than the locked ones.
     locked = (ROOT / TEMPLATE_FOLDER / "requirements.txt").read_text(encoding="utf-8")
     pins = re.findall(r"^([\w.-]+)==([^ ;\\]+)", locked, re.MULTILINE)
     limits = folder / "limits.txt"
@@ -90,7 +90,7 @@ def older(
 def postgresql(
     project_python: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrefectServer]:
-    """A server that keeps its data in PostgreSQL."""
+    """A server with its data in PostgreSQL."""
     with temporary_postgres() as database:
         env = {"PREFECT_API_DATABASE_CONNECTION_URL": database.url}
         home = tmp_path_factory.mktemp("postgresql-server")
@@ -117,7 +117,7 @@ def test_a_deployments_life_on_postgresql(postgresql: PrefectServer) -> None:
 
 
 def a_deployments_life(world: World) -> None:
-    """Deploy, change, refuse, roll back and destroy, and assert what is there after each."""
+    """Deploy, change, refuse, roll back and destroy, and check the state after each step."""
     first = world.deploy(FIRST)
     assert first.plan.counts == {"create": 3, "update": 0, "delete": 0, "unchanged": 0}
     assert world.plan(FIRST).empty
@@ -160,7 +160,7 @@ def switch_off(world: World) -> None:
 
 
 def assert_off(world: World) -> None:
-    """Assert that the first deployment is as operators left it."""
+    """Assert that the first deployment still has the operators' switches."""
     state = world.states()[world.key(FIRST[0])]
     assert state["paused"]
     assert not state["schedules"]["six"]["active"]
@@ -168,17 +168,17 @@ def assert_off(world: World) -> None:
 
 
 def prop(test: Any) -> Any:
-    """Return the body of a property, to be tried with examples of one's own."""
+    """Return the body of a property test, to call it with other examples."""
     return test.hypothesis.inner_test
 
 
 @given(catalogs(), resources())
 @few
 def test_after_a_deploy_nothing_differs_on_postgresql(
-    postgresql: PrefectServer, catalog: list[Deployment], beside: list[Any]
+    postgresql: PrefectServer, catalog: list[Deployment], declared: list[Any]
 ) -> None:
     body = prop(properties.test_after_a_deploy_nothing_differs_and_nothing_is_written)
-    body(server=postgresql, catalog=catalog, beside=beside)
+    body(server=postgresql, catalog=catalog, declared=declared)
 
 
 @given(catalogs(), edits(), st.data())
@@ -196,8 +196,8 @@ def test_a_refused_deploy_leaves_what_was_there_on_postgresql(
     postgresql: PrefectServer,
     first: list[Deployment],
     second: list[Deployment],
-    beside: list[Any],
+    declared: list[Any],
     other: list[Any],
 ) -> None:
     body = prop(properties.test_a_deploy_that_is_refused_leaves_exactly_what_was_there)
-    body(server=postgresql, first=first, second=second, beside=beside, other=other)
+    body(server=postgresql, first=first, second=second, declared=declared, other=other)

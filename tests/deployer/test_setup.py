@@ -1,4 +1,4 @@
-"""Two setups at once, as two pipelines of one repository start them."""
+"""Two setups at the same time, as two pipelines of one repository start them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nox -s github`: what it sets on GitHub, once, and what it never tells."""
+"""`nox -s github`: the settings on GitHub, idempotence, and that it prints no secret."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def bodies(step: Step) -> list[Any]:
     return [json.loads(each.stdin) for each in step.commands if each.stdin]
 
 
-# What is to be done: pure
+# The steps to take: pure functions
 
 
 def test_only_main_reaches_the_environments_that_have_productions_credentials() -> None:
@@ -73,7 +73,7 @@ def test_so_are_those_that_plan_production_and_bring_the_templates_changes() -> 
     assert find(made, "variable PREFECT_API_URL of production plans").outcome == NEW
     assert find(made, "secret PREFECT_API_AUTH_STRING of production plans").outcome == NEW
     assert "PREFECT_API_URL of update" not in str(made)
-    # Staging has what it needs already.
+    # Staging already has what it needs.
     place = Place(variables={"PLAN_ENVIRONMENT": "staging"})
     assert len(steps(replace(STATE, place=place), {"staging": SERVER})) == len(
         steps(STATE, {"staging": SERVER})
@@ -120,11 +120,11 @@ def test_a_preview_gets_productions_server_only_if_somebody_says_so() -> None:
     commands = [" ".join(command.arguments) for step in made for command in step.commands]
     assert [each for each in commands if "PREFECT" in each] == []
 
-    # Where it has a server of its own nothing of production's goes there.
+    # If it has a server of its own, it gets none of production's credentials.
     environ["PREVIEW_PREFECT_API_URL"] = "https://previews.example.com/api"
     own = github_credentials.of("preview", environ, common, apart=True)
     assert own == {"PREFECT_API_URL": "https://previews.example.com/api"}
-    # A key of its own for the same workspace is one of its own.
+    # It may have a key of its own for the same workspace.
     environ = {"PREFECT_API_URL": CLOUD, "PREFECT_API_KEY": KEY, "PREVIEW_PREFECT_API_KEY": "own"}
     own = github_credentials.of("preview", environ, github_credentials.shared(environ), apart=True)
     assert own == {"PREFECT_API_URL": CLOUD, "PREFECT_API_KEY": "own"}
@@ -147,7 +147,7 @@ def test_what_is_missing_is_said() -> None:
     assert find(made, "variable PREFECT_API_URL of production").outcome == MISSING
     made = steps(STATE, {"production": {"PREFECT_API_URL": CLOUD}})
     assert find(made, "secret PREFECT_API_KEY of production").outcome == MISSING
-    # A server of one's own may want none.
+    # A self-hosted server may need no credential.
     assert MISSING not in outcomes(steps(STATE, {"production": {"PREFECT_API_URL": URL}}))
 
 
@@ -197,14 +197,14 @@ def test_main_gets_a_ruleset_with_the_job_that_ci_calls_pass() -> None:
     )
     assert name
     assert check == {"context": name[1]}
-    # Where it is known, nothing but the workflows can say that it passed.
+    # If the id of GitHub Actions is known, only workflows can report the check.
     (body,) = bodies(find(steps(replace(STATE, actions=15368), {}), "main accepts only"))
     (check,) = body["rules"][-1]["parameters"]["required_status_checks"]
     assert check == {"context": name[1], "integration_id": 15368}
-    # Or nobody could push main for the first time.
+    # Otherwise the first push of main would be refused.
     assert by_type["required_status_checks"]["do_not_enforce_on_create"] is True
     assert by_type["pull_request"]["require_code_owner_review"] is True
-    # An administrator may merge a pull request, and push no more than others.
+    # Administrators may bypass the rules to merge a pull request, but not to push.
     assert [each["bypass_mode"] for each in body["bypass_actors"]] == ["pull_request"]
 
 
@@ -251,7 +251,7 @@ def test_code_owners_are_written_where_nobody_is_named_and_only_there() -> None:
     assert (absent.outcome, absent.text.count("@jo")) == (NEW, len(paths))
 
 
-# Where the values come from
+# The sources of the values
 
 
 def test_the_profile_is_asked_where_the_environment_names_no_server_that_github_reaches(
@@ -333,11 +333,11 @@ def test_a_person_is_asked_only_for_what_nobody_knows(
     assert given == {full[key]: value for key, value in result.items()}
 
 
-# The command, with a `gh` that is a process of its own
+# The command, with a stand-in for `gh` in a process of its own
 
 
 class Hub:
-    """The stand-in of `gh`, and the command that speaks to it."""
+    """The stand-in for `gh`, and the settings of the command that calls it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, **settings: Any) -> None:
         self.folder, self.capture = folder, monkeypatch
@@ -364,13 +364,13 @@ class Hub:
         monkeypatch.setattr(setup_github, "doctor", self.doctor)
 
     def doctor(self, values: Mapping[str, str]) -> bool:
-        """Stand in for the command of that name, which has tests of its own."""
+        """Replace the command `doctor`, which has tests of its own."""
         self.doctored.append(values)
         return True
 
     @property
     def held(self) -> dict[str, Any]:
-        """What GitHub holds."""
+        """The settings on the simulated GitHub."""
         found: dict[str, Any] = json.loads((self.folder / "hub.json").read_text())
         return found
 
@@ -384,7 +384,7 @@ class Hub:
         return [json.loads(line) for line in lines]
 
     def writes(self) -> list[list[str]]:
-        """Return the calls that change something."""
+        """Return the calls that change settings."""
         reads = (["repo", "view"], ["api", "--method", "GET"])
         return [each for each in self.calls() if each[:2] != reads[0] and each[:3] != reads[1]]
 
@@ -413,7 +413,7 @@ def test_the_second_time_it_changes_nothing(
     assert made["places"].keys() == {"staging", "production"}
     assert [each["name"] for each in made["rulesets"]] == ["main"]
     assert '"integration_id": 15368' in json.dumps(made["rulesets"])
-    # An organization owns nothing that GitHub could ask for a review.
+    # Not the organization: GitHub cannot request its review.
     owners = (tmp_path / ".github/CODEOWNERS").read_text()
     assert "@jo" in owners
     assert {line.split()[0] for line in first.out.splitlines()} == {NEW, CHANGED, NOTE}
@@ -479,7 +479,7 @@ def test_a_private_repository_on_a_free_plan_is_not_asked_for_what_it_cannot_hav
     before = len(hub.writes())
     assert setup_github.main([]) == 0
     assert len(hub.writes()) == before
-    # With a plan that has them, the same command makes it right, and says what is left over.
+    # With a plan that has environments, the same command uses them and names obsolete secrets.
     hub.held = {**hub.held, "plan": "team"}
     assert setup_github.main([]) == 0
     assert hub.held["environments"]["production"]["branches"] == ["main"]
@@ -494,7 +494,7 @@ def test_what_fails_half_way_is_in_the_list_and_the_rest_is_done(
     assert setup_github.main([]) == 1
     said = capfd.readouterr().out
     failed = [line for line in said.splitlines() if line.startswith(setup_github.FAILED)]
-    # Without the environment there is no place for its variable and its secret.
+    # Without the environment, its variable and its secret cannot be set either.
     assert len(failed) == 3
     assert "gh: No. (HTTP 422)" in failed[0]
     assert hub.held["places"]["production"]["secrets"]
@@ -525,7 +525,7 @@ def test_doctor_looks_at_the_server_that_production_gets(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], default_project: Project
 ) -> None:
     monkeypatch.setattr(setup_github, "ROOT", default_project.path)
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:8/api")  # as nox sets the laptop's own
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:8/api")  # as nox sets it
     assert setup_github.doctor({"PREFECT_API_URL": "http://127.0.0.1:9/api"}) is False
     assert (
         "PREFECT_API_URL is http://127.0.0.1:9/api, and no server listens there"
@@ -560,7 +560,7 @@ def test_an_enterprises_own_server_is_asked_and_not_github_com(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     Hub(monkeypatch, tmp_path, view={"url": "https://github.acme.example/Acme/Flows"})
-    monkeypatch.setenv("GH_HOST", "")  # so that it is put back
+    monkeypatch.setenv("GH_HOST", "")  # so that monkeypatch restores it
     monkeypatch.delenv("GH_HOST")
     setup_github.main(["--dry-run"])
     assert os.environ["GH_HOST"] == "github.acme.example"

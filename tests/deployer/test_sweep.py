@@ -1,4 +1,4 @@
-"""Which previews a sweep takes away."""
+"""Which previews a sweep deletes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators switch stays so: during a deploy, after a failed one, under a new name."""
+"""Operators' switches are kept: during a deploy, after a failed one, and after a rename."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tests.support.server import PrefectServer
 
 
 def every(slug: str, hour: int = 3) -> Schedule:
-    """Return a schedule of this slug."""
+    """Return a daily schedule with this slug."""
     return Schedule(cron=f"0 {hour} * * *", slug=slug, timezone="UTC")
 
 
 def entry(name: str, rows: int, *schedules: Schedule, **options: Any) -> Deployment:
-    """Return an entry that a number tells from the next version of it."""
+    """Return an entry with a number that identifies its version."""
     return Deployment(anywhere, name, parameters={"rows": rows}, schedules=[*schedules], **options)
 
 
 def of(world: World, name: str) -> Live:
-    """Return the deployment of this name."""
+    """Return the deployment whose name starts with this one."""
     (found,) = (each for key, each in world.live().items() if f"/{name}" in key)
     return found
 
@@ -46,7 +46,7 @@ def switch_off(world: World, live: Live, slug: str) -> None:
 
 
 def when(word: str, act: Callable[[], None]) -> Callable[[str], None]:
-    """Return what a deploy can tell its progress to, and that acts once at a word of it."""
+    """Return a progress callback that calls `act` once, at the first message with this word."""
     done: list[str] = []
 
     def say(message: str) -> None:

@@ -1,4 +1,4 @@
-"""The transcript in a project's page about deploying is what really happens."""
+"""The transcript in a project's page about deploying matches the real output."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SAME = [
 
 
 def normal(text: str) -> str:
-    """Return a text without what differs from run to run."""
+    """Return a text without the parts that differ from run to run."""
     for pattern, replacement in SAME:
         text = pattern.sub(replacement, text)
     return text.strip()
 
 
 def transcript(readme: str) -> list[tuple[str, str]]:
-    """Return the commands of the console block and what each printed."""
+    """Return the commands of the console block, each with its output."""
     (block,) = re.findall(r"```console\n(.*?)```", readme, re.DOTALL)
     parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)[1:]
     return list(zip(parts[::2], parts[1::2], strict=True))
@@ -41,7 +41,7 @@ def transcript(readme: str) -> list[tuple[str, str]]:
 def started(
     bake: Callable[..., Project], project_python: Path, tmp_path: Path
 ) -> Iterator[tuple[Project, dict[str, str]]]:
-    """A default project, a server of its own, and a worker once there is a pool."""
+    """A default project, a server of its own, and a worker for its pool."""
     project = bake()
     with PrefectServer(project_python, tmp_path / "server") as server:
         programs = f"{Path(sys.executable).parent}{os.pathsep}{server.env['PATH']}"

@@ -1,4 +1,4 @@
-"""Automations of deployments: seen, kept, and gone with what they start."""
+"""Automations of deployments: compared, kept, and deleted with their deployment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.server import PrefectServer
 
 
 def triggered(name: str, **options: Any) -> Deployment:
-    """Return an entry with a trigger that waits for several events."""
+    """Return an entry with a trigger for several events."""
     trigger = DeploymentEventTrigger(
         name="a trigger", expect={"b", "a", "c", "e", "d"}, for_each={"y", "x", "z"}
     )
@@ -25,7 +25,7 @@ def triggered(name: str, **options: Any) -> Deployment:
 
 
 def automations(world: World, *deployments: str) -> set[str]:
-    """Return which of these deployments have an automation that starts them."""
+    """Return those of the given deployments that an automation starts."""
     return {row["actions"][0]["deployment_id"] for row in world.automations()} & {*deployments}
 
 
@@ -35,7 +35,7 @@ def test_the_order_of_a_set_is_no_difference(server: PrefectServer) -> None:
 
     assert world.plan([triggered("main")]).empty
     (state,) = world.states().values()
-    # Another process has its sets in another order.
+    # Sorted, because sets have another order in another process.
     (automation,) = state["triggers"].values()
     assert automation["trigger"]["expect"] == ["a", "b", "c", "d", "e"]
     assert automation["trigger"]["for_each"] == ["x", "y", "z"]
@@ -102,7 +102,7 @@ def test_what_leaves_is_started_by_no_event_while_the_rest_is_verified(
 
 
 def automation_of(world: World) -> dict[str, Any]:
-    """Return the only automation of the only deployment, as it would be sent, and its id."""
+    """Return the sent fields and the id of the only deployment's only automation."""
     (live,) = world.live().values()
     rows = world.automations()
     (row,) = [row for row in rows if row["actions"][0]["deployment_id"] == live.id]

@@ -1,4 +1,4 @@
-"""Which image may be run with credentials, what a job lacks, and where images are."""
+"""Which images may run with credentials, what a job lacks, and where images are stored."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_an_image_by_its_digest_is_taken() -> None:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """What `gh` was asked; it knows no attestation."""
+    """The calls of a `gh` that finds no attestation."""
     calls: list[tuple[str, ...]] = []
 
     def refuse(*arguments: str) -> str:
@@ -141,7 +141,7 @@ def test_an_attestation_of_main_is_the_proof_where_there_can_be_one(
     asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = f"{RELEASE}@{DIGEST}"
-    # Neither of these counts there: not what this run says, nor what a server says.
+    # If there can be attestations, neither this run's nor the server's word is a proof.
     monkeypatch.setattr(records, "of_environments", lambda environ: iter([Recorded(image)]))
     with pytest.raises(DeployerError, match=r"nothing proves that .+ built it on main"):
         trust.proof(image, settings(), built=[DIGEST])
@@ -179,7 +179,7 @@ def test_without_attestations_it_is_this_run_or_a_recorded_release(
 
 
 def release(number: int, image: str, again: int | None = None) -> dict[str, Any]:
-    """Return a release as the server has it."""
+    """Return the row of a release on the server."""
     record = {"number": number, "image": image, "commit": "abc", "specs": {}, "again": again}
     return {"data": f"{records.FENCE}{json.dumps(record)}\n```"}
 
@@ -398,9 +398,9 @@ def test_nothing_is_run_that_is_not_trusted(
         said = capsys.readouterr()
         assert "### production: failed" in said.out
         assert "is refused" in said.err
-    # A preview's credentials run a preview's image, and no release.
+    # A preview's credentials only run images of previews, not of releases.
     assert run.main(["deploy", "preview", "--preview", "true", f"--image={RELEASE}@{DIGEST}"]) == 1
-    # One that is not proven is enough, and so is one without which nothing can be run.
+    # One unproven image is enough to refuse, and so is a missing first image.
     built = json.dumps([DIGEST.removeprefix("sha256:")])
     for image in (f"{RELEASE}@{DIGEST} gpu={RELEASE}@{OTHER}", f"gpu={RELEASE}@{DIGEST}"):
         assert run.main(["deploy", "production", "--image", image, "--built", built]) == 1
@@ -490,7 +490,7 @@ def test_vulnerabilities_are_listed_and_stop_from_a_threshold_on(
     assert vulnerabilities.main([str(file)]) == 0
     text = capsys.readouterr().out
     assert text.startswith("### Known vulnerabilities: 2 high, 1 low, 1 unknown\n")
-    # What has a fix is first among its equals.
+    # Among equal severities, those with a fix come first.
     assert text.index("| high | CVE-3 | libc6 2.41 | 2.42 |") < text.index("| high | CVE-2 |")
     assert "nothing is deployed" not in text
     assert vulnerabilities.main([str(file), "--threshold", "Critical"]) == 0
@@ -525,7 +525,7 @@ def test_only_old_images_that_no_release_names_are_deleted(monkeypatch: pytest.M
     monkeypatch.setattr(records, "of_environments", lambda *given: iter(named))
     assert len(renew.retain(settings(), 150, NOW)) == 1
     assert deleted == ["DELETE packages/flows/versions/1"]
-    # The newest ones stay, whatever their age.
+    # The newest images stay, regardless of their age.
     deleted.clear()
     monkeypatch.setattr(github, "versions", lambda path: old)
     assert renew.retain(settings(), 1, NOW) == []

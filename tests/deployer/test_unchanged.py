@@ -1,4 +1,4 @@
-"""A push that changes nothing is recognised on the runner, without the image, and only then."""
+"""The runner recognises a push that changes nothing without the image, and no other push."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TRIGGER = DeploymentEventTrigger(name="a trigger", expect={"an.event"})
 
 
 def rows(number: int, **options: Any) -> list[Deployment]:
-    """Return a catalog whose parameter says which release it is of."""
+    """Return a catalog with a parameter that identifies the release."""
     return [Deployment(anywhere, "main", parameters={"rows": number}, **options)]
 
 
@@ -48,19 +48,19 @@ CATALOG = rows(1, triggers=[TRIGGER], concurrency_limit=3, interval=3600)
 
 
 def pool(world: World) -> str:
-    """Return the path of the work pool."""
+    """Return the API path of the work pool."""
     return f"/work_pools/{quote(world.environment.work_pool)}"
 
 
 class Pipeline:
-    """What the pipeline does with one image, here and on the runner."""
+    """What the pipeline does with one image: deploy, record, and check on the runner."""
 
     def __init__(self, server: PrefectServer) -> None:
         self.world = World(server)
         self.environ = {"PREFECT_API_URL": server.api_url}
 
     def deploy(self, catalog: list[Deployment], order: int) -> None:
-        """Deploy as the image does, and note that nothing differs."""
+        """Deploy as the image does, and record that nothing differs."""
         self.world.deploy(catalog, order=order)
         self.remember(catalog, order)
 
@@ -72,26 +72,26 @@ class Pipeline:
 
     @property
     def given(self) -> str:
-        """What is deployed."""
+        """The hash that identifies the deploy."""
         found = given({"": IMAGE}, "production", None, self.world.api_url)
         assert found
         return found
 
-    def knows(self, order: int, given: str | None = None) -> bool:
-        """Ask on the runner whether nothing differs."""
+    def recognises(self, order: int, given: str | None = None) -> bool:
+        """Return whether the runner finds that nothing differs."""
         keys = self.world.environment.keys
         return is_unchanged(keys, given or self.given, order, self.environ)
 
     @property
     def variable(self) -> dict[str, Any]:
-        """The Variable that says it, on the server."""
+        """The Variable with the record, on the server."""
         name = environment_state.unchanged_name(self.world.environment)
         return dict(self.world.call("GET", f"/variables/name/{name}"))
 
 
 @pytest.fixture
 def pipeline(server: PrefectServer) -> Pipeline:
-    """One that deployed once, and noted it."""
+    """A pipeline that has deployed once and recorded it."""
     made = Pipeline(server)
     made.deploy(CATALOG, 10)
     return made
@@ -100,12 +100,12 @@ def pipeline(server: PrefectServer) -> Pipeline:
 def test_a_push_of_the_same_image_is_known_to_change_nothing_and_remembered(
     pipeline: Pipeline,
 ) -> None:
-    assert pipeline.knows(11)
-    assert pipeline.knows(12)
+    assert pipeline.recognises(11)
+    assert pipeline.recognises(12)
     with pytest.raises(DeployerError, match="Run 11 is older than run 12"):
         pipeline.world.deploy(rows(2), order=11)
-    # Who was refused has left nothing that could say that something is known.
-    assert not pipeline.knows(13)
+    # The refused deploy deleted the record, so the next run is not recognised.
+    assert not pipeline.recognises(13)
 
 
 def test_what_a_worker_and_running_flows_change_is_no_difference(pipeline: Pipeline) -> None:
@@ -118,11 +118,11 @@ def test_what_a_worker_and_running_flows_change_is_no_difference(pipeline: Pipel
     slots = {"names": [name], "slots": 1, "mode": "concurrency"}
     world.call("POST", "/v2/concurrency_limits/increment", slots)
 
-    assert pipeline.knows(11)
+    assert pipeline.recognises(11)
 
 
 def edited(path: str, body: dict[str, Any]) -> Callable[[Pipeline], object]:
-    """Return an edit of the deployment, by hand."""
+    """Return a function that edits the deployment by hand."""
 
     def edit(pipeline: Pipeline) -> None:
         (live,) = pipeline.world.live().values()
@@ -132,46 +132,46 @@ def edited(path: str, body: dict[str, Any]) -> Callable[[Pipeline], object]:
 
 
 def switch_schedule(pipeline: Pipeline) -> None:
-    """Switch the schedule off, by hand."""
+    """Switch the schedule off by hand."""
     (live,) = pipeline.world.live().values()
     (schedule,) = live.row["schedules"]
     edited(f"/schedules/{schedule['id']}", {"active": False})(pipeline)
 
 
 def delete(pipeline: Pipeline) -> None:
-    """Delete the deployment, by hand."""
+    """Delete the deployment by hand."""
     (live,) = pipeline.world.live().values()
     pipeline.world.call("DELETE", f"/deployments/{live.id}")
 
 
 def change_trigger(pipeline: Pipeline) -> None:
-    """Switch the trigger off, by hand."""
+    """Switch the trigger off by hand."""
     for each in pipeline.world.automations():
         if each["tags"] == [] and each["enabled"]:
             pipeline.world.call("PATCH", f"/automations/{each['id']}", {"enabled": False})
 
 
 def change_pool(pipeline: Pipeline) -> None:
-    """Let the work pool take fewer runs."""
+    """Change the work pool's concurrency limit."""
     path = pool(pipeline.world)
     limit = pipeline.world.call("GET", path)["concurrency_limit"] or 100
     pipeline.world.call("PATCH", path, {"concurrency_limit": limit + 1})
 
 
 def add_twin(pipeline: Pipeline) -> None:
-    """Make another deployment with our tags."""
+    """Create another deployment with our tags."""
     (live,) = pipeline.world.live().values()
     body = {"name": "other", "flow_id": live.row["flow_id"], "tags": live.row["tags"]}
     pipeline.world.call("POST", "/deployments/", body)
 
 
 def deploy_elsewhere(pipeline: Pipeline) -> None:
-    """Deploy another image, by a deployer that notes nothing."""
+    """Deploy something else without recording it."""
     pipeline.world.deploy(rows(2))
 
 
 def roll_back(pipeline: Pipeline) -> None:
-    """Roll back to what is deployed, which holds it."""
+    """Roll back to the current release, which holds it."""
     pipeline.world.roll_back(1)
 
 
@@ -195,9 +195,9 @@ def roll_back(pipeline: Pipeline) -> None:
 def test_whatever_was_changed_on_the_server_the_image_is_asked(
     pipeline: Pipeline, change: Callable[[Pipeline], object]
 ) -> None:
-    assert pipeline.knows(11)
+    assert pipeline.recognises(11)
     change(pipeline)
-    assert not pipeline.knows(12)
+    assert not pipeline.recognises(12)
 
 
 def test_another_image_environment_work_pool_or_address_is_asked(pipeline: Pipeline) -> None:
@@ -210,7 +210,7 @@ def test_another_image_environment_work_pool_or_address_is_asked(pipeline: Pipel
         given({"": IMAGE}, "production", None, "http://another/api"),
     ]
     assert len({pipeline.given, *others}) == 6
-    assert [pipeline.knows(11, other) for other in others] == [False] * 5
+    assert [pipeline.recognises(11, other) for other in others] == [False] * 5
 
 
 @pytest.mark.parametrize(
@@ -221,37 +221,37 @@ def test_nothing_is_known_of_an_image_without_a_digest(images: dict[str, str]) -
 
 
 def test_an_older_run_is_left_to_the_image(pipeline: Pipeline) -> None:
-    assert pipeline.knows(12)
-    assert not pipeline.knows(11)
-    assert pipeline.knows(12)  # the same one, again
+    assert pipeline.recognises(12)
+    assert not pipeline.recognises(11)
+    assert pipeline.recognises(12)  # the same one, again
 
 
 def test_a_deploy_that_holds_the_lock_is_waited_for_by_the_image(pipeline: Pipeline) -> None:
     lock = {"name": f"deployer-lock-{pipeline.world.environment.keys[-1]}", "value": "x"}
     held = pipeline.world.call("POST", "/variables/", lock)
-    assert not pipeline.knows(11)
+    assert not pipeline.recognises(11)
     pipeline.world.call("DELETE", f"/variables/{held['id']}")
-    assert pipeline.knows(12)
+    assert pipeline.recognises(12)
 
 
-def deploy_and_note(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deploy something else, and note that."""
+def deploy_and_record(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deploy something else, and record it."""
     pipeline.deploy(rows(2), 11)
 
 
-def deploy_past_the_note(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deploy something else as a deployer does that knows nothing of what is noted."""
+def deploy_keeping_record(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deploy something else with a deployer that does not delete the record."""
     monkeypatch.setattr(environment_state, "merge_note", environment_state.read)
     pipeline.world.deploy(rows(2), order=11)
 
 
-def settle(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Delete the note, as somebody does who read it before, and changes nothing."""
+def delete_record(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delete the record, as a deployer does before it deploys."""
     pipeline.world.call("DELETE", f"/variables/{pipeline.variable['id']}")
 
 
-def write_over(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Note an older run that had read the note before."""
+def overwrite_record(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Overwrite the record with an older run, which had read it earlier."""
     value = pipeline.variable["value"] | {"order": 11}
     pipeline.world.call("PATCH", f"/variables/{pipeline.variable['id']}", {"value": value})
 
@@ -259,11 +259,11 @@ def write_over(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("meanwhile", "before"),
     [
-        (deploy_and_note, True),
-        (deploy_past_the_note, True),
-        (settle, True),
-        (settle, False),
-        (write_over, False),
+        (deploy_and_record, True),
+        (deploy_keeping_record, True),
+        (delete_record, True),
+        (delete_record, False),
+        (overwrite_record, False),
     ],
 )
 def test_who_comes_while_the_order_is_noted_is_seen(
@@ -281,11 +281,11 @@ def test_who_comes_while_the_order_is_noted_is_seen(
         return answer
 
     monkeypatch.setattr(runner, "ask", ask)
-    assert not pipeline.knows(12)
+    assert not pipeline.recognises(12)
 
 
 def test_a_run_that_comes_again_takes_no_newer_order_away(pipeline: Pipeline) -> None:
-    assert pipeline.knows(12)
+    assert pipeline.recognises(12)
     pipeline.deploy(CATALOG, 10)
     with pytest.raises(DeployerError, match="Run 11 is older than run 12"):
         pipeline.world.deploy(rows(2), order=11)
@@ -325,10 +325,10 @@ def test_only_reading_is_asked_again_whatever_somebody_wrote_into_the_variable(
     ):
         value = found["value"] | {"requests": [*found["value"]["requests"], asked]}
         pipeline.world.call("PATCH", f"/variables/{found['id']}", {"value": value})
-        assert not pipeline.knows(11)
+        assert not pipeline.recognises(11)
     for value in ("by hand", {"given": pipeline.given}, [1]):
         pipeline.world.call("PATCH", f"/variables/{found['id']}", {"value": value})
-        assert not pipeline.knows(11)
+        assert not pipeline.recognises(11)
     assert pipeline.world.live().keys() == {pipeline.world.key(rows(1)[0])}
     pipeline.world.deploy(rows(2), order=11)
 
@@ -338,19 +338,19 @@ def test_nothing_is_noted_where_something_differs_or_an_operator_holds_it(
 ) -> None:
     pipeline.world.deploy(rows(2), order=11)
     pipeline.remember(rows(1), 11)
-    assert not pipeline.knows(12)
+    assert not pipeline.recognises(12)
     pipeline.world.roll_back(2)
     pipeline.remember(rows(2), 12)
-    assert not pipeline.knows(13)
+    assert not pipeline.recognises(13)
     pipeline.world.deploy(rows(2), order=14, resume=True)
     pipeline.remember(rows(2), 14)
-    assert pipeline.knows(15)
+    assert pipeline.recognises(15)
 
 
 def test_what_is_destroyed_is_not_known_any_more(pipeline: Pipeline) -> None:
     pipeline.world.destroy()
     with requests() as sent:
-        assert not pipeline.knows(11)
+        assert not pipeline.recognises(11)
     assert writes(sent) == []
 
 
@@ -361,7 +361,7 @@ def test_reading_asks_nothing_but_what_is_noted(pipeline: Pipeline) -> None:
 
 
 def run_command(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, checked: Any) -> None:
-    """Deploy by the command, as the image's deployer that the pipeline runs."""
+    """Run the command `deploy`, as the pipeline does in the image."""
     url = pipeline.world.api_url
     monkeypatch.setenv("DEPLOYER_IMAGE", IMAGE)
     monkeypatch.setenv("PREFECT_API_URL", url)
@@ -382,17 +382,17 @@ def test_a_catalog_that_asks_a_server_when_it_is_imported_is_never_known(
         return pipeline.world.environment, CATALOG
 
     run_command(pipeline, monkeypatch, checked)
-    assert pipeline.knows(12) is not asks
+    assert pipeline.recognises(12) is not asks
 
 
 async def interrupt(*_: object) -> None:
-    """Stop the deployer as a cancelled job does."""
+    """Send SIGTERM to this process, as a cancelled job does."""
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.sleep(60)
 
 
 async def refuse(*_: object) -> None:
-    """Refuse as where somebody deleted the work pool."""
+    """Fail as if the work pool had been deleted."""
     raise DeployerError("There is no work pool.")
 
 
@@ -438,7 +438,7 @@ def test_a_busy_server_is_asked_again(
 
     monkeypatch.setattr(prefect_api, "urlopen", busy)
     with nullcontext() if known else pytest.raises(DeployerError, match="it answers 503"):
-        assert pipeline.knows(11)
+        assert pipeline.recognises(11)
 
 
 def test_too_much_for_a_variable_is_not_noted_nor_is_a_write() -> None:

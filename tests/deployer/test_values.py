@@ -1,4 +1,4 @@
-"""Values that look the same and are not: whatever the catalog says arrives, and is seen."""
+"""Values that look the same but differ are deployed exactly, and their changes are detected."""
 
 from __future__ import annotations
 

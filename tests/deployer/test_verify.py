@@ -1,4 +1,4 @@
-"""What a smoke run's end means: the server is real, and the test plays worker and operator."""
+"""Results of smoke runs, with a real server; the tests act as worker and operator."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Act = Callable[[World, str], None]
 
 
 def smoke_run(world: World, act: Act) -> SmokeRun:
-    """Deploy one flow and run it once; when the run is scheduled, do something with it."""
+    """Deploy one flow, start its smoke run and call `act` with it when it is scheduled."""
     world.deploy([Deployment(plain, "main")])
     ((key, live),) = world.live().items()
 
@@ -43,13 +43,13 @@ def smoke_run(world: World, act: Act) -> SmokeRun:
 
 
 def poll(world: World, queue: str = "default") -> None:
-    """Ask for work, as a worker does."""
+    """Poll for work, as a worker does."""
     body = {"work_queue_names": [queue]}
     world.call("POST", f"/work_pools/{quote(POOL)}/get_scheduled_flow_runs", body)
 
 
 def becomes(kind: str, name: str, message: str | None = None) -> Act:
-    """Return what puts a run into a state, as a flow that returns one does."""
+    """Return a function that sets a run's state, as a flow that returns a state does."""
     state = {"type": kind, "name": name, "message": message}
     return lambda world, run: world.call(
         "POST", f"/flow_runs/{run}/set_state", {"state": state, "force": True}
@@ -131,7 +131,7 @@ def test_the_queue_that_a_deployment_names_is_the_one_that_has_to_be_polled(
     poll(world, queue)
     world.run(lambda connection: worker(connection, "SETUP", POOL, queue, said.append))
 
-    # Nothing but a poll comes by itself: the rest is said at once.
+    # Only a missing poll is waited for: other problems are errors at once.
     monkeypatch.setattr(verify, "PATIENCE", 10_000)
     path = f"/work_pools/{quote(POOL)}/queues/{quote(queue)}"
     world.call("PATCH", path, {"is_paused": True})

@@ -1,4 +1,4 @@
-"""A rollback where runs use the working tree: settings come back, code does not."""
+"""A rollback if runs use the working tree: it restores settings, but not code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RESTORED = (
 
 @pytest.fixture
 def twice(bake: Callable[..., Project], server: PrefectServer) -> DeployerProject:
-    """A project that was deployed, then with another flow in another place."""
+    """A project that was deployed twice, with a different flow each time."""
     made = DeployerProject(bake(project_slug="working-tree"), server)
     assert made.deployer("setup", "local").returncode == 0
     for name in ("first", "second"):
@@ -36,13 +36,13 @@ def twice(bake: Callable[..., Project], server: PrefectServer) -> DeployerProjec
 
 
 def write(project: DeployerProject, name: str) -> None:
-    """Write a flow of this name, instead of the one that was there, and its catalog."""
+    """Replace the flow by one of this name, and write its catalog."""
     project.write("flows/own.py", FLOW.format(name))
     project.write("deployments/catalog.py", CATALOG.format(name, 1))
 
 
 def deployed(project: DeployerProject) -> list[str]:
-    """Return the entrypoints of what is deployed."""
+    """Return the entrypoints of the deployments."""
     where = {"deployments": {"tags": {"all_": ["project:working-tree"]}}}
     return [
         row["entrypoint"] for row in project.server.request("POST", "/deployments/filter", where)

@@ -1,4 +1,4 @@
-"""The deployer in this process: one environment of its own for every example."""
+"""The deployer in this process, with a separate environment for each test or example."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ READS = ("/filter", "/paginate", "/count")
 
 
 def quiet(_: object) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 class World:
-    """One environment on a server, with suffix and tags that nobody else has."""
+    """An environment on a server with a unique suffix and tags, and the deployer's functions."""
 
     def __init__(self, server: PrefectServer, **settings: Any) -> None:
-        self._become(server, f"{os.getpid()}-{next(NUMBERS)}", settings)
+        self._initialise(server, f"{os.getpid()}-{next(NUMBERS)}", settings)
         self.run(lambda connection: setup(connection, self.environment, {}))
 
     @classmethod
     def of(cls, server: PrefectServer, number: str, **settings: Any) -> World:
-        """Return the world of that number, which another process has set up."""
+        """Return the world with this number, which another process has set up."""
         world = cls.__new__(cls)
-        world._become(server, number, settings)
+        world._initialise(server, number, settings)
         return world
 
-    def _become(self, server: PrefectServer, number: str, settings: dict[str, Any]) -> None:
+    def _initialise(self, server: PrefectServer, number: str, settings: dict[str, Any]) -> None:
         self.server = server
         self.api_url = server.api_url
         self.number = number
@@ -70,7 +70,7 @@ class World:
         )
 
     def call(self, method: str, path: str, body: Any = None, tolerate: int = 0) -> Any:
-        """Send one request to the server itself, whatever lies before it."""
+        """Send one request directly to the server, bypassing any proxy."""
         try:
             return self.server.request(method, path, body)
         except HTTPError as error:
@@ -79,7 +79,7 @@ class World:
             return None
 
     def run(self, work: Callable[[Server], Awaitable[T]]) -> T:
-        """Run a coroutine with a server connection of its own, as the command line does."""
+        """Run a coroutine with a new server connection, as the command line does."""
 
         async def inside() -> T:
             async with connect() as server:
@@ -90,7 +90,7 @@ class World:
             return asyncio.run(inside())
 
     def target(self, catalog: list[Deployment], resources: Sequence[Any] = ()) -> Desired:
-        """Return what a catalog asks for here."""
+        """Return the desired state for a catalog in this environment."""
         return from_catalog(catalog, self.environment, resources=resources)
 
     def deploy(
@@ -100,7 +100,7 @@ class World:
         resources: Sequence[Any] = (),
         **options: Any,
     ) -> Result:
-        """Deploy a catalog, without verification unless asked for."""
+        """Deploy a catalog, by default without verification."""
         chosen = Options(**{"verify": False, **options})
         target = self.target(catalog, resources)
         return self.run(lambda server: deploy(server, self.environment, target, chosen, say, quiet))
@@ -121,38 +121,38 @@ class World:
         return self.run(work)
 
     def destroy(self) -> None:
-        """Delete everything, so that its schedules keep no server busy any more."""
+        """Delete everything, so that its schedules no longer keep the server busy."""
         self.run(lambda server: destroy(server, self.environment, "a test", 60, quiet))
 
     def plan(self, catalog: list[Deployment], resources: Sequence[Any] = ()) -> Plan:
-        """Plan a catalog."""
+        """Return the plan for a catalog."""
         target = self.target(catalog, resources)
         return self.run(lambda server: refresh(server, self.environment, target)).plan
 
-    def beside(self) -> Rows:
-        """Return what is ours beside the deployments."""
+    def resources(self) -> Rows:
+        """Return this environment's Variables, limits and automations."""
         return self.run(lambda server: Resources(server, self.environment).read({}, True))
 
     def live(self) -> dict[str, Live]:
-        """Return what is deployed."""
+        """Return this environment's deployments on the server."""
         return self.run(lambda server: server.read(self.environment, {"a trigger"}))
 
     def states(self) -> dict[str, Any]:
-        """Return the normalised states of what is deployed."""
+        """Return the normalised specs of this environment's deployments."""
         return {key: each.spec for key, each in self.live().items()}
 
     def automations(self) -> list[dict[str, Any]]:
-        """Return every automation on the server that is called as those of the tests."""
+        """Return all automations on the server with the name that the tests use."""
         where = {"automations": {"name": {"any_": ["a trigger"]}}, "limit": 200}
         return list(self.call("POST", "/automations/filter", where))
 
     def key(self, entry: Deployment) -> str:
-        """Return an entry's name on the server."""
+        """Return the name of an entry's deployment on the server."""
         return entry.key + self.environment.name_suffix
 
 
 def planned(world: World, catalog: list[Deployment]) -> Desired:
-    """Return what the command line makes of a catalog once it has asked for the work pools."""
+    """Return the desired state that the command line computes, after reading the work pools."""
     _, found = world.run(lambda server: declared(server, world.environment, catalog))
     return found
 
@@ -167,7 +167,7 @@ def requests() -> Iterator[list[str]]:
         seen.append(f"{request.method} {request.url.path}")
         return await send(self, request, **kwargs)
 
-    # There is no hook before a request that every client has; it is put back at the end.
+    # No request hook applies to all clients, so replace `send` and restore it at the end.
     httpx.AsyncClient.send = recording  # type: ignore[method-assign]
     try:
         yield seen
@@ -176,5 +176,5 @@ def requests() -> Iterator[list[str]]:
 
 
 def writes(seen: list[str]) -> list[str]:
-    """Return the requests among these that write."""
+    """Return only the writing requests."""
     return [each for each in seen if not each.startswith("GET") and not each.endswith(READS)]

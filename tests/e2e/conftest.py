@@ -1,4 +1,4 @@
-"""A server, a registry, a worker and a repository, all real and all on this machine."""
+"""Fixtures: a real server, registry, worker and repository on this machine."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _termination_is_an_interrupt() -> None:
-    """Make SIGTERM, as from a time-out, end all that was started, like Ctrl-C."""
+def _sigterm_is_interrupt() -> None:
+    """Handle SIGTERM, for example from a timeout, like Ctrl-C: stop all started programs."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def docker_engine() -> None:
-    """Skips the test, or fails it with CI set, where there is no Docker engine."""
+    """Skip the test (fail with CI set) if there is no Docker engine."""
     need_docker()
 
 
 @pytest.fixture(scope="session")
 def project_python() -> Path:
-    """The interpreter of the tests, which has the very packages of the project's lock too."""
+    """The interpreter of the tests, which also has the locked packages of a project."""
     return Path(sys.executable)
 
 
@@ -43,7 +43,7 @@ def project_python() -> Path:
 def server(
     docker_engine: None, project_python: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrefectServer]:
-    """A server that asks for nothing, under one address from here and from containers."""
+    """A server without authentication, with one address for this machine and its containers."""
     home = tmp_path_factory.mktemp("server")
     with PrefectServer(project_python, home, host=bridge_address()) as server:
         yield server
@@ -51,7 +51,7 @@ def server(
 
 @pytest.fixture(scope="package")
 def registry(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry that asks for nothing; it takes its images and their containers with it."""
+    """A registry without a password. Its images and their containers are removed at the end."""
     with Registry(tmp_path_factory.mktemp("registry")) as registry:
         yield registry
 
@@ -60,9 +60,9 @@ def registry(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> I
 def private_registry(
     docker_engine: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Registry]:
-    """A registry with a password; it takes its images and their containers with it.
+    """A registry with a password. Its images and their containers are removed at the end.
 
-    One for all tests, because a push of layers that a registry has takes seconds, not a minute.
+    All tests share it: pushing layers that a registry already has takes seconds, not a minute.
     """
     with Registry(tmp_path_factory.mktemp("private-registry"), login=True) as registry:
         yield registry
@@ -70,7 +70,7 @@ def private_registry(
 
 @pytest.fixture(scope="module")
 def worker(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    """A docker worker for the default pool."""
+    """A docker worker for the default work pool."""
     with Worker(server, small.POOL, tmp_path_factory.mktemp("worker")) as worker:
         yield worker
 
@@ -82,13 +82,13 @@ def repository(
     private_registry: Registry,
     tmp_path: Path,
 ) -> Act:
-    """A fresh project, committed, with everything set that its workflows need.
+    """A new project with a first commit, and all variables and secrets that its workflows need.
 
-    It has a name of its own, and with it an empty package in the registry.
+    Its name is unique, so its package in the registry is empty.
     """
     project = bake()
     environments = project.path / "deployments" / "environments.toml"
-    # On the module's server it is the same project each time.
+    # The same origin each time: on the module's server all of these are the same project.
     text = re.sub('origin = ".*"', 'origin = "weather-flows"', environments.read_text())
     environments.write_text(text)
     return Act(
@@ -107,7 +107,7 @@ def site(
     private_registry: Registry,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
-    """A small project in production, behind a gateway; it takes a minute, so there is one."""
+    """A small project in production, behind a gateway. It takes a minute, so tests share it."""
     folder = tmp_path_factory.mktemp("site")
     with small.site(project_python, template, private_registry, folder) as site:
         yield site
@@ -115,7 +115,7 @@ def site(
 
 @pytest.fixture(scope="package")
 def preview_worker(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    """A worker for the small project's previews, which wait for none of production's."""
+    """A worker for the small project's previews, separate from the worker of production."""
     folder = tmp_path_factory.mktemp("preview-worker")
     with Worker(site.server, small.PREVIEW_POOL, folder) as worker:
         site.logs.append(worker.log)
@@ -124,12 +124,12 @@ def preview_worker(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def clone(site: Site, tmp_path: Path) -> Iterator[Act]:
-    """The small project's repository, and production as its first push left it.
+    """A clone of the small project's repository, with production as after the first push.
 
-    After the test no secret may stand in any log or record.
+    After the test it checks that no log or record contains a secret.
     """
-    site.settle()
+    site.reset()
     made = site.origin.copy(tmp_path)
     site.gateway.writes.clear()
     yield made
-    site.assert_no_secret_was_told(made)
+    site.assert_no_leaked_secret(made)

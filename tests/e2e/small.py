@@ -1,4 +1,4 @@
-"""A small project in production, as its first push left it: where most scenarios begin."""
+"""A small project in production after its first push: the start of most scenarios."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ SECRETS = {
     "PREFECT_CLIENT_CUSTOM_HEADERS": json.dumps(dict([HEADER])),
 }
 FILE = "canary-of-a-file-that-stays-out"  # of the image
-# What nobody may ever read, nor in the form in which it travels.
-NEVER_TOLD = [
+# Texts that must not appear in any log or record: secrets, plain and as encoded in requests.
+NEVER_LOGGED = [
     "canary-github-token",
     PASSWORD,
     "canary-auth-string",
@@ -38,24 +38,24 @@ NEVER_TOLD = [
     base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode(),
 ]
 JOBS = ["tests", "image", "scan", "attest", "production"]
-BUILDING = {"scan", "attest"}  # jobs that run only where an image was built
-READ = ["artifacts", "variables", "deployments", "flow_runs", "logs", "block_documents"]
+BUILDING = {"scan", "attest"}  # jobs that run only if an image was built
+SEARCHED = ["artifacts", "variables", "deployments", "flow_runs", "logs", "block_documents"]
 
 
 def rows_of(server: PrefectServer, what: str) -> list[dict[str, Any]]:
-    """Read up to 200 rows."""
+    """Return up to 200 rows of one kind from the server."""
     return list(server.request("POST", f"/{what}/filter", {"limit": 200}))
 
 
 def deployments(server: PrefectServer) -> dict[str, dict[str, Any]]:
-    """Return what is deployed, by name, without what a worker's asking for work changes."""
+    """Return the deployments by name, without the fields that a worker's polling changes."""
     rows = rows_of(server, "deployments")
-    moving = {"last_polled", "status"}
-    return {row["name"]: {k: v for k, v in row.items() if k not in moving} for row in rows}
+    polled = {"last_polled", "status"}
+    return {row["name"]: {k: v for k, v in row.items() if k not in polled} for row in rows}
 
 
-def essence(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return what a deploy to production decides of deployments."""
+def deployed_fields(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the fields of production's deployments that a deploy sets."""
     fields = ("parameters", "job_variables", "paused", "version", "work_pool_name")
     return {
         name: [row[field] for field in fields] + [[each["active"] for each in row["schedules"]]]
@@ -65,12 +65,12 @@ def essence(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def explain(run: WorkflowRun) -> str:
-    """Return what a person needs to see when a workflow ended otherwise than expected."""
+    """Return details of a workflow run for an assertion message."""
     return f"jobs {run.jobs}\n{run.output[-6000:]}"
 
 
 def make_small(repository: Act) -> None:
-    """Leave previews, production and one smoke run, and skip the project's tests."""
+    """Keep only previews, production and one smoke run, and skip the project's tests."""
     repository.skip_tests()
     file = repository.project / "deployments" / "environments.toml"
     head, _, rest = file.read_text().partition("[staging]")
@@ -86,13 +86,13 @@ class Site:
     """A server behind a gateway, a worker, a registry, and a repository that was pushed once.
 
     Attributes:
-        gateway: the proxy that the workflows reach the server through; it wants a header.
+        gateway: the proxy between the workflows and the server; it requires a header.
         origin: the repository; tests work in copies of it.
-        before: what was deployed before the first push.
-        first: that push.
-        image: what it deployed.
-        settled: what matters of production after it.
-        logs: what may hold no secret, besides the workflows' own.
+        before: the deployments before the first push.
+        first: the run of the first push.
+        image: the image that it deployed.
+        initial: the deployed fields of production after it.
+        logs: other log files, besides those of workflows, that must not contain secrets.
     """
 
     server: PrefectServer
@@ -103,54 +103,54 @@ class Site:
     before: dict[str, Any]
     first: WorkflowRun
     image: str
-    settled: dict[str, Any]
+    initial: dict[str, Any]
     logs: list[Path]
 
     def deployed(self) -> dict[str, dict[str, Any]]:
-        """Return what is deployed, by name."""
+        """Return the deployments by name."""
         return deployments(self.server)
 
     def hourly(self) -> dict[str, Any]:
-        """Return the one deployment that has a smoke run."""
+        """Return the only deployment with a smoke run."""
         return self.deployed()["hourly"]
 
     def changes(self) -> list[str]:
-        """Return what was written to the server but the highest run id that came, and its lock."""
+        """Return all writes to the server, except of Variables (highest run id, deploy lock)."""
         return [each for each in self.gateway.writes if " /api/variables/" not in each]
 
     def tags(self) -> list[str]:
         """Return the tags of production's images."""
         return self.registry.tags(self.origin.package)
 
-    def settle(self) -> None:
-        """Put production back to what the first push left there, where a test changed it."""
-        if essence(self.deployed()) != self.settled:
-            # A test may have rolled back, after which an environment is held.
+    def reset(self) -> None:
+        """Restore production to its state after the first push, if a test changed it."""
+        if deployed_fields(self.deployed()) != self.initial:
+            # If a test rolled back, the environment is held, so resume it.
             self.deployer("deploy", "production", "--image", self.image, "--resume")
 
     def deployer(self, *arguments: str) -> str:
-        """Run the deployer of the first image, as a person would."""
+        """Run the deployer of the first image, as a person does by hand."""
         secrets = {key: value for key, value in SECRETS.items() if key.startswith("PREFECT_")}
         environment = {"PREFECT_API_URL": self.gateway.api_url, **secrets}
         given = [f"--env={key}={value}" for key, value in environment.items()]
         return docker("run", "--rm", *given, self.image, "python", "-m", "deployer", *arguments)
 
-    def assert_no_secret_was_told(self, repository: Act) -> None:
-        """Search every log, every record of the server and what GitHub was told."""
+    def assert_no_leaked_secret(self, repository: Act) -> None:
+        """Search all logs, all records of the server and all requests to GitHub for secrets."""
         logs = [*repository.folder.glob("run-*/log.jsonl"), *self.logs]
         texts = {str(path): path.read_text(errors="replace") for path in logs}
         texts["github"] = json.dumps([repository.github, repository.records_of("gh")])
-        texts |= {what: json.dumps(rows_of(self.server, what)) for what in READ}
+        texts |= {what: json.dumps(rows_of(self.server, what)) for what in SEARCHED}
         texts["events"] = json.dumps(self.server.request("POST", "/events/filter", {}))
         found = [
-            (word, where) for where, text in texts.items() for word in NEVER_TOLD if word in text
+            (word, where) for where, text in texts.items() for word in NEVER_LOGGED if word in text
         ]
         assert found == []
 
 
 @contextmanager
 def site(python: Path, template: Path, registry: Registry, folder: Path) -> Iterator[Site]:
-    """Start everything and push for the first time."""
+    """Start everything and push once."""
     with ExitStack() as stack:
         auth = {"PREFECT_SERVER_API_AUTH_STRING": AUTH, "PREFECT_API_AUTH_STRING": AUTH}
         host = bridge_address()
@@ -170,5 +170,5 @@ def site(python: Path, template: Path, registry: Registry, folder: Path) -> Iter
         assert first.jobs == dict.fromkeys(JOBS, "success"), explain(first)
         after = deployments(server)
         image = after["hourly"]["job_variables"]["image"]
-        settled, logs = essence(after), [server.log, worker.log]
-        yield Site(server, gateway, worker, registry, origin, before, first, image, settled, logs)
+        initial, logs = deployed_fields(after), [server.log, worker.log]
+        yield Site(server, gateway, worker, registry, origin, before, first, image, initial, logs)

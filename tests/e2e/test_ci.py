@@ -1,4 +1,4 @@
-"""ci.yml as it is, for a pull request from a fork: no secret, no variable, nothing pushed."""
+"""The unmodified ci.yml for a pull request from a fork: no secrets, no variables, no push."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ pytestmark = pytest.mark.timeout(1200)
 
 @pytest.fixture
 def fork(docker_engine: None, bake: Callable[..., Project], tmp_path: Path) -> Iterator[Act]:
-    """A repository whose workflows get nothing but a token that can read.
+    """A repository whose workflows get only a read-only token.
 
-    A runner of one's own is set, but nothing listens to its label.
+    The variable RUNNER names a self-hosted runner, but no runner has this label.
     """
     repository = Act(
         bake().path, tmp_path, name="Somebody/Weather-Flows", variables={"RUNNER": "private"}
     )
-    repository.private = True  # where a runner of one's own is allowed
+    repository.private = True  # only private repositories may use self-hosted runners
     repository.skip_tests()
     yield repository
     for name in docker("images", "--format", "{{.Repository}}:{{.Tag}}").splitlines():

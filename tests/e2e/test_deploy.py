@@ -1,4 +1,4 @@
-"""deploy.yml as it is, from a push to flow runs that completed in containers."""
+"""The unmodified deploy.yml, from a push to completed flow runs in containers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.small import NEVER_TOLD, deployments, explain
+from tests.e2e.small import NEVER_LOGGED, deployments, explain
 from tests.support.act import Act
 from tests.support.docker import PASSWORD, Registry, Worker, docker
 from tests.support.server import PrefectServer
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 def flow_runs(server: PrefectServer, deployment: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the deployment's runs that are no longer waiting for their time."""
+    """Return the deployment's flow runs that are not in the state Scheduled."""
     body = {
         "deployments": {"id": {"any_": [deployment["id"]]}},
         "flow_runs": {"state": {"type": {"not_any_": ["SCHEDULED"]}}},
@@ -32,7 +32,7 @@ def flow_runs(server: PrefectServer, deployment: dict[str, Any]) -> list[dict[st
 def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_changes_nothing(
     repository: Act, server: PrefectServer, private_registry: Registry, worker: Worker
 ) -> None:
-    repository.skip_tests()  # they run in tests/project/test_sessions.py
+    repository.skip_tests()  # tests/project/test_sessions.py runs them
     first = repository.push()
 
     assert sorted(first.jobs) == sorted(JOBS), explain(first)
@@ -96,7 +96,7 @@ def test_a_push_ends_with_completed_flow_runs_in_containers_and_a_second_one_cha
         assert len(flow_runs(server, before[name])) == 1
 
     for text in (first.output, second.output, worker.output, server.output, json.dumps(before)):
-        assert not [word for word in NEVER_TOLD if word in text]
+        assert not [word for word in NEVER_LOGGED if word in text]
 
 
 def test_an_unset_variable_is_named_in_the_first_step_with_the_command_that_sets_it(

@@ -1,7 +1,7 @@
-"""The images: what is in them, how they are built, and how a worker runs them.
+"""The images: their content, how they are built, and how a worker runs them.
 
-Two cold builds of one project are shared by all tests: one by BuildKit, one by docker-py, which is
-what Prefect's own builder uses.
+All tests share two cold builds of one project: one by BuildKit, one by docker-py, which Prefect's
+own builder uses.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ pytestmark = pytest.mark.timeout(1200)
 
 @dataclass
 class Images:
-    """The images that were built, by tag or id.
+    """The tags or ids of the built images.
 
     Attributes:
-        flows: by BuildKit, without a cache.
-        again: by docker-py, without a cache, on one processor.
-        worker: the other target.
+        flows: built by BuildKit, without a cache.
+        again: built by docker-py, without a cache, on one processor.
+        worker: the image of the target `worker`.
     """
 
     flows: str
@@ -94,14 +94,14 @@ class Images:
 
 
 def deployer_image(project: Project, *options: str, exit_code: int = 0, **env: str) -> str:
-    """Run `python -m tools.image` and return what it printed: the name, or the error."""
+    """Run `python -m tools.image` and return its output: the image's name, or the error."""
     command = [sys.executable, "-m", "tools.image", *options]
     done = project.run(*command, exit_code=exit_code, env=env, timeout=900)
     return (done.stderr if exit_code else done.stdout).strip()
 
 
 def remove(*images: str) -> None:
-    """Remove images, as far as they are there and nothing else is made of them."""
+    """Remove images that exist and that no other image is based on."""
     for image in images:
         with suppress(RuntimeError):
             docker("rmi", "--force", image)
@@ -111,11 +111,11 @@ def remove(*images: str) -> None:
 def project(
     docker_engine: None, template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
-    """A project with a slow flow, committed, and with secrets lying about that git ignores."""
+    """A committed project with a slow flow, and with secrets in files that git ignores."""
     project = bake_into(tmp_path_factory.mktemp("image"), template, work_pool_type="docker")
     (project.path / "flows/slow_flow.py").write_text(SLOW_FLOW)
     (project.path / "deployments/catalog.py").write_text(CATALOG)
-    # The limits that are there to be uncommented.
+    # Uncomment the resource limits of production.
     file = project.path / "deployments/environments.toml"
     head, line, rest = file.read_text().partition("# [production.job_variables]")
     assert line
@@ -134,7 +134,7 @@ def project(
 
 @pytest.fixture(scope="module")
 def images(project: Project) -> Iterator[Images]:
-    """The project's images, built from nothing, both builders at the same time."""
+    """The project's images, built without a cache by both builders at the same time."""
     canaries = {"PREFECT_API_KEY": "canary-variable", "GITHUB_TOKEN": "canary-variable"}
     flows = f"flows-{os.getpid()}:buildkit"
     again = f"flows-{os.getpid()}:docker-py"
@@ -158,7 +158,7 @@ def images(project: Project) -> Iterator[Images]:
         steps = other.result()
     yield Images(flows, again, worker)
     remove(flows, again, worker)
-    # The stages that no image is made of; docker-py knows no other way to name them.
+    # Remove untagged build stages; docker-py only returns their ids.
     for step in reversed(steps):
         with suppress(RuntimeError):
             if docker("image", "inspect", "--format={{.RepoTags}}", step) == "[]":
@@ -167,24 +167,24 @@ def images(project: Project) -> Iterator[Images]:
 
 @pytest.fixture(scope="module")
 def base() -> dict[str, Entry]:
-    """What the base image holds."""
+    """The files of the base image."""
     return entries(BASE)
 
 
 @pytest.fixture(scope="module")
 def flows(images: Images) -> dict[str, Entry]:
-    """What the image of the flows holds."""
+    """The files of the flows' image."""
     return entries(images.flows)
 
 
 @pytest.fixture(scope="module")
 def worker_files(images: Images) -> dict[str, Entry]:
-    """What the worker's image holds."""
+    """The files of the worker's image."""
     return entries(images.worker)
 
 
 def derive(image: str, dockerfile: str, folder: Path, **files: str) -> str:
-    """Build on top of an image, with these files at hand, and return the new image's id."""
+    """Build an image based on another, with files in the build context, and return its id."""
     (folder / "Dockerfile").write_text(f"FROM {image}\nUSER 0\n{dockerfile}\n")
     for name, text in files.items():
         (folder / name).write_text(text)
@@ -192,25 +192,25 @@ def derive(image: str, dockerfile: str, folder: Path, **files: str) -> str:
 
 
 def config(image: str) -> dict[str, Any]:
-    """Return how containers of this image are started."""
+    """Return the image's container configuration."""
     (found,) = json.loads(docker("image", "inspect", image))
     settings: dict[str, Any] = found["Config"]
     return settings
 
 
 def packages(held: dict[str, Entry], where: str = PACKAGES) -> set[str]:
-    """Return names and versions of the Python packages in a folder of an image."""
+    """Return `name-version` of the Python packages in a folder of an image."""
     found = (re.fullmatch(rf"{where}/([^/]+)\.dist-info", path) for path in held)
     return {normal(match[1]) for match in found if match}
 
 
 def normal(name: str) -> str:
-    """Return `Name-1.0` as `name-1.0`, with dashes."""
+    """Return a normalised `name-version`: lower case, with dashes in the name."""
     return re.sub(r"[-_.]+(?=[A-Za-z])", "-", name).lower()
 
 
 def locked(project: Project, path: str) -> set[str]:
-    """Return names and versions that a requirements file asks for in the image."""
+    """Return `name-version` of the packages that a requirements file installs in the image."""
     environment = {**default_environment(), "python_version": "3.14", "sys_platform": "linux"}
     environment |= {"python_full_version": "3.14.0", "platform_python_implementation": "CPython"}
     lines = re.findall(r"^([a-z].*?) \\$", project.read(path), flags=re.MULTILINE)
@@ -223,7 +223,7 @@ def locked(project: Project, path: str) -> set[str]:
     }
 
 
-# What is in them
+# The content of the images
 
 
 def test_cold_builds_by_two_builders_on_one_and_on_all_processors_differ_in_no_file(
@@ -232,7 +232,7 @@ def test_cold_builds_by_two_builders_on_one_and_on_all_processors_differ_in_no_f
     assert differences(flows, entries(images.again)) == []
     assert config(images.flows)["Env"] == config(images.again)["Env"]
 
-    # One byte of one .pyc file, as compiling in several processes leaves it, and one permission.
+    # The comparison notices one more byte in a .pyc file, and a changed permission.
     module = "app/flows/basic_flow.py"
     pyc = next(path for path in flows if path.startswith(f"{PACKAGES}/anyio/__pycache__/"))
     other = derive(images.flows, f"RUN printf x >>/{pyc} && chmod 600 /{module}", tmp_path)
@@ -290,7 +290,7 @@ def test_how_containers_are_started(project: Project, images: Images) -> None:
         assert re.fullmatch(r"[1-9]\d*:0", each["User"])
         assert each["Entrypoint"][:2] == ["dumb-init", "--"]
         assert {"HOME=/work", "PREFECT_HOME=/work/.prefect"} <= set(each["Env"])
-        # Nothing that differs from build to build: it would be a new image for old content.
+        # No label that differs from build to build, or the same content would get a new digest.
         assert set(each["Labels"]) == {
             "org.opencontainers.image.title",
             "org.opencontainers.image.base.name",
@@ -315,7 +315,7 @@ def test_no_secret_that_lay_about_is_in_a_layer_or_in_the_history(
     remove(removed, argument)
 
 
-# How they run
+# Running the images
 
 
 @pytest.mark.parametrize("user", [None, "12345:12345"])
@@ -344,14 +344,14 @@ def test_signals_reach_the_whole_process_group(images: Images) -> None:
     with subprocess.Popen([*command, script], stdout=subprocess.PIPE, text=True) as client:
         assert client.stdout
         assert client.stdout.readline() == "ready\n"
-        client.terminate()  # which the client hands on to the container
+        client.terminate()  # the client forwards the signal to the container
         assert client.stdout.readline() == "child 15\n"
     assert client.returncode == 7
 
 
 @pytest.fixture(scope="module")
 def pool(project: Project, images: Images, server: PrefectServer) -> dict[str, Any]:
-    """The work pool as `setup` creates it, with the catalog deployed to it."""
+    """The work pool that `setup` created, with the catalog deployed to it."""
     for command in (["setup"], ["deploy", "--image", images.flows, "--no-verify"]):
         words = [command[0], "production", *command[1:]]
         project.run(sys.executable, "-m", "deployer", *words, env=server.env)
@@ -360,14 +360,14 @@ def pool(project: Project, images: Images, server: PrefectServer) -> dict[str, A
 
 
 def health(container: str, wanted: str, within: float = 60) -> None:
-    """Wait until a container's health is this."""
+    """Wait until a container has this health status."""
     show = ("inspect", "--format={{.State.Health.Status}}", container)
     eventually(lambda: docker(*show) == wanted, within, about=lambda: docker("logs", container))
 
 
 @pytest.fixture(scope="module")
 def worker_container(images: Images, server: PrefectServer, pool: dict[str, Any]) -> Iterator[str]:
-    """The worker in a container of its image, asking for work each second."""
+    """The worker in a container of its image, polling for work each second."""
     variables = {"PREFECT_API_URL": server.api_url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
     container = docker(
         "run",
@@ -393,12 +393,12 @@ class Run:
     id: str
 
     def read(self) -> dict[str, Any]:
-        """Return it as the server has it now."""
+        """Return its current row on the server."""
         found: dict[str, Any] = self.server.request("GET", f"/flow_runs/{self.id}")
         return found
 
     def reaches(self, *states: str, within: float = 120) -> dict[str, Any]:
-        """Wait until its state is one of these types and return it."""
+        """Wait until its state has one of these types, and return the state."""
 
         def is_there(run: dict[str, Any]) -> bool:
             there = run["state"]["type"] in states
@@ -412,8 +412,8 @@ class Run:
         """The id of its container."""
         return str(self.read()["infrastructure_pid"]).rpartition(":")[2]
 
-    def logs_hold(self, text: str, within: float = 60) -> datetime:
-        """Wait until the server has this line of it, sent seconds later, and return its time."""
+    def wait_for_log(self, text: str, within: float = 60) -> datetime:
+        """Wait until the server has this log line, which arrives late, and return its time."""
         filters = {"logs": {"flow_run_id": {"any_": [self.id]}}}
 
         def lines() -> dict[str, str]:
@@ -423,8 +423,8 @@ class Run:
         sent = eventually(lambda: lines().get(text), within, about=lines)
         return datetime.fromisoformat(sent.replace("Z", "+00:00"))
 
-    def container_is_gone(self, within: float) -> None:
-        """Wait until its container does not exist any more."""
+    def wait_until_removed(self, within: float) -> None:
+        """Wait until its container no longer exists."""
         there = ("ps", "--all", "--quiet", "--no-trunc")
         eventually(lambda: self.container not in docker(*there).split(), within)
 
@@ -465,9 +465,9 @@ def test_a_worker_in_its_own_image_runs_a_locked_down_flow_and_its_logs_arrive(
 ) -> None:
     run = runs["through"]
     run.reaches("COMPLETED")
-    run.logs_hold("the flow has begun")
-    run.logs_hold("Finished in state Completed()")
-    run.container_is_gone(within=30)
+    run.wait_for_log("the flow has begun")
+    run.wait_for_log("Finished in state Completed()")
+    run.wait_until_removed(within=30)
 
 
 def test_a_run_that_is_cancelled_in_the_ui_stops_within_seconds(runs: dict[str, Run]) -> None:
@@ -482,11 +482,11 @@ def test_a_run_that_is_cancelled_in_the_ui_stops_within_seconds(runs: dict[str, 
     run.server.request("POST", f"/flow_runs/{run.id}/set_state", cancelling)
 
     asked = datetime.now(UTC)
-    assert (run.logs_hold("Flow run was cancelled.") - asked).total_seconds() < 10
-    # The state follows when another interpreter has looked for the flow's own hooks.
+    assert (run.wait_for_log("Flow run was cancelled.") - asked).total_seconds() < 10
+    # The state follows later, after another interpreter has run the flow's hooks.
     assert run.reaches("CANCELLED")["name"] == "Cancelled"
-    run.container_is_gone(within=60)
-    run.logs_hold("the flow has begun")
+    run.wait_until_removed(within=60)
+    run.wait_for_log("the flow has begun")
 
 
 def test_a_container_that_is_asked_to_end_leaves_a_crashed_run(runs: dict[str, Run]) -> None:
@@ -494,13 +494,13 @@ def test_a_container_that_is_asked_to_end_leaves_a_crashed_run(runs: dict[str, R
     run.reaches("RUNNING")
     start = time.monotonic()
     docker("stop", run.container)
-    assert time.monotonic() - start < 8  # after ten seconds it would have been killed
+    assert time.monotonic() - start < 8  # docker kills after ten seconds
 
     state = run.reaches("CRASHED", within=15)
 
     assert "143" in state["message"]
     assert "SIGTERM" in state["message"]
-    run.container_is_gone(within=15)
+    run.wait_until_removed(within=15)
 
 
 def test_a_worker_is_unhealthy_when_it_does_not_answer(
@@ -513,7 +513,7 @@ def test_a_worker_is_unhealthy_when_it_does_not_answer(
     health(worker_container, "healthy")
 
 
-# How they are built
+# Building the images
 
 
 def test_only_what_goes_into_an_image_is_in_its_name(
@@ -548,7 +548,7 @@ def test_what_git_ignores_is_not_let_into_an_image(default_project: Project) -> 
 
 @pytest.fixture
 def mirror(registry: Registry) -> Iterator[tuple[str, str]]:
-    """A place in the registry, and an image under a tag that is there alone."""
+    """A mirror in the registry, with a base image under a tag that only the mirror has."""
     place, tag = f"{registry.address}/mirrored/library", f"python:only-in-a-mirror-{os.getpid()}"
     docker("tag", BASE, f"{place}/{tag}")
     docker("push", f"{place}/{tag}", timeout=300)
@@ -558,7 +558,7 @@ def mirror(registry: Registry) -> Iterator[tuple[str, str]]:
 
 
 def make_stages_only(project: Project, tag: str) -> None:
-    """Leave nothing of the Dockerfile but its stages, on another base image."""
+    """Reduce the Dockerfile to its FROM lines, with another base image."""
     stages = re.findall(r"^FROM .+$", project.read("Dockerfile"), flags=re.MULTILINE)
     (project.path / "Dockerfile").write_text("\n".join(stages).replace(BASE, tag) + "\n")
     project.run("git", "init", "--quiet")
@@ -588,7 +588,7 @@ def test_the_pipelines_build_is_told_where_the_mirror_is(bake: Callable[..., Pro
 
 
 def build_contexts(project: Project, mirror: str) -> str:
-    """Return what the pipeline tells its builder of base images in a mirror."""
+    """Return the build contexts that the pipeline sets for base images in a mirror."""
     command = [sys.executable, "-m", "tools.pipeline", "find", "--package", "none"]
     settings = json.dumps({"BASE_MIRROR": mirror})
     env = {"SETTINGS": settings, "GITHUB_REPOSITORY": "acme/flows", "GITHUB_EVENT_PATH": ""}
@@ -623,7 +623,7 @@ def test_a_password_for_a_package_index_gets_into_the_build_and_nowhere_else(
     (init,) = re.findall(r"^dumb-init(?:.+\\\n)+.+\n", text, re.MULTILINE)
     (command,) = re.findall(r"^sed -i .+ Dockerfile$", project.read("docs/flows.md"), re.MULTILINE)
     with PrivateIndex(host, wheel, "someone", "canary-password") as index:
-        # As `poetry export` writes it for a source of pyproject.toml.
+        # The format in which `poetry export` writes a package source of pyproject.toml.
         options = f"--extra-index-url {index.url}\n--trusted-host {host}\n\n"
         text = options + requirement(wheel) + init
         (project.path / "requirements.txt").write_text(text)
@@ -638,7 +638,7 @@ def test_a_password_for_a_package_index_gets_into_the_build_and_nowhere_else(
         assert not index.served
         name = deployer_image(project, NETRC=str(netrc))
         assert index.served
-        # From the cache, which is the other place where something could stay.
+        # The build stage, from the cache: a password could remain there too.
         stage = docker("build", "--quiet", "--target=build", str(project.path))
 
     answer = docker("run", "--rm", name, "python", "-c", "import acme_weather")
@@ -651,7 +651,7 @@ def test_a_password_for_a_package_index_gets_into_the_build_and_nowhere_else(
 
 
 def dry_run_for_arm(requirements: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Resolve a locked file as on an arm64 machine, from wheels alone."""
+    """Resolve a locked file for arm64, only from wheels."""
     command = ["uv", "pip", "install", "--dry-run", "--only-binary=:all:", "--require-hashes"]
     command += ["--python-platform=aarch64-manylinux_2_28", "--python-version=3.14"]
     command += [f"--target={requirements.parent / 'target'}", *options]

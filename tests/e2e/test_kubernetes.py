@@ -1,7 +1,7 @@
-"""A project with the answer kubernetes, deployed; Docker runs its jobs under their restrictions.
+"""Deploy a project with the answer kubernetes; Docker runs its jobs with their restrictions.
 
-Prefect server, registry, image and worker are real; in the place of the cluster is a stand-in that
-starts each job's container by `docker run`.
+Prefect server, registry, image and worker are real. A stand-in replaces the cluster: it starts each
+job's container with `docker run`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NAME = "restricted-flows"
 
 @dataclass(frozen=True)
 class Deployed:
-    """What a deploy to production printed, and the jobs of its smoke runs with their containers."""
+    """The output of a deploy to production, and the jobs and containers of its smoke runs."""
 
     report: str
     jobs: list[Job]
@@ -34,7 +34,7 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project in a git repository, by which its image is named."""
+    """A project in a git repository, which the name of its image needs."""
     folder = tmp_path_factory.mktemp("kubernetes")
     made = bake_into(folder, template, work_pool_type="kubernetes", project_slug=NAME)
     made.run("git", "init", "--quiet")
@@ -43,7 +43,7 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 @pytest.fixture(scope="module")
 def image(project: Project, private_registry: Registry) -> str:
-    """The digest of the project's image, pushed."""
+    """The project's pushed image, by its digest."""
     repository = f"{private_registry.address}/{NAME}"
     build = [sys.executable, "-m", "tools.image", "--repository", repository]
     name = project.run(*build, timeout=600).stdout.strip()
@@ -55,7 +55,7 @@ def image(project: Project, private_registry: Registry) -> str:
 def deployed(
     project: Project, image: str, server: PrefectServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Deployed:
-    """The project in production, its smoke runs done."""
+    """The project in production, with completed smoke runs."""
     folder = tmp_path_factory.mktemp("cluster")
     containers: list[str] = []
     deployer = [sys.executable, "-m", "deployer"]
@@ -77,7 +77,7 @@ def test_the_smoke_runs_complete_non_root_read_only_and_within_the_limits_of_the
     assert len(deployed.containers) == 2
     for job in deployed.jobs:
         (asked,) = job["spec"]["template"]["spec"]["containers"]
-        # So Prefect's own files went to the image's home, /work/.prefect.
+        # Prefect's files are therefore in the image's default, /work/.prefect.
         assert "PREFECT_HOME" not in {each["name"] for each in asked["env"]}
     for container in json.loads(docker("inspect", *deployed.containers)):
         host, config = container["HostConfig"], container["Config"]

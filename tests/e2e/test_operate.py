@@ -1,6 +1,6 @@
 """drift.yml and rollback.yml, on a small project in production.
 
-Each test begins with production as the first push left it.
+Each test starts with production as after the first push.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def rollback(repository: Act, **inputs: str) -> WorkflowRun:
 
 
 def test_drift_made_by_hand_opens_one_issue_edits_it_and_closes_it(clone: Act, site: Site) -> None:
-    # What is committed since then is no drift.
+    # Commits after the last deploy are not drift.
     clone.replace("deployments/catalog.py", '"rows": 500', '"rows": 501')
     run = drift(clone)
     assert run.jobs == {"drift": "success"}, explain(run)
@@ -94,7 +94,7 @@ def test_a_rollback_needs_no_registry_and_no_image(clone: Act, site: Site) -> No
 
 
 def assert_two_images_were_built(clone: Act, site: Site, pushed: WorkflowRun) -> str:
-    """Follow the image of the one deployment that names one from the build on; return it."""
+    """Check build and deploy of the image that one deployment names itself, and return it."""
     gpu, first = (site.deployed()[name]["job_variables"]["image"] for name in ("hourly", "manual"))
     assert gpu != first
     for image, name, tag in ((first, "", "src-"), (gpu, " gpu", "gpu-")):
@@ -108,19 +108,19 @@ def assert_two_images_were_built(clone: Act, site: Site, pushed: WorkflowRun) ->
     subjects = [
         f"{each['subject-name']}@{each['subject-digest']}" for each in clone.records_of("attest")
     ]
-    assert sorted(subjects) == sorted([first, gpu] * 2)  # how it was made, and what is in it
+    assert sorted(subjects) == sorted([first, gpu] * 2)  # provenance and SBOM
     assert docker("run", "--rm", gpu, "printenv", "IMAGE").strip() == "gpu"
     return str(gpu)
 
 
 def deployed(site: Site) -> tuple[Any, str]:
-    """Return parameters and image of the one deployment that the test changes."""
+    """Return parameters and image of the deployment that the tests change."""
     row = site.hourly()
     return row["parameters"], row["job_variables"]["image"]
 
 
 def number(summary: str) -> int:
-    """Return the number of the release that a summary tells about."""
+    """Return the number of the release in a summary."""
     return int(summary.partition("production is at release ")[2].split()[0].rstrip("."))
 
 
@@ -146,7 +146,7 @@ def test_production_refuses_another_plan_than_the_one_that_was_shown_before(
     event = {"ref": "refs/heads/main", "inputs": inputs}
     running = clone.start("workflow_dispatch", "deploy.yml", event)
     try:
-        # The edit comes where an approval would be waited for.
+        # Edit between plan and deploy, when the workflow would wait for an approval.
         planned = '"jobID":"plan","jobResult":"success"'
         eventually(lambda: planned in running.log.read_text() or None, 200)
         edit(8)

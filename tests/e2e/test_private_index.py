@@ -1,6 +1,6 @@
-"""The workflows of a project with a package from an index that asks for a password.
+"""The workflows of a project with a package from an index with a password.
 
-Its netrc is the secret NETRC. The password is one of those that nobody may ever read.
+The secret NETRC has the password, which must not appear in any log.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def index(tmp_path: Path) -> Iterator[PrivateIndex]:
 
 
 def ask_for(index: PrivateIndex, repository: Act, path: str, *, alone: bool = False) -> None:
-    """Let a requirements file ask the index for its package, beside its others or alone."""
+    """Add the index's package to a requirements file, or make it the only one with `alone`."""
     file = repository.project / path
     others = "" if alone else file.read_text()
     file.write_text(f"--extra-index-url {index.url}\n\n{requirement(index.wheel)}{others}")
@@ -40,7 +40,7 @@ def ask_for(index: PrivateIndex, repository: Act, path: str, *, alone: bool = Fa
 def test_a_job_that_reaches_the_server_installs_with_the_secret_and_says_where_it_is_missing(
     clone: Act, site: Site, index: PrivateIndex
 ) -> None:
-    clone.skip_tests(but_install=True)
+    clone.skip_tests(install=True)
     ask_for(index, clone, "requirements.txt")
     clone.secrets["NETRC"] = ""
     without = clone.run("schedule", "drift.yml", {})
@@ -58,10 +58,10 @@ def test_a_job_that_reaches_the_server_installs_with_the_secret_and_says_where_i
 def test_the_tests_install_with_the_secret_but_not_for_a_fork(
     clone: Act, site: Site, index: PrivateIndex
 ) -> None:
-    clone.skip_tests(but_install=True)
+    clone.skip_tests(install=True)
     ask_for(index, clone, "requirements-dev.txt", alone=True)
     clone.secrets["NETRC"] = NETRC
-    # As where the setting that hands secrets to workflows of forks is on.
+    # As with the GitHub setting that sends secrets to workflows of forks.
     fork = clone.pull_request(number=12, fork=True)
     assert fork.jobs == {"tests": "failure", "image": "success", "pass": "failure"}, explain(fork)
     assert "lack of valid authentication credentials" in fork.output

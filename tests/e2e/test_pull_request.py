@@ -1,4 +1,4 @@
-"""ci.yml and cleanup.yml for pull requests of one's own; those of forks are in test_ci.py."""
+"""ci.yml and cleanup.yml for pull requests of the repository itself; for forks see test_ci.py."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_pull_request_has_a_preview_as_long_as_it_is_open(clone: Act, site: Si
     assert "parameters.rows: 500 → 502" in body
     assert "Completed" in body
     assert f"/deployments/deployment/{found['hourly-pr-7']['id']}" in body
-    # Whatever is said of an image is short enough to be read, and the end says of when it is.
+    # The comment only has short digests. Its last line names the commit and the run.
     assert not re.search("sha256:[0-9a-f]{13}", comment["body"])
     assert re.search("sha256:[0-9a-f]{64}", opened.summaries["preview"])
     commit = clone.git("rev-parse", "HEAD")
@@ -52,7 +52,7 @@ def test_a_pull_request_has_a_preview_as_long_as_it_is_open(clone: Act, site: Si
     last = comment["body"].strip().splitlines()[-1]
     assert last.startswith(f"[`{commit[:7]}`]({home}/commit/{commit}), 20")
     assert f"[the run]({home}/actions/runs/" in last
-    # It was there at once, and was edited then.
+    # It was created at the start and edited at the end.
     first, second = [each["body"] for each in clone.records_of("gh") if each["body"]]
     assert "Deploying …" in first["body"]
     assert second["body"] == comment["body"]

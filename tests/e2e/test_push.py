@@ -1,6 +1,6 @@
-"""deploy.yml for a small project: what a push does, what it refuses, and what it leaves alone.
+"""deploy.yml for a small project: what a push changes, refuses, and leaves unchanged.
 
-Each test begins with production as the first push left it.
+Each test starts with production as after the first push.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.small import BUILDING, FILE, HEADER, JOBS, NEVER_TOLD, Site, explain
+from tests.e2e.small import BUILDING, FILE, HEADER, JOBS, NEVER_LOGGED, Site, explain
 from tests.support.act import Act, WorkflowRun
 from tests.support.docker import docker
 from tests.support.proxy import Proxy
@@ -42,9 +42,9 @@ def test_a_first_push_without_staging_builds_and_deploys_to_production(site: Sit
 
 
 def test_no_secret_and_no_file_that_stays_out_is_in_any_layer_of_the_image(site: Site) -> None:
-    # What is known to be there is searched for too: in the code and in the virtual environment.
+    # Search also for known texts of the code and the virtual environment, to check the search.
     known = {"def basic_data_flow", "def prefect_test_harness"}
-    words = [*NEVER_TOLD, FILE, "canary-", *known]
+    words = [*NEVER_LOGGED, FILE, "canary-", *known]
     assert site.registry.search(site.origin.package, site.image.partition("@")[2], words) == known
 
 
@@ -94,7 +94,7 @@ def test_a_second_push_that_changes_nothing_runs_no_image_and_an_edit_is_still_t
         clone.commit("Nothing that runs")
         return clone.push()
 
-    push()  # by now its deployer has noted what the server answers
+    push()  # its deployer records the server's answers
     since = str(time.time())
     run = push()
 
@@ -143,7 +143,7 @@ def test_a_smoke_run_that_fails_leaves_production_as_it_was(clone: Act, site: Si
     assert "The server is as it was before the deploy" in summary
     now = site.deployed()
     for row in (*before.values(), *now.values()):
-        del row["updated"], row["pull_steps"]  # none of them is null before and [] after
+        del row["updated"], row["pull_steps"]  # pull_steps changes from null to []
         for schedule in row["schedules"]:
             del schedule["updated"]
     assert now == before
@@ -236,7 +236,7 @@ def test_what_is_not_set_is_named_in_the_first_step_with_the_command_that_sets_i
     run = clone.push()
     assert run.jobs[job] == "failure", explain(run)
     ran = [step.name for step in run.steps if step.job == job]
-    assert ran[1:-1] == ["Check the settings"]  # checkout before it, the action that it is part of
+    assert ran[1:-1] == ["Check the settings"]  # between checkout and its action
     assert f"run `{command}`" in run.output
     assert clone.records_of("build-push-action") == []
     assert (site.deployed(), site.gateway.writes) == (before, [])
@@ -265,7 +265,7 @@ def test_an_image_that_is_no_release_by_its_digest_is_refused(
 
 
 def test_a_rebuild_renews_the_image_under_its_name(clone: Act, site: Site, tmp_path: Path) -> None:
-    # In a package of its own, so that production's image stays what it is.
+    # In a package of its own, so that production's image does not change.
     repository = clone.copy(tmp_path / "rebuilt", name="Acme/Rebuilt-Flows")
     digests = []
     for rebuild in ("false", "true"):
@@ -287,7 +287,7 @@ def test_githubs_own_registry_is_the_default_and_takes_the_workflows_own_token(
     clone: Act, site: Site
 ) -> None:
     del clone.variables["REGISTRY"], clone.variables["REGISTRY_USERNAME"]
-    # GitHub cannot be reached, so that production ends with the pull, after the proof.
+    # The tests cannot reach ghcr.io, so production verifies the attestation and fails at the pull.
     image = f"ghcr.io/{clone.package}@{site.image.partition('@')[2]}"
     run = clone.dispatch("deploy.yml", image=image, dry_run="true")
     expected = {"tests": "success", "image": "success", "production": "failure"}
@@ -341,12 +341,12 @@ def test_of_two_racing_pushes_the_newer_one_stays(clone: Act, site: Site, tmp_pa
     # The first one has the lower run id.
     runs: list[Any] = [each.start("push", "deploy.yml", {}) for each in (clone, newer)]
     old, new = [each.wait(300) for each in runs]
-    site.assert_no_secret_was_told(newer)
+    site.assert_no_leaked_secret(newer)
     assert new.jobs == dict.fromkeys(JOBS, "success"), explain(new)
     assert site.hourly()["parameters"] == {"rows": 602}
     if old.jobs["production"] == "failure":
         assert "is older than run" in old.summaries["production"]
-    # Started once more, the older one is refused.
+    # If the older run starts again, it is refused.
     last = clone.start("push", "deploy.yml", {}, run_id=1).wait(300)
     assert last.jobs["production"] == "failure", explain(last)
     assert "Run 1 is older than run" in last.summaries["production"]

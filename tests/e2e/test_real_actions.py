@@ -1,7 +1,7 @@
-"""The actions that the workflows use, in their own code instead of the stand-ins.
+"""The workflows with the real code of their actions instead of the stand-ins.
 
-It is fetched from GitHub, or taken from the folder ACTIONS, which holds OWNER/NAME of each. Where
-it can be had from neither, the test is skipped.
+The code comes from GitHub, or from the folder in the variable ACTIONS, which has OWNER/NAME of each
+action. Without either the test is skipped.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ BUILDKIT = "moby/buildkit:buildx-stable-1"
 
 
 def checked_out(action: str, commit: str, folder: Path) -> Path:
-    """Return a folder with an action's real code: ACTIONS/OWNER/NAME, or what GitHub has.
+    """Return a folder with an action's real code: ACTIONS/OWNER/NAME, or a checkout from GitHub.
 
-    Skips the test where it can be had from neither.
+    Skips the test if there is neither.
     """
     if copies := os.environ.get("ACTIONS"):
         return Path(copies) / action
@@ -45,8 +45,8 @@ def checked_out(action: str, commit: str, folder: Path) -> Path:
     return folder
 
 
-def use_the_engines_own_builder(repository: Act) -> None:
-    """Build without BuildKit's container, and so without GitHub's cache, which wants that one."""
+def use_docker_driver(repository: Act) -> None:
+    """Build with the engine's own builder, without BuildKit's container and GitHub's cache."""
     path = ".github/actions/image/action.yml"
     (builder,) = [each for each in repository.actions() if each.startswith(f"{BUILDER}@")]
     lines = (repository.project / path).read_text().splitlines()
@@ -63,7 +63,7 @@ def test_the_real_code_of_checkout_login_and_build_does_what_their_stand_ins_do(
         (action,) = [each for each in clone.actions() if each.startswith(f"{name}@")]
         clone.real[name] = checked_out(name, action.partition("@")[2], tmp_path / "real" / name)
     if not docker("images", "--quiet", BUILDKIT):
-        use_the_engines_own_builder(clone)
+        use_docker_driver(clone)
     clone.replace("deployments/catalog.py", '"rows": 500', '"rows": 502')
     run = clone.push()
 

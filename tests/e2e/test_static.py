@@ -1,4 +1,4 @@
-"""The workflows as text: linters find nothing, everything is pinned, and the guards bite."""
+"""Static checks of the workflows: linters, pinned versions, permissions and secrets."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ PINNED = re.compile(
     r"(?P<action>[\w.-]+/[\w./-]+)@(?P<commit>[0-9a-f]{40}) # (?P<tag>v\d+\.\d+\.\d+)"
 )
 
-# Its environment has a token for GitHub and no server.
+# This workflow uses a GitHub environment, but no server.
 NO_SERVER = "update.yml"
 
 
 @pytest.fixture(params=["template", "project"])
 def folder(request: pytest.FixtureRequest, template: Path, default_project: Project) -> Path:
-    """The template's own folder, then the generated project's."""
+    """The folder of the template, then that of a generated project."""
     return template if request.param == "template" else default_project.path
 
 
 @pytest.fixture
 def copy(default_project: Project, tmp_path: Path) -> Path:
-    """The generated project's workflows, to be spoilt."""
+    """A copy of the generated project's workflows, in which tests add mistakes."""
     shutil.copytree(default_project.path / ".github", tmp_path / ".github")
     return tmp_path
 
 
 def workflows(folder: Path) -> Iterator[tuple[str, dict[Any, Any]]]:
-    """Return each workflow's name and content."""
+    """Yield each workflow's file name and content."""
     for path in sorted((folder / ".github" / "workflows").glob("*.yml")):
         yield path.name, yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def steps(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return each step of the workflows and of their own actions, and where it stands."""
+    """Yield each step of the workflows and the repository's own actions, with its place."""
     for name, workflow in workflows(folder):
         for job, content in workflow["jobs"].items():
             for number, step in enumerate(content["steps"], start=1):
@@ -56,33 +56,33 @@ def steps(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def actions(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return each of the repository's own actions, by the name that a workflow uses it under."""
+    """Yield each of the repository's own actions, by the path that workflows use."""
     for path in sorted((folder / ".github" / "actions").glob("*/action.yml")):
         yield f"./.github/actions/{path.parent.name}", yaml.safe_load(path.read_text("utf-8"))
 
 
 def uses(content: Any) -> set[str]:
-    """Return what is used in a job or an action, without versions."""
+    """Return the actions that a job or an action uses, without versions."""
     return {step["uses"].partition("@")[0] for step in content["steps"] if "uses" in step}
 
 
 def hook(name: str) -> list[str]:
-    """Return the command by which the generated project's own lint runs a tool."""
+    """Return the command with which the generated project's pre-commit runs a tool."""
     settings = yaml.safe_load((ROOT / TEMPLATE_FOLDER / ".pre-commit-config.yaml").read_text())
     (entry,) = [each["entry"] for each in settings["repos"][0]["hooks"] if each["id"] == name]
     return shlex.split(entry)
 
 
 def zizmor(folder: Path, exit_code: int | None = 0) -> str:
-    """Return what zizmor prints over the workflows at its strictest, without the network."""
-    # The template's own workflows need no excuse.
-    excused = (folder / ".github" / "zizmor.yml").exists()
-    command = [word for word in hook("zizmor") if excused or not word.startswith("--config=")]
+    """Run zizmor on the workflows, in its strictest mode and offline, and return its output."""
+    # The template's own workflows need no exceptions, so they have no configuration.
+    has_config = (folder / ".github" / "zizmor.yml").exists()
+    command = [word for word in hook("zizmor") if has_config or not word.startswith("--config=")]
     return run(*command, folder=folder, exit_code=exit_code).stdout
 
 
 def actionlint(folder: Path, exit_code: int | None = 0) -> str:
-    """Return what actionlint prints, with shellcheck over every `run:`."""
+    """Run actionlint, with shellcheck for every `run:`, and return its output."""
     files = sorted((folder / ".github" / "workflows").glob("*.yml"))
     return run(*hook("actionlint"), *files, folder=folder, exit_code=exit_code).stdout
 
@@ -154,7 +154,7 @@ def test_nothing_that_can_turn_a_failure_green_stands_in_a_deploy(default_projec
         script = step.get("run", "")
         assert "| tee" not in script, where
         assert not re.search(r'echo "[^"]*\$\(', script), f"{where}: echo hides the exit code"
-        # A rollback works without a registry.
+        # A rollback must work without a registry, so its login may fail.
         assert "continue-on-error" not in step or where == "rollback.yml: rollback, step 3", where
 
 
@@ -164,7 +164,7 @@ def test_a_job_that_writes_to_a_server_is_never_cancelled_by_another(
     for name, workflow in workflows(default_project.path):
         for job, content in workflow["jobs"].items():
             groups = [each["concurrency"] for each in (workflow, content) if "concurrency" in each]
-            if "environment" in content and name != "drift.yml":  # which only reads
+            if "environment" in content and name != "drift.yml":  # drift.yml only reads
                 assert not any(group["cancel-in-progress"] for group in groups), f"{name}: {job}"
 
 
@@ -180,7 +180,7 @@ def test_a_job_that_reaches_the_server_first_says_what_is_not_set(default_projec
     assert "tools.preflight" in deploy["runs"]["steps"][0]["run"]
     for name, workflow in workflows(default_project.path):
         for job, content in workflow["jobs"].items():
-            # A sweep without a server has nothing to do.
+            # Without a server there are no previews to remove.
             sweeps = "./.github/actions/remove-previews" in uses(content)
             if "environment" in content and not sweeps and name != NO_SERVER:
                 where, second = f"{name}: {job}", content["steps"][1]
@@ -205,8 +205,8 @@ def test_only_what_tools_run_vouches_for_is_run_with_a_network(default_project: 
             assert '"docker", "run", "--rm", f"--network' not in path.read_text(), path
 
 
-# Which secret an own action is given, by the name of its input.
-HANDED = {
+# Inputs of the repository's own actions, with the secret that each may get.
+SECRET_OF = {
     "registry-password": "REGISTRY_PASSWORD",
     "password": "REGISTRY_PASSWORD",
     "netrc": "NETRC",
@@ -227,15 +227,15 @@ def test_a_secret_goes_to_the_one_step_that_needs_it(default_project: Project) -
         if step.get("uses") in own:
             for key, value in step["with"].items():
                 given = set(re.findall(r"secrets\.(\w+)", str(value)))
-                assert given <= {HANDED.get(key)}, f"{where}: {key}"
+                assert given <= {SECRET_OF.get(key)}, f"{where}: {key}"
             continue
         text = str(step)
-        # Of a secret only whether there is one.
+        # Tests for the existence of a secret are allowed.
         text = re.sub(r"(?:secrets\.\w+|inputs\.[\w-]+) != ''", "", text)
         text = re.sub(r"contains\(toJSON\(inputs\.[\w-]+\), '\\\\+n'\)", "", text)
         secrets = set(re.findall(r"secrets\.(\w+)", text))
         secrets |= {
-            HANDED[each] for each in re.findall(r"inputs\.([\w-]+)", text) if each in HANDED
+            SECRET_OF[each] for each in re.findall(r"inputs\.([\w-]+)", text) if each in SECRET_OF
         }
         logs_in = step.get("uses", "").startswith("docker/login-action@")
         builds = re.match("docker/(build-push|bake)-action@", step.get("uses", ""))
@@ -274,11 +274,11 @@ def test_dependabot_waits_and_looks_where_there_is_something_to_find(folder: Pat
         kind = update["package-ecosystem"]
         assert update["cooldown"]["default-days"] >= 7, kind
         for directory in update.get("directories") or [update["directory"]]:
-            # Only at the root does it look into this folder by itself.
+            # Dependabot finds .github/workflows by itself only at the root.
             at_root = kind == "github-actions" and directory == "/"
             place = ".github/workflows" if at_root else directory.strip("/") or "."
             assert list(folder.glob(f"{place}/{LOOKED_FOR[kind]}")), f"{kind}: {directory}"
-    # The repository's own actions use others too.
+    # The repository's own actions use third-party actions too.
     (actions,) = [
         each for each in settings["updates"] if each["package-ecosystem"] == "github-actions"
     ]
@@ -308,14 +308,14 @@ def test_code_of_a_fork_or_a_bot_never_reaches_a_runner_of_ones_own_or_a_secret(
     default_project: Project,
 ) -> None:
     for name, workflow in workflows(default_project.path):
-        if "pull_request" not in workflow[True]:  # to YAML, `on` is a yes
+        if "pull_request" not in workflow[True]:  # YAML reads `on` as true
             continue
         for job, content in workflow["jobs"].items():
             condition = " ".join(str(content.get("if", "")).split())
             if "vars.RUNNER" in content["runs-on"] or "environment" in content:
                 assert f"{FORK} && {BOT}" in condition, f"{name}: {job}"
             for step in content["steps"] if not condition else []:
-                # Dependabot's secrets are a store of their own.
+                # Pull requests of Dependabot get only Dependabot's own secrets.
                 text = str(step).replace(f"{FORK} && secrets.NETRC || ''", "")
                 text = text.replace("env.OWN == 'true' && secrets.REGISTRY_PASSWORD || ''", "")
                 assert "secrets." not in text, f"{name}: {job}"
@@ -350,7 +350,7 @@ def test_what_a_pull_request_builds_is_a_preview_and_what_main_builds_is_not(
 def test_every_step_that_installs_packages_is_given_what_a_private_index_asks_for(
     default_project: Project,
 ) -> None:
-    """But for the update, which runs what nobody has looked at yet: it has no secret at all."""
+    """Except update.yml: it runs code that nobody has reviewed, so it gets no secret."""
     look = dict(workflows(default_project.path))["update.yml"]["jobs"]["look"]
     assert "secrets." not in str(look)
     assert "environment" not in look
@@ -452,7 +452,7 @@ def test_what_nobody_watches_is_reported_when_it_fails(default_project: Project)
     found = dict(workflows(default_project.path))
     watched = {each["name"] for each in found.values() if {"push", "schedule"} & each[True].keys()}
     reported = found["report.yml"][True]["workflow_run"]
-    # What Code finds is shown under Security.
+    # GitHub shows the findings of Code on the page Security.
     assert {*reported["workflows"]} == watched - {"Code"}
     assert reported["branches"] == ["main"]
 
@@ -482,7 +482,7 @@ def test_the_names_of_the_images_cover_all_that_is_let_into_them(default_project
         for content in re.findall(r"^(?:CONTENT|WORKER) = (\(.+\))$", source, re.M)
     )
     assert flows | worker == {"Dockerfile", ".dockerignore", *let_in}
-    stages: dict[str | None, set[str]] = {}  # the last one has no name
+    stages: dict[str | None, set[str]] = {}  # the last stage has no name
     dockerfile = re.sub(r"^#.*\n", "", default_project.read("Dockerfile"), flags=re.MULTILINE)
     for stage in re.split(r"^FROM ", dockerfile, flags=re.MULTILINE)[1:]:
         found = re.match(r"(\S+)(?: AS (\S+))?", stage)
@@ -503,7 +503,7 @@ def test_every_third_party_action_has_a_stand_in_that_records_all_it_is_given(
         action = step.get("uses", "").partition("@")[0]
         if not action or action == "actions/checkout" or action.startswith("./"):
             continue
-        if where.startswith("code.yml"):  # it looks for itself at what GitHub has
+        if where.startswith("code.yml"):  # CodeQL needs GitHub
             continue
         stand_in = yaml.safe_load((STAND_INS / action.split("/")[1] / "action.yml").read_text())
         assert set(step.get("with", {})) <= set(stand_in.get("inputs", {})), where
@@ -579,7 +579,7 @@ def test_what_is_planted_here_is_found_by_the_very_tools_of_the_projects_lint(
 
 
 def spoil(path: Path, before: str, after: str) -> None:
-    """Replace a text once; it has to be there."""
+    """Replace the first occurrence of a text, which must exist."""
     text = path.read_text(encoding="utf-8")
     assert before in text
     path.write_text(text.replace(before, after, 1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the worker's own command does for a run in the image, and what a shorter one does not."""
+"""The worker's default command supervises a run in the image; a shorter command does not."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sleeps(seconds: int):
         time.sleep(1)
     Variable.set("end_" + flow_run.id.replace("-", ""), "yes")
 '''
-# As the kernel does that has run out of memory: no handler runs.
+# Like the kernel when it runs out of memory: SIGKILL, so no handler runs.
 KILL_ENGINE = """\
 import os, pathlib, signal
 for process in pathlib.Path("/proc").glob("[0-9]*"):
@@ -66,12 +66,12 @@ def image(
 
 
 class Run:
-    """A run of the flow that sleeps, which has begun."""
+    """A run of the sleeping flow, which has started."""
 
     def __init__(
         self, server: PrefectServer, image: str, seconds: int, command: str | None = None
     ) -> None:
-        """Start it and wait until the flow itself runs."""
+        """Start the run and wait until the flow's own code runs."""
         self.server = server
         variables = {"image": image, "image_pull_policy": "Never"}
         if command:
@@ -87,14 +87,14 @@ class Run:
         self.container: str = run["infrastructure_pid"].rpartition(":")[2]
 
     def cancel(self) -> None:
-        """Do what the button in the UI does."""
+        """Cancel it like the button in the UI."""
         state = {"type": "CANCELLING", "name": "Cancelling"}
         path = f"/flow_runs/{self.id}/set_state"
         answer = self.server.request("POST", path, {"state": state})
         assert answer["status"] == "ACCEPT", answer
 
     def wait_for_end(self) -> str:
-        """Wait until the run is over and return its state."""
+        """Wait until the run is in a final state and return the state's type."""
         state: str = wait_for(self.server, self.id, is_final)["state"]["type"]
         return state
 
@@ -102,8 +102,8 @@ class Run:
         """Wait until the container has ended and return its exit code."""
         return int(docker("wait", self.container, timeout=300))
 
-    def told(self, what: str) -> bool:
-        """Return whether the flow or a hook has said so."""
+    def reported(self, what: str) -> bool:
+        """Return whether the flow or one of its hooks has set this run's Variable `what`."""
         body = {"variables": {"name": {"any_": [f"{what}_{UUID(self.id).hex}"]}}}
         return bool(self.server.request("POST", "/variables/filter", body))
 
@@ -114,9 +114,9 @@ def test_a_run_that_is_cancelled_ends_with_its_hook_and_its_container(
     run = Run(server, image, seconds=600)
     run.cancel()
     assert run.wait_for_end() == "CANCELLED"
-    eventually(lambda: run.told("cancellation"))
+    eventually(lambda: run.reported("cancellation"))
     assert run.wait_for_exit() == 0
-    assert not run.told("end")
+    assert not run.reported("end")
 
 
 def test_a_run_whose_process_is_killed_has_crashed_and_its_hook_runs(
@@ -125,7 +125,7 @@ def test_a_run_whose_process_is_killed_has_crashed_and_its_hook_runs(
     run = Run(server, image, seconds=600)
     subprocess.run(["docker", "exec", run.container, "python", "-c", KILL_ENGINE], check=True)
     assert run.wait_for_end() == "CRASHED"
-    eventually(lambda: run.told("crash"))
+    eventually(lambda: run.reported("crash"))
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
@@ -135,7 +135,7 @@ def test_a_run_whose_container_is_ended_has_crashed_within_seconds(
     run = Run(server, image, seconds=600)
     began = time.monotonic()
     docker(end, run.container)
-    # The engine waits for ten seconds before it kills what does not listen to `docker stop`.
+    # `docker stop` waits for ten seconds before it kills.
     assert time.monotonic() - began < 9
     assert run.wait_for_end() == "CRASHED"
     assert run.wait_for_exit() == {"stop": 143, "kill": 137}[end]
@@ -144,10 +144,10 @@ def test_a_run_whose_container_is_ended_has_crashed_within_seconds(
 def test_the_engine_alone_goes_on_when_its_run_is_cancelled_so_it_is_not_offered(
     server: PrefectServer, worker: Worker, image: str
 ) -> None:
-    """When this fails, Prefect has learned it: see docs/start-latency.md."""
+    """If this fails, Prefect now supports it: then update docs/start-latency.md."""
     run = Run(server, image, seconds=30, command="python -m prefect.engine")
     run.cancel()
     assert run.wait_for_exit() == 0
-    eventually(lambda: run.told("end"))
+    eventually(lambda: run.reported("end"))
     found = server.request("GET", f"/flow_runs/{run.id}")
     assert found["state"]["type"] == "CANCELLING"

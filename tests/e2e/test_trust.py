@@ -1,6 +1,6 @@
-"""Only what main built is run with credentials: the workflows are attacked, with real images.
+"""Only images built by main run with credentials. The tests attack the workflows with real images.
 
-Each test begins with production as the first push left it.
+Each test starts with production as after the first push.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ OWNED = "the attacker has the credentials"
 
 
 def attack(site: Site, name: str, folder: Path) -> str:
-    """Push an image of an attacker's under this name, as the token of a pull request can.
+    """Push an attacker's image under this name, as is possible with the token of a pull request.
 
     Returns:
-        its digest.
+        The image's digest.
     """
     (folder / "Dockerfile").write_text(f'FROM {site.image}\nENTRYPOINT ["echo", "{OWNED}"]\n')
     docker("build", "--quiet", "--tag", name, str(folder))
@@ -34,7 +34,7 @@ def attack(site: Site, name: str, folder: Path) -> str:
 
 
 def next_name(site: Site, clone: Act) -> str:
-    """Return the name that main will give to its next image: anybody can compute it."""
+    """Return the name of main's next image, which an attacker can compute."""
     repository = f"{site.registry.address}/{clone.package}"
     command = ["python3", "-m", "tools.image", "--repository", repository, "--name-only"]
     return call(*command, folder=clone.project).stdout.strip()
@@ -113,7 +113,7 @@ def test_a_branch_deploys_nothing_not_even_to_look(clone: Act, site: Site) -> No
 
 
 def test_an_attestation_that_is_missing_is_made_up_for(clone: Act, site: Site) -> None:
-    (clone.records / ATTESTED).unlink()  # as if the run had ended between the push and it
+    (clone.records / ATTESTED).unlink()  # as if the run had ended between push and attestation
     before = site.deployed()
     clone.replace("README.md", "## First steps", "## The first steps")
     run = clone.push()
@@ -121,7 +121,7 @@ def test_an_attestation_that_is_missing_is_made_up_for(clone: Act, site: Site) -
     assert "no attestations found" in run.summaries["image"]
     attested = [each["subject-digest"] for each in clone.records_of("attest")]
     assert attested == [site.image.partition("@")[2]] * 2
-    # The build cache makes the same image.
+    # The build cache produces the same image.
     assert "production is up to date" in run.summaries["production"]
     assert (site.deployed(), site.changes()) == (before, [])
 
@@ -239,7 +239,7 @@ def test_a_job_logs_in_as_the_variable_says(
     az.write_text('#!/bin/sh\nprintf \'"%s"\\n\' "$*" >>"$STAND_INS/az.jsonl"\n')
     az.chmod(0o755)
     clone.variables |= variables
-    # There is no such registry, so that the job ends with the login, or soon after it.
+    # The registry does not exist, so the job fails at the login or soon after it.
     run = clone.dispatch("deploy.yml", dry_run="true")
     assert run.jobs["image"], explain(run)
     (login,) = clone.records_of(action)[:1]

@@ -1,4 +1,4 @@
-"""update.yml as it is: an issue, or with a token a pull request, when the template has moved on."""
+"""The unmodified update.yml: if the template has changed, it opens an issue or a pull request."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""A newcomer's first hour: the READMEs' own commands, one after the other, in one project.
+"""A new user's first hour: the commands of the READMEs, one after the other, in one project.
 
-Demo, own project, own flow, deployed here, pushed, changed, rolled back, updated. Each command runs
-on a terminal of its own and is listened to; the report at the end names its longest silence.
+Demo, own project, own flow, local deploy, push, change, rollback, update. Each command runs in a
+terminal of its own; the report at the end lists its duration and its longest silence.
 
-`nox -s soak` walks all of it. Without DEPLOYER_SOAK what takes half a minute of a processor each is
-left out: the demo (tests/project/test_up.py runs it), the commit hook, which `check` runs too, and
-the lock for a package that is new, so that the flow's package is one that Prefect brings.
+`nox -s soak` runs everything. Without DEPLOYER_SOAK the slowest steps are left out: the demo
+(tests/project/test_up.py runs it), the commit hook (`check` runs the same) and locking a package
+(the flow uses one that Prefect depends on anyway).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tests.support.act import Act
 from tests.support.docker import Registry, Worker
 from tests.support.history import append, begin, commit, replace
 from tests.support.server import PrefectServer
-from tests.support.silence import Heard, listen
+from tests.support.silence import Recording, record
 
 pytestmark = pytest.mark.timeout(1800)
 
 WHOLE = bool(os.environ.get("DEPLOYER_SOAK"))
-SILENT = 2.0  # seconds that a command may be
+MOST_SILENCE = 2.0  # seconds
 MODULE, PACKAGE = ("cowsay", "cowsay>=6,<7") if WHOLE else ("slugify", "python-slugify")
 FLOW = f"""\
 \"\"\"My own flow.\"\"\"
@@ -56,7 +56,7 @@ ENTRY = '    Deployment(greet, name="mine", parameters={"name": "one"}, smoke={}
 
 
 class Walk:
-    """What was done so far: name, seconds, seconds of the longest silence, what came before it."""
+    """The commands so far: command, seconds, seconds of longest silence, last line before it."""
 
     def __init__(self, home: Path) -> None:
         home.mkdir()
@@ -67,15 +67,15 @@ class Walk:
         self.env.pop("VIRTUAL_ENV", None)
         self.steps: list[tuple[str, float, float, str]] = []
 
-    def type(self, command: str, folder: Path, *, exit_code: int = 0) -> Heard:
-        """Run a command as typed on a terminal."""
-        heard = listen(["bash", "-c", command], folder, self.env, terminal=True)
-        assert heard.exit_code == exit_code, f"{command}\n{heard.output}"
-        self.steps.append((command, heard.took, *heard.longest))
-        return heard
+    def type(self, command: str, folder: Path, *, exit_code: int = 0) -> Recording:
+        """Run a command as if a person typed it in a terminal."""
+        recording = record(["bash", "-c", command], folder, self.env, terminal=True)
+        assert recording.exit_code == exit_code, f"{command}\n{recording.output}"
+        self.steps.append((command, recording.seconds, *recording.longest))
+        return recording
 
     def report(self) -> str:
-        """Return what was done, a line a command."""
+        """Return the commands, one per line."""
         lines = [
             f"{took:6.1f} s, silent for {silent:4.1f} s  {command}  (after: {before[:60]!r})"
             for command, took, silent, before in self.steps
@@ -85,22 +85,22 @@ class Walk:
 
 @pytest.fixture
 def walk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Walk]:
-    """The walk; however far it comes, it reports."""
+    """The walk. It prints its report even if a command fails."""
     made = Walk(tmp_path / "home")
     yield made
     with capsys.disabled():
-        print(made.report())  # noqa: T201 - that is what it is for
+        print(made.report())  # noqa: T201 - the report for a person
 
 
 def readme(folder: Path, command: str) -> str:
-    """Return a command, which has to stand in the README of a folder."""
+    """Return a command, after checking that a folder's README contains it."""
     assert command in (folder / "README.md").read_text(encoding="utf-8"), command
     return command
 
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Name the part of the walk in which something fails."""
+    """Add the name of a part of the walk to assertion errors."""
     try:
         yield
     except AssertionError as error:
@@ -175,13 +175,13 @@ def test_a_newcomer_gets_from_the_readme_to_a_project_that_is_deployed_and_updat
         assert project.read("deployer/__init__.py").endswith("# A line of the template.\n")
         assert "def greet" in project.read("flows/mine.py")
     if WHOLE:
-        # cruft, Poetry and git are silent as long as they like.
+        # No limit for cruft, Poetry and git, which are not ours.
         ours = [each for each in walk.steps if each[0].startswith("uvx nox")]
-        assert [each for each in ours if each[2] > SILENT] == []
+        assert [each for each in ours if each[2] > MOST_SILENCE] == []
 
 
 def write_own_flow(project: Project) -> None:
-    """Do what the README's part about flows says."""
+    """Follow the README's section about flows."""
     (project.path / "flows/mine.py").write_text(FLOW)
     (project.path / "tests/test_mine.py").write_text(TEST)
     catalog = project.path / "deployments/catalog.py"
@@ -191,7 +191,7 @@ def write_own_flow(project: Project) -> None:
 
 
 def pushed(repository: Act) -> None:
-    """Push, and see every job succeed; what was built already is neither scanned nor attested."""
+    """Push and check that every job succeeds. Existing images are not scanned or attested again."""
     done = repository.push()
     assert done.jobs.keys() >= {"tests", "image", "production"}, explain(done)
     assert done.jobs.keys() <= {*JOBS}, explain(done)

@@ -1,1 +1,1 @@
-"""The commands of a generated project and of this repository, really run."""
+"""Tests that run the commands of a generated project and of this repository."""

@@ -1,4 +1,4 @@
-"""A committed project, and commands whose every process can be found again."""
+"""A committed project, and commands whose processes the tests can find."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MARK = "TEST_COMMAND"
 
 @dataclass
 class Command:
-    """A command that runs, with a mark that all its descendants inherit."""
+    """A running command, with an environment variable that all its descendants inherit."""
 
     process: subprocess.Popen[str]
     log: Path
@@ -29,7 +29,7 @@ class Command:
 
     @property
     def output(self) -> str:
-        """What it wrote so far."""
+        """What it has written so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def wait(self, timeout: float = 400) -> int:
@@ -37,7 +37,7 @@ class Command:
         return self.process.wait(timeout)
 
     def wait_for(self, text: str, timeout: float = 200) -> None:
-        """Wait until it writes a text."""
+        """Wait until its output contains a text."""
 
         def is_written() -> bool:
             is_running = self.process.poll() is None
@@ -48,7 +48,7 @@ class Command:
         eventually(is_written, timeout, about=lambda: self.output)
 
     def survivors(self) -> dict[int, str]:
-        """Return the command lines of all that it started and that still runs."""
+        """Return the command lines of its running processes by process id."""
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -61,18 +61,18 @@ class Command:
         return found
 
     def leaves_nothing(self, within: float = 15) -> None:
-        """Fail if something that it started is alive after these seconds."""
+        """Fail if one of its processes still runs after these seconds."""
         eventually(lambda: not self.survivors(), within, about=lambda: self.output)
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
-    """`start(folder, *command, **environment)` starts a command; what is left of it is killed.
+    """`start(folder, *command, **environment)` starts a command. It is killed after the test.
 
     Its HOME is empty; uv's cache and data are elsewhere.
     """
     if not Path("/proc/self/environ").exists():
-        pytest.skip("processes are found by /proc here, which only Linux has")
+        pytest.skip("this test finds processes in /proc, which only Linux has")
     commands: list[Command] = []
     home = tmp_path / "home"
     home.mkdir()
@@ -86,7 +86,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
         }
         uv = {"UV_CACHE_DIR": cache, "XDG_DATA_HOME": str(tmp_path / "data")}
         env = {**kept, **uv, "HOME": str(home), MARK: mark, **environment}
-        # As on a machine that has only git, Python and uv: nothing of this environment helps.
+        # As on a machine with only git, Python and uv: do not use this virtual environment.
         env.pop("VIRTUAL_ENV", None)
         with log.open("w") as output:
             process = subprocess.Popen(
@@ -111,13 +111,13 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The empty HOME of commands that `start` starts."""
+    """The HOME of commands that `start` starts, empty at first."""
     return tmp_path / "home"
 
 
 @pytest.fixture(scope="session")
 def committed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project in a folder with a space, with its first commit; its environment is made once."""
+    """A project with a first commit, in a folder with a space. Tests share its environment."""
     project = bake_into(tmp_path_factory.mktemp("a project"), template)
     project.run("git", "init", "--quiet")
     project.run("git", "add", "--all")
@@ -127,7 +127,7 @@ def committed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Proje
 
 @pytest.fixture
 def nox(committed: Project) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`nox(session, *options)` runs a session of the committed project."""
+    """`nox(session, *options)` runs a nox session of the committed project."""
 
     def call(
         session: str, *options: str, exit_code: int = 0, **env: str

@@ -25,7 +25,7 @@ MAKERS = {
 
 @pytest.fixture(params=MAKERS)
 def project(bake: Callable[..., Project], request: pytest.FixtureRequest) -> Project:
-    """A project with a virtual environment, hooked twice; its folder has a quote in its name."""
+    """A project with a quote in its folder's name, and the hook installed twice."""
     made = bake()
     moved = Path(shutil.move(made.path, made.path.parent / "it's here"))
     project = Project(moved)
@@ -35,7 +35,7 @@ def project(bake: Callable[..., Project], request: pytest.FixtureRequest) -> Pro
     return project
 
 
-# bash is everywhere; the others are tried where they are.
+# bash, and those of the other shells that are installed.
 @pytest.mark.parametrize("shell", ["bash", *filter(shutil.which, ["zsh", "fish", "tcsh"])])
 @pytest.mark.parametrize("before", [None, "/a home/of mine"])
 def test_activating_sets_it_and_deactivating_brings_the_old_one_back(

@@ -1,4 +1,4 @@
-"""What the workflows run with the runner's own Python needs no package."""
+"""The tools that workflows run with the runner's own Python use only the standard library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.baking import ROOT, TEMPLATE_FOLDER, Project, bake_into
 
-# A Python with nothing but its standard library, and the folder that it is started in.
+# A Python with only the standard library and the current folder on its path.
 BARE = (sys.executable, "-S", "-E", "-s")
 WORKFLOWS = (ROOT / TEMPLATE_FOLDER / ".github").glob("*/**/*.yml")
 TOOLS = sorted({m for each in WORKFLOWS for m in re.findall(r"python3 -m (\S+)", each.read_text())})

@@ -1,4 +1,4 @@
-"""compose.yaml: what it says for each choice, and the default brought up for real."""
+"""compose.yaml: the configuration of each profile, and a real start of the default one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from tests.baking import Project, bake_into
-from tests.support.docker import docker, need_docker, unavailable
+from tests.support.docker import docker, need_docker, skip_or_fail
 from tests.support.processes import free_port
 
 SETTINGS = {"WORK_POOL": "docker-pool", "DOCKER_GID": "999"}
@@ -31,12 +31,12 @@ def project(template: Path, tmp_path: Path) -> Project:
 
 @pytest.fixture
 def compose(project: Project, monkeypatch: pytest.MonkeyPatch) -> Compose:
-    """`compose(*words, exit_code=0)` runs `docker compose` in the project, which has the .env."""
+    """`compose(*words, exit_code=0)` runs `docker compose` in the project."""
     try:
         docker("compose", "version")
     except (RuntimeError, FileNotFoundError):
-        unavailable("there is no `docker compose`: Debian has docker-compose since 13")
-    # What the shell has set would win over .env.
+        skip_or_fail("there is no `docker compose`: Debian has docker-compose since 13")
+    # Variables of the shell would override .env.
     for name in list(os.environ):
         if name.startswith(("COMPOSE_", "POSTGRES_", "PREFECT_")) or name in SETTINGS:
             monkeypatch.delenv(name)
@@ -48,13 +48,13 @@ def compose(project: Project, monkeypatch: pytest.MonkeyPatch) -> Compose:
 
 
 def write(project: Project, **settings: str) -> None:
-    """Write the .env."""
+    """Write the project's .env."""
     lines = [f"{name}={value}\n" for name, value in settings.items()]
     (project.path / ".env").write_text("".join(lines))
 
 
 def services(compose: Compose, *options: str) -> dict[str, Any]:
-    """Return the services as Docker understands them."""
+    """Return the services of Compose's resolved configuration."""
     document = json.loads(compose(*options, "config", "--format", "json").stdout)
     found: dict[str, Any] = document["services"]
     return found
@@ -93,10 +93,10 @@ def test_a_password_for_postgresql_makes_it_several_processes(
     for name in ("server", "services", "migrate"):
         environment = found[name]["environment"]
         assert environment["PREFECT_SERVER_DATABASE_HOST"] == "postgres"
-        # Compose doubles the $ in what it prints.
+        # Compose prints each $ twice.
         assert environment["PREFECT_SERVER_DATABASE_PASSWORD"].replace("$$", "$") == STRANGE
         assert environment["PREFECT_SERVER_EVENTS_MESSAGING_BROKER"] == "prefect_redis.messaging"
-    # What the image has is for a worker.
+    # The image's own health check is for a worker, so other services replace it.
     assert "postgres" in found["services"]["healthcheck"]["test"][-1]
     assert found["migrate"]["healthcheck"] == {"disable": True}
 
@@ -113,7 +113,7 @@ def test_every_service_is_kept_from_what_it_does_not_need(
         if name in OWN:
             assert service["read_only"], name
             assert service["cap_drop"] == ["ALL"], name
-            assert "user" not in service, f"{name} runs as another user than the image's"
+            assert "user" not in service, f"{name} does not run as the image's user"
     assert {
         name: service.get("ports") for name, service in found.items() if "ports" in service
     } == {
@@ -139,7 +139,7 @@ def test_every_service_is_kept_from_what_it_does_not_need(
 
 @pytest.fixture
 def stack(project: Project, compose: Compose) -> Iterator[dict[str, str]]:
-    """The default profile, up; the settings of .env, and nothing is left of it."""
+    """The settings in .env for the default profile. Everything it starts is removed at the end."""
     need_docker()
     name = f"stack-{uuid4().hex[:8]}"
     settings = {

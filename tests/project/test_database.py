@@ -1,4 +1,4 @@
-"""The database that a new project's server begins with is what Prefect's migrations make."""
+"""The database file for new projects equals the result of Prefect's migrations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PREPARE = "import sys; from pathlib import Path; from tools.up.database import p
 
 
 def prepare(project: Project, home: Path, before: str = "", **env: str) -> list[str]:
-    """Prepare a database in a folder, and return the names of what is there afterwards."""
+    """Prepare a database in a folder, and return the names of the files in it afterwards."""
     home.mkdir(exist_ok=True)
     program = f"{before}\n{PREPARE}prepare(Path(sys.argv[1]))"
     project.run(sys.executable, "-c", program, home, env=env)

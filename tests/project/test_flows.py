@@ -1,4 +1,4 @@
-"""The advanced flow on real data that does not ship with the project, checked with pandas."""
+"""The advanced flow with real data that is not part of a project, checked with pandas."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_stock_prices_by_symbol_are_what_pandas_says(
             **os.environ,
             "PREFECT_HOME": str(tmp_path),
             "PYTHONDONTWRITEBYTECODE": "1",  # all tests share the project
-            # On a busy machine Prefect's own server needs longer than its twenty seconds.
+            # On a busy machine Prefect's temporary server needs longer than its default of 20 s.
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         },
         capture_output=True,

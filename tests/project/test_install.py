@@ -1,4 +1,4 @@
-"""What the pipeline installs packages with, where their index asks for a password."""
+"""The pipeline's installation of packages from an index with a password."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.index import PrivateIndex, make_wheel, requirement
 CANARY = "canary-index-password"
 NETRC = f"machine 127.0.0.1 login someone password {CANARY}\n"
 INSTALL = [sys.executable, "-m", "tools.install", ".venv", "private.txt"]
-# Notes what it is given, instead of installing something.
+# A uv that records its arguments and environment instead of installing.
 UV = """\
 #!/bin/sh
 [ "$1" = pip ] || exit 0
@@ -36,7 +36,7 @@ def index(tmp_path: Path) -> Iterator[PrivateIndex]:
 
 @pytest.fixture
 def project(bake: Callable[..., Project], index: PrivateIndex, tmp_path: Path) -> Project:
-    """A project with a requirements file that asks the index for its package."""
+    """A project with a requirements file for the index's package."""
     project = bake()
     text = f"--extra-index-url {index.url}\n\n{requirement(next(tmp_path.glob('*.whl')))}"
     (project.path / "private.txt").write_text(text)
@@ -57,7 +57,7 @@ def test_the_text_of_a_netrc_opens_a_package_index(project: Project, index: Priv
     assert CANARY not in done.stdout + done.stderr
     command = [project.path / ".venv/bin/python", "-c", "import acme_weather"]
     assert project.run(*command).stdout == "acme_weather was imported\n"
-    # What is installed is not asked for again, so nothing later needs the password.
+    # Installed packages are not requested again, so later calls need no password.
     refused_before = index.refused
     project.run(*INSTALL, env=cache)
     assert index.refused == refused_before
@@ -76,7 +76,7 @@ def test_the_text_of_a_netrc_has_no_name_in_any_folder_and_reaches_uv_alone(
 
     project.run(*INSTALL, exit_code=1, env={**settings, "PATH": f"{uv.parent}:/usr/bin:/bin"})
 
-    assert (notes / "read").read_text() == 2 * NETRC, "it can be read more than once"
+    assert (notes / "read").read_text() == 2 * NETRC, "uv must be able to read it more than once"
     seen = (notes / "seen").read_text()
     assert "arguments: pip install --quiet --python=.venv" in seen
     assert "NETRC=/dev/fd/" in seen
@@ -104,7 +104,7 @@ def test_the_pipelines_uv_is_of_one_version_and_is_asked_of_the_same_index(
     pinned = project.read("requirements-uv.txt").partition("uv==")[2].split()[0]
     assert f"uv {pinned}" in project.run(tmp_path / "uv/bin/uv", "--version").stdout
 
-    # Another file than the one that was hashed is refused.
+    # A file with another hash is refused.
     text = project.read("requirements-uv.txt")
     (project.path / "requirements-uv.txt").write_text(
         re.sub("sha256:.{8}", "sha256:00000000", text)

@@ -1,4 +1,4 @@
-"""A generated project's own nox sessions, and the commands that the READMEs name."""
+"""The nox sessions of a generated project, and the commands that the READMEs name."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def sessions(folder: Path) -> set[str]:
 
 
 def test_dev_installs_what_the_commit_hook_runs_and_is_done_where_that_cannot_be_had() -> None:
-    said = list[str]()
+    calls = list[str]()
 
     def run(*words: str, log: bool) -> None:
-        said.append(" ".join(words[1:]))
+        calls.append(" ".join(words[1:]))
         if "install-hooks" in words:
             raise CommandFailed
 
     noxfile = runpy.run_path(str(ROOT / TEMPLATE_FOLDER / "noxfile.py"))
-    # Run for real it takes half a minute, most of it to install hooks.
-    noxfile["dev"](SimpleNamespace(env={}, run=run, warn=said.append))
+    # A real run takes half a minute, most of it to install hooks.
+    noxfile["dev"](SimpleNamespace(env={}, run=run, warn=calls.append))
 
-    *_, hook, hooks, warning = said
+    *_, hook, hooks, warning = calls
     assert hook == "-m pre_commit install"
     assert hooks.startswith("-m deployer.alive commit hook ")
     assert "the first commit installs the rest" in warning
@@ -96,7 +96,7 @@ def test_the_image_is_named_by_its_content_committed_or_not(
     project.run("git", "add", "--all")
     assert project.run(*command).stdout.strip() == before
 
-    # What the pipeline computes on its clean checkout.
+    # The tag that the pipeline computes on a clean checkout.
     pipeline = f"git ls-files -s -- {CONTENT} | git hash-object --stdin"
     tag = project.run("bash", "-c", pipeline).stdout.strip()
     assert before == f"my-prefect-flows:src-{tag[:40]}"
@@ -125,9 +125,9 @@ def test_every_session_has_a_description_and_the_readme_names_only_what_exists(
     readme = (folder / "README.md").read_text(encoding="utf-8")
     named = set(re.findall(r"(?:nox |`)-s (\w+)", readme))
 
-    assert named, "the README names no session"
+    assert named, "the README does not name any session"
     if folder == ROOT:
-        named -= {"up", "update"}  # a project's
+        named -= {"up", "update"}  # sessions of a project
     assert named <= sessions(folder)
     listing = run(sys.executable, "-m", "nox", "--list", folder=folder).stdout
     assert re.findall(r"^[*-] \w+$", listing, re.MULTILINE) == []
@@ -142,10 +142,10 @@ def test_the_session_that_sets_github_up_passes_over_the_laptops_own_server(
     path = os.pathsep.join([str(ROOT / "tests/support/hub"), path_with_tools()])
     settings = {"HUB": str(tmp_path), "HOME": str(tmp_path), "PATH": path}
 
-    said = nox("github", "--dry-run", exit_code=1, **settings).stdout
+    output = nox("github", "--dry-run", exit_code=1, **settings).stdout
 
-    assert "gh api --method PUT repos/jo/flows/environments/production --input -" in said
-    assert "# variable PREFECT_API_URL of production: set it here" in said
+    assert "gh api --method PUT repos/jo/flows/environments/production --input -" in output
+    assert "# variable PREFECT_API_URL of production: set it here" in output
 
 
 def test_the_tasks_of_an_editor_run_sessions_that_exist() -> None:
@@ -160,6 +160,6 @@ def test_the_tasks_of_an_editor_run_sessions_that_exist() -> None:
 def test_every_session_of_a_project_is_in_its_readme() -> None:
     readme = (ROOT / TEMPLATE_FOLDER / "README.md").read_text(encoding="utf-8")
 
-    # `uvx nox` runs these.
+    # `uvx nox` without a session runs these two.
     unnamed = sessions(ROOT / TEMPLATE_FOLDER) - {"lint", "tests"}
     assert {name for name in unnamed if f"-s {name}" not in readme} == set()

@@ -1,7 +1,7 @@
-"""The server as one's own: a restart loses nothing, and two processes share the load.
+"""A self-hosted server: a restart loses nothing, and two processes share the load.
 
-The settings of several processes are those of compose.postgres.env; the compose file itself is
-tried in test_compose.py.
+The settings for several processes come from compose.postgres.env; test_compose.py tests the compose
+file itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.support.redis import Redis
 from tests.support.server import PrefectServer
 from tests.support.waiting import eventually
 
-# A run that is in the middle of its work while the server is away.
+# A flow that is still running while the server is down.
 LONG = """
 import time
 from pathlib import Path
@@ -62,7 +62,7 @@ STARTED = "prefect.server.events.actions - Started flow run"
 
 
 def held(server: PrefectServer) -> dict[str, dict[str, Any]]:
-    """Return what must not get lost, by kind and id."""
+    """Return the data that must not get lost, by kind and id."""
     return {
         path: {
             row["id"]: [row[name] for name in names]
@@ -73,7 +73,7 @@ def held(server: PrefectServer) -> dict[str, dict[str, Any]]:
 
 
 def states(server: PrefectServer, kind: str, flow: str) -> list[str]:
-    """Return the states of a flow's runs, or of its tasks' runs."""
+    """Return the states of a flow's flow runs or task runs."""
     filters = {"flows": {"name": {"any_": [flow]}}}
     return [row["state_type"] for row in server.request("POST", f"/{kind}/filter", filters)]
 
@@ -98,7 +98,7 @@ def test_a_server_on_sqlite_that_is_restarted_has_lost_nothing(
         there = held(server)
         assert [path for path, rows in there.items() if not rows] == []
 
-        # The run goes on to its end while nobody listens.
+        # The run continues to its end while the server is down.
         server.stop()
         (tmp_path / "may-end").touch()
         server.start()
@@ -117,13 +117,13 @@ def test_a_server_on_sqlite_that_is_restarted_has_lost_nothing(
 
 
 def assert_held(before: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]) -> None:
-    """Fail if something is gone or has become something else."""
+    """Fail if a row is missing or has changed."""
     for path, rows in before.items():
         assert {identity: now[path].get(identity) for identity in rows} == rows, path
 
 
 def create_automation(server: PrefectServer, deployment: str) -> None:
-    """Let every event `file.arrived` run a deployment."""
+    """Create an automation that runs a deployment at every event `file.arrived`."""
     trigger = {
         "type": "event",
         "posture": "Reactive",
@@ -164,7 +164,7 @@ class Api(PrefectServer):
 
 @pytest.fixture
 def settings(default_project: Project, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The settings of compose.postgres.env, with addresses on this machine and more to log."""
+    """The settings of compose.postgres.env, with local addresses and more logging."""
     need_postgres()
     lines = default_project.read("compose.postgres.env").splitlines()
     values = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
@@ -194,7 +194,7 @@ def test_two_processes_on_postgresql_and_redis_share_the_load(
         for process in (*servers, *services):
             stack.enter_context(process)
 
-        # What is written at one is there at the other.
+        # A deployment created at one server exists at the other.
         flow = one.request("POST", "/flows/", {"name": "loader"})["id"]
         hourly = {"schedule": {"interval": 3600}, "active": True}
         body = {"flow_id": flow, "name": "hourly", "schedules": [hourly]}
@@ -203,14 +203,14 @@ def test_two_processes_on_postgresql_and_redis_share_the_load(
         arrival = two.request("POST", "/deployments/", {"flow_id": flow, "name": "arrival"})["id"]
         create_automation(one, arrival)
 
-        # Each event starts one run, and each time of a schedule has one.
-        told = "Received automation change notification: created"
-        eventually(lambda: all(told in process.output for process in services))
+        # Each event starts exactly one run, and so does each time of a schedule.
+        notified = "Received automation change notification: created"
+        eventually(lambda: all(notified in process.output for process in services))
         for number in range(EVENTS):
             emit(servers[number % 2], number)
         eventually(lambda: len(runs(two, arrival)) >= EVENTS)
         eventually(lambda: len(runs(two, scheduled)) >= 3)
-        time.sleep(5)  # for what should not come
+        time.sleep(5)  # time for runs that must not be created
         assert len(runs(one, arrival)) == EVENTS
         times = [run["expected_start_time"] for run in runs(one, scheduled)]
         assert len(times) == len(set(times))
@@ -218,7 +218,7 @@ def test_two_processes_on_postgresql_and_redis_share_the_load(
         assert sum(shares) == EVENTS
         assert min(shares) > 0
 
-        # One of each is enough to go on.
+        # One server and one services process are enough to continue.
         one.stop()
         services[0].stop()
         for number in range(EVENTS, EVENTS + 3):
@@ -229,7 +229,7 @@ def test_two_processes_on_postgresql_and_redis_share_the_load(
 
 
 def emit(server: PrefectServer, number: int) -> None:
-    """Tell a server that a file has arrived."""
+    """Send the event `file.arrived` to a server."""
     event = {
         "occurred": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "event": "file.arrived",
@@ -240,7 +240,7 @@ def emit(server: PrefectServer, number: int) -> None:
 
 
 def runs(server: PrefectServer, deployment: str) -> list[dict[str, Any]]:
-    """Return the runs of a deployment."""
+    """Return the flow runs of a deployment."""
     chosen = {"deployments": {"id": {"any_": [deployment]}}}
     found: list[dict[str, Any]] = server.request("POST", "/flow_runs/filter", chosen)
     return found

@@ -1,4 +1,4 @@
-"""The page that lets uv lock a project instead of Poetry, as it is typed."""
+"""Run the commands of the page about locking with uv instead of Poetry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The advanced flow's tasks on a Dask cluster: a scheduler and two workers, each a process."""
+"""The advanced flow's tasks on a Dask cluster: a scheduler process and two worker processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.baking import ROOT, TEMPLATE_FOLDER, Project
 from tests.support.processes import Process, free_port
 from tests.support.server import PrefectServer
 
-# Small batches, so that there is something to share out.
+# Small batches, so that there are enough tasks for both workers.
 CODE = """
 import json, sys
 from flows import advanced_flow as module
@@ -33,7 +33,7 @@ WORKERS = ("one", "two")
 
 
 class Dask(Process):
-    """A part of the cluster, which finds the flows as the flow run does."""
+    """A process of the cluster, which can import the flows."""
 
     def __init__(self, folder: Path, project: Project, name: str, *options: str) -> None:
         super().__init__(folder)
@@ -76,7 +76,7 @@ def scheduler(default_project: Project, tmp_path_factory: pytest.TempPathFactory
 
 
 def run(project: Project, server: PrefectServer, **env: str) -> tuple[list[Any], list[str]]:
-    """Run the flow; return what it found, and which packages of Dask it loaded."""
+    """Run the flow. Return its result, and the packages of Dask that it imported."""
     done = subprocess.run(
         [sys.executable, "-c", CODE],
         cwd=project.path,
@@ -91,7 +91,7 @@ def run(project: Project, server: PrefectServer, **env: str) -> tuple[list[Any],
 
 
 def measured(server: PrefectServer) -> dict[UUID, str]:
-    """Return the state of every run of the task `measure` that the server knows."""
+    """Return the states of the task runs of `measure` on the server, by id."""
     runs: list[dict[str, Any]] = []
     while page := server.request("POST", "/task_runs/filter", {"offset": len(runs)}):
         runs += page

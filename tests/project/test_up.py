@@ -1,4 +1,4 @@
-"""`up` and `demo`: everything runs, and nothing of it is left."""
+"""`up` and `demo`: everything runs, and no process or file remains."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UP = ("uvx", "nox", "-s", "up", "--")
 
 
 def table(output: str) -> dict[str, list[str]]:
-    """Return the states of the runs by deployment, read from the table at the end."""
+    """Return the states of the flow runs by deployment, from the table at the end."""
     rows: dict[str, list[str]] = {}
     for name, state in re.findall(
         r"^([a-z-]+/[a-z-]+) +\S+ +(\S+) +[\d.-]+$", output, re.MULTILINE
@@ -51,7 +51,7 @@ def assert_everything_ran(command: Command, suffix: str = "") -> None:
 
 @pytest.fixture
 def clone(template: Path, tmp_path: Path) -> Path:
-    """This repository, as somebody has it who cloned it."""
+    """A clone of this repository."""
     return Path(shutil.copytree(template, tmp_path / "a clone"))
 
 
@@ -87,7 +87,7 @@ def test_the_demo_in_containers_leaves_no_container(
 
 
 def releases(up: Command) -> list[str]:
-    """Return what the server of an `up` says of its releases: whether they were seen to run."""
+    """Return the verification states of the releases on the server of an `up`."""
     (url,) = re.findall(r"The UI is at (\S+)\. Ctrl-C", up.output)
     where = {"artifacts": {"key": {"like_": "release-%"}}}
     request = Request(f"{url}/api/artifacts/filter", json.dumps(where).encode())
@@ -98,7 +98,7 @@ def releases(up: Command) -> list[str]:
 
 
 def heartbeats(project: Project) -> int:
-    """Return how many times runs said that they are still there, by the project's database."""
+    """Return the number of heartbeats of flow runs in the project's database."""
     with closing(sqlite3.connect(project.path / ".prefect" / "prefect.db")) as connection:
         where = "event = 'prefect.flow-run.heartbeat'"
         (number,) = connection.execute(f"SELECT COUNT(*) FROM events WHERE {where}").fetchone()  # noqa: S608
@@ -108,7 +108,7 @@ def heartbeats(project: Project) -> int:
 def test_ctrl_c_is_the_end_of_up_and_the_next_one_changes_nothing(
     committed: Project, start: Start, home: Path
 ) -> None:
-    # Meant for another server: none of these may reach the one that `up` starts.
+    # Settings for another server: none of them may affect the server that `up` starts.
     settings = {
         "PREFECT_API_URL": "http://127.0.0.1:9/api",
         "PREFECT_API_KEY": "not-for-this-server",
@@ -118,7 +118,7 @@ def test_ctrl_c_is_the_end_of_up_and_the_next_one_changes_nothing(
     up = start(committed.path, *UP, **settings)
     up.wait_for("The UI is at")
     assert releases(up) == ["verified"]
-    os.killpg(up.process.pid, signal.SIGINT)  # a terminal sends it to all in the foreground
+    os.killpg(up.process.pid, signal.SIGINT)  # as a terminal does for the foreground processes
     assert up.wait(60) == 0, up.output
     up.leaves_nothing(within=0)
     assert (before := heartbeats(committed)) > 0
@@ -128,7 +128,7 @@ def test_ctrl_c_is_the_end_of_up_and_the_next_one_changes_nothing(
     assert_everything_ran(again)
     assert "3 unchanged" in again.output
     again.leaves_nothing(within=0)
-    assert heartbeats(committed) == before  # nobody would listen: each run would wait for them
+    assert heartbeats(committed) == before  # `--once` turns heartbeats off
     assert list(home.iterdir()) == []
     assert committed.run("git", "status", "--short").stdout == ""
 
@@ -237,7 +237,7 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_left(
 
 
 class Other(BaseHTTPRequestHandler):
-    """A server of another project: it says yes to everything."""
+    """A server of another project: it answers 200 to everything."""
 
     def do_GET(self) -> None:
         self.server.asked = True  # type: ignore[attr-defined]
@@ -306,7 +306,7 @@ print("goes on")
 
 
 def test_prefect_is_imported_by_one_thread_at_a_time(bake: Callable[..., Project]) -> None:
-    # Two can wait for each other, which Python ends: "Failed to initialize plugins: deadlock".
+    # Two imports at once can deadlock: "Failed to initialize plugins: deadlock".
     done = bake().run(sys.executable, "-c", IMPORTING)
 
     assert done.stdout.split("\n")[:2] == ["imported", "goes on"]
@@ -354,7 +354,7 @@ def test_columns_are_aligned_by_the_width_of_their_letters_and_a_file_gets_plain
     first, _, _, chinese, latin = output.splitlines()
     assert first == "server …"
     assert latin == "[bold]" + "x" * 200 + " " * 6 + "10.5"
-    # Each of the eight letters takes two cells.
+    # Each of the eight characters is two columns wide.
     assert chinese == "基础数据处理流程" + " " * (206 - 16 + 7) + "1.5"
 
 
@@ -375,7 +375,7 @@ def test_a_flow_that_fails_fails_up_and_nothing_is_left(
     bake: Callable[..., Project], committed: Project, start: Start
 ) -> None:
     project = bake()
-    # The environment of the other project serves this one as well: its versions are the same.
+    # Use the environment of the other project, which has the same versions.
     (project.path / ".nox").symlink_to(committed.path / ".nox")
     flow = project.path / "flows" / "basic_flow.py"
     text = flow.read_text(encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Real things for tests to run against, each a context manager that ends what it started."""
+"""Servers and programs for tests. Each is a context manager that stops what it started."""

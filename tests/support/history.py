@@ -1,4 +1,4 @@
-"""A template with a history, a project made from a commit of it, and the `uvx` that updates it."""
+"""A template with several commits, a project generated from one, and a `uvx` for its updates."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.baking import TEMPLATE_FOLDER, Project, path_with_tools, run
 
-# It runs the cruft of the tests, and records what Poetry would be asked for. With a file
-# `uvx.fails` beside it, Poetry fails with that text.
+# It runs the tests' own cruft, and only records calls of Poetry. If the file `uvx.fails` exists
+# beside it, Poetry fails with the text of that file.
 UVX = """\
 #!/bin/sh
 case "$1" in
@@ -22,11 +22,11 @@ esac
 
 @dataclass
 class History:
-    """A template as it is now, in a repository of its own.
+    """A copy of the template in a repository of its own.
 
     Attributes:
         template: the repository.
-        programs: a folder with the `uvx`.
+        programs: the folder with the `uvx`.
     """
 
     template: Path
@@ -38,12 +38,12 @@ class History:
         return self.template / TEMPLATE_FOLDER
 
     def make(self, folder: Path) -> Project:
-        """Make a project from the present commit."""
+        """Generate a project from the current commit."""
         run("cruft", "create", self.template, "--no-input", folder=folder)
         return Project(folder / "my-prefect-flows")
 
-    def asked_of_poetry(self) -> list[str]:
-        """Return the commands that it was given, and forget them."""
+    def poetry_calls(self) -> list[str]:
+        """Return the recorded calls of Poetry, and delete the record."""
         calls = self.programs / "uvx.calls"
         found = calls.read_text().splitlines() if calls.exists() else []
         calls.unlink(missing_ok=True)
@@ -51,7 +51,7 @@ class History:
 
 
 def begin(template: Path, folder: Path) -> History:
-    """Make the first commit, at a path with a space."""
+    """Create the repository with a first commit, at a path with a space."""
     made = History(Path(shutil.copytree(template, folder / "a template")), folder / "programs")
     run("git", "init", "--quiet", folder=made.template)
     commit(made.template, "The template")
@@ -69,12 +69,12 @@ def commit(repository: Path, message: str) -> None:
 
 
 def append(path: Path, text: str) -> None:
-    """Write a text to the end of a file."""
+    """Append a text to a file."""
     path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
 def replace(path: Path, old: str, new: str) -> None:
-    """Replace a text that is there."""
+    """Replace the first occurrence of a text, which must exist."""
     text = path.read_text(encoding="utf-8")
     assert old in text, path
     path.write_text(text.replace(old, new, 1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What is in an image: every file of it, and every byte of its layers and its history."""
+"""The content of an image: its files, and texts in its layers, configuration and history."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ GZIP = b"\x1f\x8b"
 
 
 class Entry(NamedTuple):
-    """One file, folder or link; times differ from build to build and are left out.
+    """One file, folder or link, without its times, which differ from build to build.
 
     Attributes:
-        kind: tar's letter for it.
+        kind: tar's type of the entry.
         mode: its permissions.
-        owner: the numbers of user and group.
-        content: a hash of what is in it, or where the link leads.
+        owner: user id and group id.
+        content: the hash of a file's content, or the target of a link.
     """
 
     kind: bytes
@@ -44,7 +44,7 @@ def output_of(*arguments: str) -> Iterator[tarfile.TarFile]:
 
 
 def entries(image: str) -> dict[str, Entry]:
-    """Return all that a container of this image begins with, by path."""
+    """Return all entries of the image's file system by path."""
     container = docker("create", image)
     found = {}
     try:
@@ -61,12 +61,12 @@ def entries(image: str) -> dict[str, Entry]:
 
 
 def differences(one: dict[str, Entry], other: dict[str, Entry]) -> list[str]:
-    """Return the paths that are not the same in both."""
+    """Return the paths whose entries differ or exist in one image only."""
     return sorted(path for path in one.keys() | other.keys() if one.get(path) != other.get(path))
 
 
 def places_of(text: str, image: str) -> list[str]:
-    """Return where a text stands in an image: in a layer, in the configuration, in the history."""
+    """Return where a text occurs in an image: names of layers or other files, or `history`."""
     needle = text.encode()
     found = []
     with output_of("save", image) as archive:

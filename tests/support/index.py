@@ -1,4 +1,4 @@
-"""A package index that asks for a password, with wheels made here."""
+"""A package index with a password, and wheels to serve from it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.support.listener import Listener, QuietHandler
 
 
 def make_wheel(folder: Path, name: str, tag: str = "py3-none-any") -> Path:
-    """Make version 1.0 of a package whose module says that it was imported, and a template."""
+    """Build version 1.0 of a package: a module that prints on import, and an invalid .py file."""
     info = f"{name}-1.0.dist-info"
     files = {
         f"{name}.py": f"print('{name} was imported')\n",
-        f"{name}_template.py": "{{ this }} is not Python, and in a package all the same\n",
+        f"{name}_template.py": "{{ this }} is no valid Python, but some packages have such files\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
@@ -28,23 +28,23 @@ def make_wheel(folder: Path, name: str, tag: str = "py3-none-any") -> Path:
 
 
 def requirement(wheel: Path) -> str:
-    """Return the line by which requirements.txt would ask for a wheel."""
+    """Return the line of requirements.txt for a wheel, with its hash."""
     name = wheel.name.partition("-")[0]
     return f"{name}==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
 class PrivateIndex(Listener):
-    """Serves one wheel to whoever has the password.
+    """Serves one wheel to clients with the password.
 
     Attributes:
-        url: the index.
-        wheel: what it serves.
-        refused: how many requests came without it.
-        served: how often the wheel was downloaded.
+        url: the address of the index.
+        wheel: the wheel that it serves.
+        refused: number of requests without the password.
+        served: number of downloads of the wheel.
     """
 
     def __init__(self, host: str, wheel: Path, user: str, password: str) -> None:
-        """Listen on a free port of this address once it is entered."""
+        """Bind to a free port of this address. The index answers inside of `with`."""
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
         name = wheel.name.partition("-")[0].replace("_", "-")
         index, self.wheel = self, wheel

@@ -1,4 +1,4 @@
-"""A stand-in for a cluster: it takes jobs from a worker, answers kubectl, and checks nothing."""
+"""A stand-in for a cluster: it accepts any job from a worker or kubectl, without validation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.listener import Listener, QuietHandler
 
 Job = dict[str, Any]
 
-# What a client asks before it writes: which kinds are there, and where.
+# API discovery: clients read the available kinds and their paths before they write.
 BATCH = {"groupVersion": "batch/v1", "version": "v1"}
 JOBS = {
     "name": "jobs",
@@ -42,15 +42,15 @@ NOT_FOUND = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason"
 
 
 class KubernetesApi(Listener):
-    """The part of a Kubernetes API that jobs are created through, on loopback.
+    """The part of the Kubernetes API that creates jobs, on loopback.
 
     Attributes:
-        jobs: what was posted, as it was sent.
-        env: the variables by which a worker and kubectl find it.
+        jobs: the posted jobs, unchanged.
+        env: variables with which a worker and kubectl find this API.
     """
 
     def __init__(self, folder: Path, on_job: Callable[[Job], object] | None = None) -> None:
-        """Prepare it; a kubeconfig goes into the folder, and each job is handed to `on_job`."""
+        """Prepare the API. It writes a kubeconfig to the folder and calls `on_job` for each job."""
         api = self
         self.jobs: list[Job] = []
         self._on_job = on_job
@@ -76,7 +76,7 @@ class KubernetesApi(Listener):
         folder.mkdir(parents=True, exist_ok=True)
         kubeconfig = folder / "kubeconfig.json"
         kubeconfig.write_text(json.dumps(self._kubeconfig()))
-        # kubectl keeps what it discovered in HOME.
+        # kubectl caches the API discovery in HOME.
         self.env = {"KUBECONFIG": str(kubeconfig), "HOME": str(folder)}
 
     def kubectl(
@@ -114,7 +114,7 @@ class KubernetesApi(Listener):
 
 
 class KubernetesWorker(Worker):
-    """`prefect worker start --type kubernetes`, which creates its jobs in a `KubernetesApi`."""
+    """`prefect worker start --type kubernetes`, which creates jobs in a `KubernetesApi`."""
 
     def __init__(self, api: KubernetesApi, *arguments: Any) -> None:
         """Prepare a worker; the arguments are those of `Worker`."""
@@ -122,9 +122,9 @@ class KubernetesWorker(Worker):
         self.api = api
 
     def environment(self) -> dict[str, str]:
-        """Return the clients' environment, without the folders that no worker in a cluster has.
+        """Return the clients' environment without local folders, which no cluster has.
 
-        A worker hands its settings on to its runs.
+        A worker passes its settings on to its flow runs.
         """
         folders = ("PREFECT_HOME", "PREFECT_PROFILES_PATH")
         given = {key: value for key, value in super().environment().items() if key not in folders}
@@ -133,10 +133,10 @@ class KubernetesWorker(Worker):
 
 
 def run_in_docker(job: Job) -> str:
-    """Start the container of a job as a node would, with nothing allowed that the job does not.
+    """Start a job's container like a node, with only the permissions that the job grants.
 
     Returns:
-        The container's id; it goes with the registry that its image came from.
+        The container's id. The container is removed with the registry of its image.
     """
     spec = job["spec"]["template"]["spec"]
     (container,) = spec["containers"]
@@ -149,7 +149,7 @@ def run_in_docker(job: Job) -> str:
         f"--read-only={json.dumps(rights['readOnlyRootFilesystem'])}",
         *(f"--cap-drop={name}" for name in rights["capabilities"]["drop"]),
         *(f"--env={each['name']}={each['value']}" for each in container["env"]),
-        # An emptyDir, which a node makes for everybody to write to.
+        # An emptyDir: nodes make it writable for all users.
         *(f"--tmpfs={each['mountPath']}:mode=0777,exec" for each in container["volumeMounts"]),
     ]
     if not rights["allowPrivilegeEscalation"]:

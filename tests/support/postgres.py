@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own, in a folder that goes away with it."""
+"""A temporary PostgreSQL server with its data in a temporary folder."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
-from tests.support.docker import unavailable
+from tests.support.docker import skip_or_fail
 from tests.support.processes import Process
 
-# Debian keeps all but the clients off PATH: /usr/lib/postgresql/VERSION/bin.
+# Debian installs the server's programs outside PATH, in /usr/lib/postgresql/VERSION/bin.
 INSTALLED = Path("/usr/lib/postgresql")
-# The server refuses to run as root; it then runs as the first of these that exists.
+# PostgreSQL refuses to run as root. For root it runs as the first of these users that exists.
 USERS = ("postgres", "nobody")
 
 
 def programs() -> Path | None:
-    """Return the folder of the newest PostgreSQL, None where there is none."""
+    """Return the folder with the programs of the newest PostgreSQL, or None."""
     found = [path.parent for path in INSTALLED.glob("*/bin/initdb")]
     if found:
         return max(found, key=lambda path: float(path.parent.name))
@@ -30,30 +30,30 @@ def programs() -> Path | None:
 
 
 def need_postgres() -> Path:
-    """Return the folder of the programs, or skip (fail, with CI set) where they are missing."""
+    """Return the folder of PostgreSQL's programs. Skip (fail with CI set) if there is none."""
     found = programs()
     if found is None:
-        unavailable("there is no PostgreSQL (initdb): it is the Debian package postgresql")
+        skip_or_fail("there is no PostgreSQL (initdb): it is the Debian package postgresql")
         raise AssertionError("unreachable")
     return found
 
 
 class Postgres(Process):
-    """`postgres` with its data and its socket in a folder of its user's.
+    """`postgres` with its data and its socket in a folder.
 
     Attributes:
-        url: what Prefect calls PREFECT_API_DATABASE_CONNECTION_URL.
+        url: the value for PREFECT_API_DATABASE_CONNECTION_URL.
     """
 
     name = "postgres"
 
     def __init__(self, bin_folder: Path, folder: Path, *, port: int | None = None) -> None:
-        """Prepare a server; nothing runs before `start` or `with`.
+        """Prepare a server. It starts with `start` or `with`.
 
         Args:
-            bin_folder: where `initdb` and `postgres` are.
-            folder: an empty one, whose parents everybody may enter.
-            port: where it listens on loopback too; None is nowhere.
+            bin_folder: the folder of `initdb` and `postgres`.
+            folder: an empty folder whose parents all users may enter.
+            port: a port to listen on at 127.0.0.1 too, or None.
         """
         super().__init__(folder)
         self.bin = bin_folder
@@ -62,7 +62,7 @@ class Postgres(Process):
         self._as_user: list[str] = []
 
     def create(self) -> None:
-        """Make an empty database, with the whole folder in the hands of its user."""
+        """Create an empty database, and give the folder to the server's user."""
         if os.geteuid() == 0:
             user, group = _unprivileged()
             os.chown(self.folder, user, group)
@@ -82,7 +82,7 @@ class Postgres(Process):
         return f"--pgdata={self.folder / 'data'}"
 
     def command(self) -> list[str | Path]:
-        """Return the command line: nothing but this machine reaches it or survives its crash."""
+        """Return the command line. The server is only reachable locally and never calls fsync."""
         settings = [f"unix_socket_directories={self.folder}", "fsync=off"]
         settings += [f"listen_addresses={'127.0.0.1' if self.port else ''}"]
         settings += [f"port={self.port}"] if self.port else []
@@ -90,7 +90,7 @@ class Postgres(Process):
         return [*self._as_user, self.bin / "postgres", "-D", self.folder / "data", *options]
 
     def is_ready(self) -> bool:
-        """Return whether the server takes connections."""
+        """Return whether the server accepts connections."""
         where = ["--host", str(self.folder), "--username=prefect", "--dbname=postgres"]
         where += [f"--port={self.port}"] if self.port else []
         return subprocess.run([self.bin / "pg_isready", "--quiet", *where]).returncode == 0
@@ -98,9 +98,9 @@ class Postgres(Process):
 
 @contextmanager
 def temporary_postgres(port: int | None = None) -> Iterator[Postgres]:
-    """Run an empty PostgreSQL; skip (fail, with CI set) where it is not installed."""
+    """Run an empty PostgreSQL server. Skip (fail with CI set) if it is not installed."""
     bin_folder = need_postgres()
-    # Not in pytest's own folder, which nobody else may enter.
+    # Not in pytest's temporary folder, which other users may not enter.
     with TemporaryDirectory(prefix="postgres-") as folder:
         server = Postgres(bin_folder, Path(folder), port=port)
         server.create()
@@ -109,7 +109,7 @@ def temporary_postgres(port: int | None = None) -> Iterator[Postgres]:
 
 
 def _unprivileged() -> tuple[int, int]:
-    """Return user and group of whoever runs the server in the place of root."""
+    """Return the ids of the user and group that run the server instead of root."""
     import pwd
 
     for name in USERS:

@@ -1,4 +1,4 @@
-"""Start a program, wait until it is ready, end it with everything it started."""
+"""Start a program, wait until it is ready, and stop it with all its children."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENDS_WITHIN = 15.0
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port of this address that nobody listens on."""
+    """Return a free port of this address."""
     with socket.socket() as listener:
         listener.bind((host, 0))
         port: int = listener.getsockname()[1]
@@ -31,14 +31,14 @@ def free_port(host: str = "127.0.0.1") -> int:
 class Process:
     """A program in a process group of its own, with its output in a file.
 
-    A subclass says what to run (`command`), in which environment (`environment`) and when it is
-    ready (`is_ready`).
+    A subclass defines what to run (`command`), the environment (`environment`) and when the program
+    is ready (`is_ready`).
     """
 
     name = "process"
 
     def __init__(self, folder: Path) -> None:
-        """Keep the output in this folder, which is also where the program runs."""
+        """Prepare a program that runs in this folder and writes its log there."""
         self.folder = Path(folder)
         self.log = self.folder / f"{self.name}.log"
         self._popen: subprocess.Popen[bytes] | None = None
@@ -52,12 +52,12 @@ class Process:
         return dict(os.environ)
 
     def is_ready(self) -> bool:
-        """Return whether the program can be used now."""
+        """Return whether the program is ready for use."""
         raise NotImplementedError
 
     @property
     def output(self) -> str:
-        """What the program wrote so far."""
+        """What the program has written so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def start(self) -> Self:
@@ -81,7 +81,7 @@ class Process:
         return self
 
     def stop(self) -> None:
-        """End the program and its children: asked first, killed when it does not listen."""
+        """Stop the program and its children with SIGTERM, then with SIGKILL if it still runs."""
         popen, self._popen = self._popen, None
         if popen is None:
             return
@@ -94,7 +94,7 @@ class Process:
                 popen.wait(ENDS_WITHIN)
             except subprocess.TimeoutExpired:
                 continue
-            # The leader is gone: what is left of its group gets no second chance.
+            # The program has ended: kill the rest of its process group.
             try:
                 os.killpg(popen.pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -102,14 +102,14 @@ class Process:
         popen.wait()
 
     def kill(self) -> None:
-        """End the program and its children without a warning."""
+        """Kill the program and its children."""
         popen, self._popen = self._popen, None
         if popen is not None:
             os.killpg(popen.pid, signal.SIGKILL)
             popen.wait()
 
     def restart(self) -> None:
-        """End the program and start it again in the same place."""
+        """Stop the program and start it again."""
         self.stop()
         self.start()
 

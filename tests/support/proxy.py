@@ -1,4 +1,4 @@
-"""A proxy before a Prefect server that breaks what passes through it."""
+"""A proxy in front of a Prefect server that injects faults."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tests.support.listener import Listener, QuietHandler
 
 READS = ("/filter", "/paginate", "/count")
 AT_ONCE = {"Retry-After": "0"}
-BUSY = 8  # requests that a busy server refuses, more than Prefect's client tries
+BUSY = 8  # requests that a busy server refuses, more than the retries of Prefect's client
 HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
 
 class Proxy(Listener):
-    """Forwards HTTP to a server and does something to the k-th request that writes.
+    """Forwards HTTP to a server and injects a fault at the k-th writing request.
 
     Attributes:
-        api_url: where clients reach it.
-        writes: every request that wrote, in order: method and path.
+        api_url: the API's address for clients.
+        writes: method and path of every writing request, in order.
     """
 
     def __init__(
@@ -41,15 +41,15 @@ class Proxy(Listener):
 
         Args:
             target: the API's address.
-            kind: `drop` closes before forwarding, `cut` after it and before the answer, `delay`
-                waits two seconds, a status such as `500` answers so, `gone` drops this
-                request and all that follow, `busy` answers as a busy SQLite does
-                until this request was sent eight times, `none` forwards.
-            k: which write, from 1.
-            then: called when that write arrives, before anything else.
-            path: only writes whose path has this are counted for k.
+            kind: `drop` closes the connection before forwarding, `cut` after forwarding and before
+                the answer, `delay` waits two seconds, a status such as `500` is sent as the answer,
+                `gone` drops this request and all later ones, `busy` answers 503 like a busy SQLite
+                until the request was sent eight times, `none` only forwards.
+            k: the number of the writing request, from 1.
+            then: called when that request arrives, before anything else.
+            path: count only requests whose path contains this text.
             host: the address to listen on.
-            header: name and value; a request without it is answered with 403, as gateways do.
+            header: name and value; requests without this header get 403, as from a gateway.
         """
         self.target = urlsplit(target)
         self.header = header
@@ -103,7 +103,7 @@ class Proxy(Listener):
             return _close(handler)
         if fault == "cut":
             return _close(handler)
-        handler.send_response_only(answer.status)  # its Date is the server's
+        handler.send_response_only(answer.status)  # without a second Date header
         for name, value in answer.getheaders():
             if name.lower() not in HOP:
                 handler.send_header(name, value)

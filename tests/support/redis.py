@@ -1,4 +1,4 @@
-"""A Redis server of its own, which keeps nothing on disk."""
+"""A temporary Redis server that stores nothing on disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from tests.support.docker import unavailable
+from tests.support.docker import skip_or_fail
 from tests.support.processes import Process, free_port
 
 
@@ -14,15 +14,15 @@ class Redis(Process):
     """`redis-server` on loopback.
 
     Attributes:
-        url: where it is, without a database's number.
+        url: its address, without the number of a database.
     """
 
     name = "redis"
 
     def __init__(self, folder: Path) -> None:
-        """Prepare a server; skip (fail, with CI set) where Redis is not installed."""
+        """Prepare a server. Skip (fail with CI set) if Redis is not installed."""
         if shutil.which("redis-server") is None:
-            unavailable("there is no redis-server on PATH: it is a Debian package of that name")
+            skip_or_fail("there is no redis-server on PATH: it is a Debian package of that name")
         super().__init__(folder)
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"

@@ -1,4 +1,4 @@
-"""Deployments of one flow each, made without the deployer, and their runs."""
+"""Create deployments through the API, without the deployer, start flow runs and wait for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
 def deploy(
     server: PrefectServer, pool: str, name: str, entrypoint: str, **job_variables: Any
 ) -> str:
-    """Create a deployment of the flow of a module and return its id."""
+    """Create a deployment of a flow, by its entrypoint, and return the deployment's id."""
     flow = {"name": entrypoint.rpartition(".")[2].replace("_", "-")}
     body = {
         "name": name,
@@ -27,7 +27,7 @@ def deploy(
 
 
 def start(server: PrefectServer, deployment: str, **parameters: Any) -> str:
-    """Create a run for now and return its id."""
+    """Create a flow run that starts now and return its id."""
     body = {"state": {"type": "SCHEDULED"}, "parameters": parameters}
     made = server.request("POST", f"/deployments/{deployment}/create_flow_run", body)
     return str(made["id"])
@@ -39,10 +39,10 @@ def wait_for(
     condition: Callable[[dict[str, Any]], bool],
     within: float = 300,
 ) -> dict[str, Any]:
-    """Read a run until the condition holds and return it.
+    """Read a flow run until the condition holds and return it.
 
     Raises:
-        TimeoutError: it did not come to that.
+        TimeoutError: the condition did not hold within `within` seconds.
     """
 
     def read() -> dict[str, Any]:
@@ -57,5 +57,5 @@ def wait_for(
 
 
 def is_final(run: dict[str, Any]) -> bool:
-    """Return whether a run is over."""
+    """Return whether a flow run is in a final state."""
     return run["state"]["type"] in FINAL

@@ -1,4 +1,4 @@
-"""A Prefect server process, and the environment in which clients speak to it alone."""
+"""A Prefect server process, and the environment for clients that use only this server."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ EMPTY_DATABASE = ROOT / TEMPLATE_FOLDER / "tools" / "up" / "empty-database.sql"
 
 
 def without_prefect(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without what would steer Prefect from outside."""
+    """Return the environment without PREFECT_ variables."""
     return {key: value for key, value in environment.items() if not key.startswith("PREFECT_")}
 
 
 def _make_database(file: Path) -> None:
-    """Make the SQLite file of a server that nobody has used yet, as a project's own `up` does."""
+    """Create the SQLite database of a new server, as a project's `up` does."""
     with closing(sqlite3.connect(file)) as connection:
         connection.executescript(EMPTY_DATABASE.read_text(encoding="utf-8"))
 
@@ -39,8 +39,8 @@ class PrefectServer(Process):
     """`prefect server start` with its database in `home`, so that a restart keeps the data.
 
     Attributes:
-        api_url: where clients reach it.
-        env: a whole environment for clients; no file of the person's is read or written.
+        api_url: the API's address for clients.
+        env: the complete environment for clients; it keeps them away from the user's own files.
     """
 
     name = "prefect-server"
@@ -54,14 +54,14 @@ class PrefectServer(Process):
         port: int | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """Prepare a server; nothing runs before `start` or `with`.
+        """Prepare a server. It starts with `start` or `with`.
 
         Args:
             python: an interpreter that has Prefect.
             home: a folder for the database, the log and the clients' settings.
             host: the address to listen on.
-            port: a free one when it is not given; a restart keeps it.
-            env: more environment variables, for the server and for the clients.
+            port: the port, by default a free one; a restart keeps it.
+            env: more environment variables for the server and for clients.
         """
         super().__init__(Path(home))
         self.python = Path(python)
@@ -75,7 +75,7 @@ class PrefectServer(Process):
             "PREFECT_API_URL": self.api_url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
-            "CI": "true",  # no signs of life, which come by the clock
+            "CI": "true",  # no progress messages, which depend on timing
             **(env or {}),
         }
 
@@ -85,11 +85,11 @@ class PrefectServer(Process):
         return [self.python, "-m", "prefect", "server", "start", *where]
 
     def environment(self) -> dict[str, str]:
-        """Return the clients' environment but for the address, which is the server's own."""
+        """Return the clients' environment without the API's address."""
         return {key: value for key, value in self.env.items() if key != "PREFECT_API_URL"}
 
     def start(self) -> Self:
-        """Start the server and wait until it answers; the first time on an empty database."""
+        """Start the server and wait until it answers. The first start uses an empty database."""
         database = self.folder / "prefect.db"
         uses_another = any("_DATABASE_" in name for name in self.env)
         is_ours = self.python == Path(sys.executable)  # an older Prefect migrates by itself
@@ -103,7 +103,7 @@ class PrefectServer(Process):
         try:
             self.request("GET", "/health")
         except OSError as error:
-            # Any answer is an answer: a server with an auth string refuses this one.
+            # A server with an auth string is ready when it refuses this request.
             return isinstance(error, urllib.error.HTTPError) and error.code in (
                 401,
                 403,
@@ -111,9 +111,9 @@ class PrefectServer(Process):
         return True
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """Send one request to the API and return what the server answered.
+        """Send one request to the API and return the answer.
 
-        With 503 a busy SQLite asks for another try, which Prefect's own client makes too.
+        A busy SQLite causes 503: try again, as Prefect's own client does.
         """
         request = urllib.request.Request(
             self.api_url + path,

@@ -1,7 +1,7 @@
-"""How long a command is silent: the time between two writes of its output, on a pipe or a terminal.
+"""Record a command's output with its times, and find the longest pause between two writes.
 
-It is for reports, on a machine that does nothing else. A test that fails above some seconds would
-fail where the machine is busy: a test looks at the order of lines and events instead.
+Use the seconds in reports, not in assertions: a limit in seconds fails on a busy machine. Tests
+check the order of lines and events instead.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ ENOUGH = 4096
 
 
 @dataclass(frozen=True)
-class Heard:
+class Recording:
     """What a command wrote, and when.
 
     Attributes:
-        exit_code: what it ended with.
+        exit_code: its exit code.
         writes: seconds since its start, and text, of each piece of its output.
-        took: seconds until its end.
+        seconds: seconds until its end.
     """
 
     exit_code: int
     writes: list[tuple[float, str]]
-    took: float
+    seconds: float
 
     @property
     def output(self) -> str:
@@ -43,22 +43,22 @@ class Heard:
 
     @property
     def longest(self) -> tuple[float, str]:
-        """The seconds of the longest silence, and the last line before it: empty at its start."""
-        times = [0.0, *(at for at, _ in self.writes), self.took]
+        """The seconds of the longest silence and the line before it (empty if it came first)."""
+        times = [0.0, *(at for at, _ in self.writes), self.seconds]
         silences = [after - before for before, after in itertools.pairwise(times)]
         written = itertools.accumulate((text for _, text in self.writes), initial="")
         seconds, before = max(zip(silences, written, strict=True))
         return seconds, re.split(r"[\r\n]", before.strip())[-1].strip()
 
 
-def listen(
+def record(
     command: Sequence[str | Path],
     folder: Path,
     env: Mapping[str, str],
     *,
     terminal: bool = False,
-) -> Heard:
-    """Run a command to its end and listen to it.
+) -> Recording:
+    """Run a command to its end and record its output.
 
     Args:
         command: the program and its arguments.
@@ -90,11 +90,11 @@ def listen(
             writes.append((time.monotonic() - start, text.decode(errors="replace")))
         code = process.wait()
     os.close(ours)
-    return Heard(code, writes, time.monotonic() - start)
+    return Recording(code, writes, time.monotonic() - start)
 
 
 def read(descriptor: int) -> bytes:
-    """Return the next piece of output; nothing at its end, which a terminal calls an error."""
+    """Return the next piece of output, empty at its end. A terminal's end is an OSError."""
     try:
         return os.read(descriptor, ENOUGH)
     except OSError:

@@ -1,4 +1,4 @@
-"""Waiting that has an end."""
+"""Wait for a condition, with a timeout."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def eventually(
     every: float = 0.1,
     about: Callable[[], object] | None = None,
 ) -> Found:
-    """Look until what is found is true, and return it.
+    """Call `look` until its result is true, and return the result.
 
     Args:
-        look: asked again and again; what it raises ends the waiting.
-        within: how many seconds it may take.
-        every: the seconds between two looks.
-        about: says what a person needs to see when it takes longer; without it, what was found.
+        look: called repeatedly; exceptions that it raises are not caught.
+        within: timeout in seconds.
+        every: seconds between two calls.
+        about: returns the details for the error message, by default the last result.
 
     Raises:
-        TimeoutError: it took longer.
+        TimeoutError: the result was not true in time.
     """
     end = time.monotonic() + within
     while not (found := look()):
