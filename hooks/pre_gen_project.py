@@ -34,7 +34,6 @@ DEPENDENCIES = {
     "prefect",
     "prefect-dask",
     "prefect-docker",
-    "prefect-kubernetes",
     "prefect-ray",
     "prefect-redis",
     "psutil",

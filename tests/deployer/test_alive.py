@@ -85,7 +85,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Screen]]:
         return made
 
     monkeypatch.setattr(alive, "SILENCE", 0.02)
-    monkeypatch.setattr(alive, "REDRAWN", 0.01)
+    monkeypatch.setattr(alive, "UPDATE_INTERVAL", 0.01)
     yield make
     alive.end()
 

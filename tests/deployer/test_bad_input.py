@@ -971,7 +971,7 @@ def test_what_the_command_line_says_of_job_variables_is_checked_too(
         ),
         (
             ["b"],
-            "--image gives the image of all that name none twice, and 'b' last: leave one out.",
+            "--image gives the image without a name twice, last as 'b': leave one out.",
         ),
         (
             [],

@@ -160,7 +160,7 @@ def test_a_failed_smoke_run_shows_its_error_and_leaves_what_was_there(
     assert "parameters.times: 1 → 2" in planned
     assert "There is nobody to greet." in failed.stderr
     assert "/runs/flow-run/" in failed.stderr
-    assert "The server holds what it held before: put back 1 deployments." in failed.stderr
+    assert "The server is as it was before the deploy: put back 1 deployment." in failed.stderr
     assert "Traceback" not in failed.stderr.split("There is nobody")[-1]
     assert states(project) == before
     assert "1 " in ok(project, "releases", "local")

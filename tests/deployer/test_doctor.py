@@ -211,7 +211,7 @@ def test_a_port_that_nobody_listens_on_is_refused() -> None:
 def test_an_unknown_host_is_named() -> None:
     found = connection("http://nosuchhost.invalid:4200/api")
 
-    assert "no DNS server knows the host 'nosuchhost.invalid'" in found.what
+    assert "DNS cannot resolve the host 'nosuchhost.invalid'" in found.what
 
 
 def test_an_address_without_a_scheme_is_mended() -> None:
@@ -248,7 +248,7 @@ def test_something_else_that_answers_is_not_taken_for_prefect() -> None:
     with front(None, {"/admin/version": (200, "<html>welcome</html>")}) as url:
         found = connection(url)
 
-    assert "what answers there is something else" in found.what
+    assert "something else answers there" in found.what
     assert "ends in /api" in found.fix
 
 
@@ -339,7 +339,7 @@ def test_http_to_a_server_with_tls_is_mended(server: PrefectServer, tls: ssl.SSL
     with front(server, tls=tls) as url:
         found = connection(url.replace("https", "http"))
 
-        assert "hangs up on HTTP" in found.what
+        assert "does not speak HTTP" in found.what
         assert found.fix == f"if it speaks TLS: export PREFECT_API_URL={url}"
 
 
@@ -367,7 +367,7 @@ def test_the_right_auth_string_opens(locked: PrefectServer) -> None:
 @pytest.mark.parametrize(
     ("credentials", "what", "fix"),
     [
-        ({}, "asks for credentials (401), and there are none.", "export PREFECT_API_AUTH_STRING="),
+        ({}, "requires credentials (401), and none are set.", "export PREFECT_API_AUTH_STRING="),
         (
             {"auth": "me:wrong"},
             "refuses PREFECT_API_AUTH_STRING (401).",
@@ -380,7 +380,7 @@ def test_the_right_auth_string_opens(locked: PrefectServer) -> None:
         ),
         (
             {"key": "pnu_canary"},
-            "PREFECT_API_KEY is set, which is for Prefect Cloud",
+            "PREFECT_API_KEY is set, but it is only for Prefect Cloud",
             "unset PREFECT_API_KEY; export PREFECT_API_AUTH_STRING=",
         ),
     ],
@@ -398,15 +398,15 @@ def test_a_server_of_ones_own_says_which_credential_is_wrong(
 @pytest.mark.parametrize(
     ("credentials", "what", "fix"),
     [
-        ({}, "Prefect Cloud asks for PREFECT_API_KEY (401).", "export PREFECT_API_KEY="),
+        ({}, "Prefect Cloud requires PREFECT_API_KEY (401).", "export PREFECT_API_KEY="),
         (
             {"key": "pnu_canary"},
-            "Prefect Cloud refuses the key of PREFECT_API_KEY (401).",
+            "Prefect Cloud refuses the key in PREFECT_API_KEY (401).",
             "export PREFECT_API_KEY=",
         ),
         (
             {"key": "pnu_canary", "auth": "me:wrong"},
-            "PREFECT_API_AUTH_STRING is set, which Prefect sends instead of the key",
+            "PREFECT_API_AUTH_STRING is set, and Prefect sends it instead of the key",
             "unset PREFECT_API_AUTH_STRING; export PREFECT_API_KEY=",
         ),
     ],

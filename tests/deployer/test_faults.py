@@ -413,7 +413,7 @@ def test_who_interrupts_is_told_what_was_put_back(server: PrefectServer) -> None
     with pytest.raises(asyncio.CancelledError):
         world.deploy(AFTER, say=say)
 
-    assert said[-1] == "The server holds what it held before: put back 1 deployments."
+    assert said[-1] == "The server is as it was before the deploy: put back 1 deployment."
     assert world.states() == before
 
 

@@ -56,7 +56,7 @@ def test_images_are_told_as_words_the_first_one_first() -> None:
     assert words == ["host:5000/f:src-1", "gpu=r/f@sha256:2"]
     assert image_references.parse([*words, ""]) == given
     assert image_references.options(given) == ["--image", words[0], "--image", words[1]]
-    with pytest.raises(DeployerError, match=r"^--image gives the image 'gpu' twice, and 'gpu=b' "):
+    with pytest.raises(DeployerError, match=r"^--image gives the image 'gpu' twice, last as 'gpu"):
         image_references.parse(["gpu=a", "gpu=b"])
 
 

@@ -65,10 +65,10 @@ def moved(path: str) -> Page:
 @pytest.mark.parametrize(
     ("answer", "what"),
     [
-        (lambda _: LOGIN, "what answers there is something else, such as the page of a login"),
-        (lambda _: (204, {}, ""), "what answers there is something else"),
+        (lambda _: LOGIN, "something else answers there, such as a login page"),
+        (lambda _: (204, {}, ""), "something else answers there"),
         (moved, "it redirects to {origin}/login"),
-        (lambda path: (307, {"location": path}, ""), "it redirects again and again"),
+        (lambda path: (307, {"location": path}, ""), "it redirects in a loop"),
         (lambda _: (404, {}, "{}"), "it answers 404"),
         (lambda _: (405, {}, "{}"), "it answers 405"),
     ],
@@ -85,7 +85,7 @@ def test_commands_and_doctor_say_what_answers_instead(
         f"PREFECT_API_URL is {url}, and there is no Prefect API: {what.format(origin=origin)}"
     )
     assert said.startswith(expected)
-    assert said.endswith("PREFECT_CLIENT_CUSTOM_HEADERS is what it wants")
+    assert said.endswith("requires a login, set PREFECT_CLIENT_CUSTOM_HEADERS")
     assert said == str(finding)
     assert "canary" not in said
 
@@ -131,7 +131,7 @@ def test_a_login_that_ends_on_the_way_is_a_sentence(server: PrefectServer) -> No
     with front(server, page) as world.api_url, pytest.raises(DeployerError) as found:
         world.run(lambda connected: environment_state.read(connected, world.environment))
 
-    assert str(found.value).startswith(f"What answers at {world.api_url} is not the Prefect API")
+    assert str(found.value).startswith(f"The answer from {world.api_url} is not from the Prefect")
 
 
 def test_an_error_without_json_is_explained() -> None:
@@ -139,3 +139,9 @@ def test_an_error_without_json_is_explained() -> None:
         json.loads("<html>")
 
     assert "a new login, then try again." in explain(error.value)
+
+
+def test_an_error_of_our_own_keeps_its_sentence() -> None:
+    assert explain(DeployerError("Another deployer has the lock.")) == (
+        "Another deployer has the lock."
+    )

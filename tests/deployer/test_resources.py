@@ -196,7 +196,7 @@ def test_an_edit_made_during_a_deploy_that_fails_stays(server: PrefectServer) ->
         if message.startswith("1/"):  # the deployments' turn
             edit(world, variable, {"value": {"first": 2, "rest": "by hand"}})
 
-    with pytest.raises(DeployerError, match=f"edits that somebody made .* stay: {variable}"):
+    with pytest.raises(DeployerError, match=f"edits that somebody made .* stay .{variable}"):
         world.deploy([REFUSED, *MAIN], say=say, resources=resources(2))
 
     assert row(world, variable)["value"] == {"first": 1, "rest": "by hand"}

@@ -528,7 +528,7 @@ def test_doctor_looks_at_the_server_that_production_gets(
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:8/api")  # as nox sets the laptop's own
     assert setup_github.doctor({"PREFECT_API_URL": "http://127.0.0.1:9/api"}) is False
     assert (
-        "PREFECT_API_URL is http://127.0.0.1:9/api, and nobody listens there"
+        "PREFECT_API_URL is http://127.0.0.1:9/api, and no server listens there"
         in capfd.readouterr().out
     )
 

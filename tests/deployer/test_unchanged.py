@@ -241,7 +241,7 @@ def deploy_and_note(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None
 
 def deploy_past_the_note(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deploy something else as a deployer does that knows nothing of what is noted."""
-    monkeypatch.setattr(environment_state, "settle", environment_state.read)
+    monkeypatch.setattr(environment_state, "merge_note", environment_state.read)
     pipeline.world.deploy(rows(2), order=11)
 
 
@@ -294,15 +294,15 @@ def test_a_run_that_comes_again_takes_no_newer_order_away(pipeline: Pipeline) ->
 def test_a_deploy_that_waited_for_its_lock_is_refused_after_a_newer_run(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle = environment_state.settle
+    merge_note = environment_state.merge_note
 
     async def meanwhile(*given: Any) -> Any:
         assert pipeline.variable["value"]["order"] == 10
         value = pipeline.variable["value"] | {"order": 12}
         pipeline.world.call("PATCH", f"/variables/{pipeline.variable['id']}", {"value": value})
-        return await settle(*given)
+        return await merge_note(*given)
 
-    monkeypatch.setattr(environment_state, "settle", meanwhile)
+    monkeypatch.setattr(environment_state, "merge_note", meanwhile)
     with pytest.raises(DeployerError, match="Run 11 is older than run 12"):
         pipeline.world.deploy(rows(2), order=11)
     (spec,) = pipeline.world.states().values()

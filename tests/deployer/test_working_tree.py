@@ -57,9 +57,9 @@ def test_a_rollback_needs_its_flows_and_says_what_did_not_come_back(twice: Deplo
     assert gone.returncode == 1
     (line,) = gone.stderr.splitlines()
     assert line.startswith(
-        "error: The working tree does not have what this release runs: flows.own.first ("
+        "error: The working tree does not have the flows of this release: flows.own.first ("
     )
-    assert "Nothing was changed: bring the code back with git, or choose another release" in line
+    assert "Nothing was changed: restore the code with git, or choose another release" in line
     assert deployed(twice) == ["flows.own.second"]
 
     twice.write("flows/own.py", "print('imported')\n" + FLOW.format("first"))

@@ -280,7 +280,7 @@ def test_each_image_has_the_very_packages_of_its_own_locked_file(
     assert packages(flows) == locked(project, "requirements.txt")
     assert packages(worker_files) == locked(project, "requirements-worker.txt")
     names = {name.rpartition("-")[0] for name in packages(worker_files) - packages(flows)}
-    assert {"prefect-docker", "prefect-kubernetes"} <= names
+    assert {"prefect-docker", "prefect-redis"} <= names
     assert not {"pytest", "ruff", "mypy", "pre-commit"} & names
 
 

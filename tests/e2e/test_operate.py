@@ -155,7 +155,7 @@ def test_production_refuses_another_plan_than_the_one_that_was_shown_before(
     jobs = {"tests": "success", "image": "success", "plan": "success", "production": "failure"}
     assert run.jobs == jobs, explain(run)
     assert "rows: 7 → 500" in run.summaries["plan"].replace("\\", "")
-    assert "was approved, and by now it is" in run.summaries["production"]
+    assert "was approved, but the plan is" in run.summaries["production"]
     assert (site.hourly()["parameters"], site.changes()) == ({"rows": 8}, [])
 
     run = clone.dispatch("deploy.yml", environment="production", image=site.image)

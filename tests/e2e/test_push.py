@@ -140,7 +140,7 @@ def test_a_smoke_run_that_fails_leaves_production_as_it_was(clone: Act, site: Si
     summary = run.summaries["production"]
     assert "production: failed" in summary
     assert "ValueError: a broken flow" in summary
-    assert "The server holds what it held before" in summary
+    assert "The server is as it was before the deploy" in summary
     now = site.deployed()
     for row in (*before.values(), *now.values()):
         del row["updated"], row["pull_steps"]  # none of them is null before and [] after

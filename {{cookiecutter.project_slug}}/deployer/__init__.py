@@ -2,28 +2,28 @@
 
     from deployer import Deployment
 
-is all that a catalog needs; `python -m deployer --help` lists the commands. The deployer knows two
-files of the project that it serves: `deployments/catalog.py` says what is deployed, and
-`deployments/environments.toml` where to.
+is the only import that a catalog needs; `python -m deployer --help` lists the commands. The
+deployer reads two files of the project: `deployments/catalog.py` declares the deployments, and
+`deployments/environments.toml` declares the environments that they are deployed to.
 
-A deploy runs like this:
+A deploy has these steps:
 
-1. `load` imports the catalog, and `check` refuses what is wrong with it before any request is sent.
-2. `desired` turns it into specs: plain JSON that says all about a deployment (`spec`).
-3. `refresh` reads the server once, and `plan` compares. Where nothing differs, that is all.
-4. `lock` keeps other deployers away, `guards` refuse what nobody asked for.
-5. `transaction` carries the plan out with `writers`: `flow.deploy()` forward, a recorded spec back.
+1. `load` imports the catalog, and `check` reports what is wrong with it before any request is sent.
+2. `desired` turns it into specs (`spec`): plain JSON that describes a deployment completely.
+3. `refresh` reads the server once, and `plan` compares. If nothing differs, the deploy ends here.
+4. `lock` keeps other deployers out, `guards` refuse changes that need an option or an approval.
+5. `transaction` carries the plan out with `writers`, which call `flow.deploy()`. To restore or to
+   roll back, they write a recorded spec instead.
 6. `verify` waits for a worker and for the smoke runs.
-7. What left the catalog is deleted, and `release` records on the server what was deployed.
-   `environment_state` remembers the order of the pipeline's runs, and that a rollback holds.
+7. Deployments that are no longer in the catalog are deleted, and `release` records the release on
+   the server. `environment_state` stores the newest pipeline run, and whether a rollback holds.
 
-Whatever fails puts back what was there (`deploy`). `server` reads and deletes, `api_errors` turns
-the server's errors into sentences, `prefect_patches` holds all that is changed inside Prefect.
-`cli` is the command line, `doctor` finds what is wrong between here and the runs; `setup`,
-`destroy`, `export` and `serve` are commands of their own; `importing` is the one that writes a
-catalog of what exists.
+If a step fails, `deploy` puts back what was there. `server` reads and deletes, `api_errors`
+explains the server's errors, and `prefect_patches` contains every change to the inside of Prefect.
+`cli` is the command line. `doctor` finds problems with the server, the workers and the image.
+`setup`, `destroy`, `export` and `serve` are commands; `importing` is the one that writes a catalog.
 
-Importing any of these modules touches neither the network nor the environment.
+Importing any of these modules sends no request and changes no environment variable.
 """
 
 from deployer.catalog import Deployment

@@ -1,4 +1,4 @@
-"""`python -m deployer`."""
+"""The entry point of `python -m deployer`."""
 
 import sys
 
@@ -8,7 +8,7 @@ from deployer.alive import alive
 prefect_patches.collect_garbage_rarely()
 
 with alive(" ".join(["deployer", *sys.argv[1:2]])):
-    from deployer.cli import main  # it takes a moment, and makes the import of Prefect faster
+    from deployer.cli import main  # slow, so it runs inside `alive`
 
     code = main()
 prefect_patches.skip_last_collection()

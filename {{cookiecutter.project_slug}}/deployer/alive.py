@@ -1,11 +1,11 @@
-"""Signs of life for a person who waits, before two seconds of silence. Standard library only.
+"""Shows that a slow step is still running, before two seconds of silence. Standard library only.
 
-On a terminal a sign is a line with the time that has passed, which the next text replaces.
-Elsewhere it is a plain line. Where CI is set there is none: nobody waits, and the log stays.
-The signs come from a thread that imports nothing: often it is an import that takes so long.
+On a terminal the sign of life is a line with the elapsed time, which the next output overwrites.
+In a pipe or a file it is a plain line. If CI is set, there is none: it would only fill the log.
+A thread that imports nothing writes the signs, because the slow step is often an import.
 
-`python -m deployer.alive WHAT COMMAND …` runs a command that itself is silent for long, and prints
-what that wrote where it fails.
+`python -m deployer.alive WHAT COMMAND …` runs a command that prints nothing for a long time, and
+prints its output only if it fails.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-SILENCE = 1.2  # seconds after which a sign is due
-REDRAWN = 0.2  # seconds between two looks of the line on a terminal
-SPINNER = "|/-\\"  # what every terminal and encoding has
+SILENCE = 1.2  # seconds without output after which a sign is written
+UPDATE_INTERVAL = 0.2  # seconds between two updates of the line on a terminal
+SPINNER = "|/-\\"  # ASCII, for every terminal and encoding
 
 
 class Signs(threading.Thread):
-    """What is being waited for.
+    """The thread that writes signs of life for one slow step.
 
     Attributes:
-        what: its name, as a person reads it.
-        drawn: whether the line can be drawn again and again in its place.
-        wanted: whether somebody reads the signs.
-        shown: characters of the line that stand on the terminal now.
+        what: the name of the step, for people.
+        drawn: whether the line can be overwritten in place.
+        wanted: whether signs are written at all.
+        shown: how many characters of the line are on the terminal now.
     """
 
     def __init__(self, what: str, leave_terminal: bool) -> None:
         super().__init__(daemon=True)
         self.what = what
-        self.out: TextIO | None = sys.stderr  # None where it is closed: `2>&-`
-        dull = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        self.out: TextIO | None = sys.stderr  # None if it is closed: `2>&-`
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         is_terminal = self.out is not None and self.out.isatty()
-        self.drawn = is_terminal and not dull
+        self.drawn = is_terminal and not plain
         unread = self.out is None or os.environ.get("CI") or (is_terminal and leave_terminal)
         self.wanted = not unread
         self.shown = 0
@@ -50,35 +50,35 @@ class Signs(threading.Thread):
         self.ended = threading.Event()
 
     def run(self) -> None:
-        """Give signs until the end."""
-        while self.wanted and not self.ended.wait(REDRAWN):
+        """Write signs until `ended` is set."""
+        while self.wanted and not self.ended.wait(UPDATE_INTERVAL):
             with self.lock:
                 if self.shown or time.monotonic() - self.last >= SILENCE:
                     self.sign()
 
     def sign(self) -> None:
-        """Give one."""
+        """Write one sign."""
         self.last = time.monotonic()
         minutes, seconds = divmod(int(self.last - self.began), 60)
         line = f"{self.what} {minutes}:{seconds:02}"
         if not self.drawn:
             self.write(f"{line}\n")
             return
-        turn = SPINNER[int((self.last - self.began) / REDRAWN) % len(SPINNER)]
+        turn = SPINNER[int((self.last - self.began) / UPDATE_INTERVAL) % len(SPINNER)]
         line = f"{turn} {line}"[: shutil.get_terminal_size().columns - 1]
         self.shown = len(line)
-        # Whoever else writes to the terminal begins in the first column, and so writes over it.
+        # The next output to the terminal begins in the first column, and so overwrites this line.
         self.write(f"{line}\r")
 
     def clear(self) -> None:
-        """Make room for text, which is a sign of life itself."""
+        """Erase the line before other output, which counts as a sign too."""
         with self.lock:
             if self.shown:
                 self.write(" " * self.shown + "\r")
             self.shown, self.last = 0, time.monotonic()
 
     def write(self, text: str) -> None:
-        """Write at once; a reader who has gone is nobody to write to."""
+        """Write and flush; ignore a stream that the reader has closed."""
         if self.out is None:
             return
         with suppress(OSError, ValueError):
@@ -91,12 +91,12 @@ _signs: list[Signs] = []
 
 @contextmanager
 def alive(what: str, *, leave_terminal: bool = False) -> Iterator[None]:
-    """Give signs of life while the body runs.
+    """Write signs of life while the body runs.
 
     Args:
-        what: what is being waited for.
-        leave_terminal: give none on a terminal, where the body shows by itself how far it is, or
-            may ask for something.
+        what: the name of the slow step.
+        leave_terminal: write none on a terminal, because the body shows its own progress there or
+            may ask for input.
     """
     end()
     _signs.append(Signs(what, leave_terminal))
@@ -108,13 +108,13 @@ def alive(what: str, *, leave_terminal: bool = False) -> Iterator[None]:
 
 
 def clear() -> None:
-    """Make room on the terminal: called before anything is printed."""
+    """Erase the line on the terminal: call this before printing anything."""
     for signs in _signs:
         signs.clear()
 
 
 def end() -> None:
-    """Give no more signs: called before what goes on for ever."""
+    """Stop the signs: call this before a step that runs until it is interrupted."""
     while _signs:
         signs = _signs.pop()
         signs.ended.set()

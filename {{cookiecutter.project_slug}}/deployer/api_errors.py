@@ -1,4 +1,4 @@
-"""What the server's errors mean, in sentences."""
+"""Turns the server's errors into sentences."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ REFUSALS = {400, 404, 409, 422}
 
 
 def server_time(answer: httpx.Response) -> datetime:
-    """Return the time at which a server answered; this machine's, where it does not say."""
-    # A proxy may add a date of its own: the server's comes first.
+    """Return the time of a server's response; this machine's if it has no Date header."""
+    # A proxy may add a second Date header; the server's comes first.
     given = answer.headers.get_list("date")[:1]
     return parsedate_to_datetime(given[0]) if given else datetime.now(UTC)
 
 
 async def if_found(asked: Awaitable[T]) -> T | None:
-    """Return what was asked for, None where the server has no such thing."""
+    """Return the result of a request; None if the server answers 404."""
     try:
         return await asked
     except ObjectNotFound:
@@ -39,31 +39,28 @@ async def if_found(asked: Awaitable[T]) -> T | None:
 
 
 def address() -> str:
-    """Return the server's address without a password that may be in it."""
+    """Return the server's address without the user and password that may be in it."""
     return re.sub(r"//[^/@]*@", "//", str(get_current_settings().api.url))
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether the server understood a request and refused it: the next one may be fine."""
+    """Whether the server understood this request and refused it: others may succeed."""
     error = cause(error)
     return isinstance(error, httpx.HTTPStatusError) and error.response.status_code in REFUSALS
 
 
 def cause(error: BaseException) -> BaseException:
-    """Return the error of HTTP, or of an answer's JSON, that Prefect wrapped; else the error."""
+    """Return the HTTP or JSON error that Prefect wrapped; if there is none, the error itself."""
     inner: BaseException | None = error
     while inner is not None and not isinstance(inner, httpx.HTTPError | JSONDecodeError):
         inner = inner.__cause__ or inner.__context__
     return inner or error
 
 
-def sentence(error: BaseException) -> str:
-    """Return what to tell a person of an error: its own words, or what it means."""
-    return str(error) if isinstance(error, DeployerError) else explain(error)
-
-
 def explain(error: BaseException) -> str:
-    """Return one sentence for an error of the API: what was refused, without the request's body."""
+    """Return one sentence for an error, without the request's body; a DeployerError's own text."""
+    if isinstance(error, DeployerError):
+        return str(error)
     error = cause(error)
     if isinstance(error, httpx.HTTPStatusError):
         status = error.response.status_code
@@ -71,7 +68,7 @@ def explain(error: BaseException) -> str:
             return (
                 f"The Prefect server refuses the credentials ({status}): set PREFECT_API_KEY for "
                 "Prefect Cloud, PREFECT_API_AUTH_STRING for a server of your own, and "
-                "PREFECT_CLIENT_CUSTOM_HEADERS for what a proxy before it wants."
+                "PREFECT_CLIENT_CUSTOM_HEADERS for a proxy in front of the server."
             )
         where = f"{error.request.method} {error.request.url.path}"
         return f"The Prefect server answers {status} to {where}: {_detail(error.response)}."
@@ -83,8 +80,8 @@ def explain(error: BaseException) -> str:
         )
     if isinstance(error, JSONDecodeError | httpx.TooManyRedirects):
         return (
-            f"What answers at {address()} is not the Prefect API any more: look at the proxy "
-            "before it, which may want a new login, then try again."
+            f"The answer from {address()} is not from the Prefect API: check the proxy in front of "
+            "the server, which may require a new login, then try again."
         )
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 
@@ -97,7 +94,7 @@ def _detail(response: httpx.Response) -> str:
     if not isinstance(data, dict):
         return response.reason_phrase
     detail = data.get("detail") or data.get("exception_detail") or data.get("exception_message")
-    if isinstance(detail, list):  # FastAPI's errors carry the whole input: keep place and message
-        places = [".".join(map(str, each.get("loc", ()))) for each in detail]
-        detail = "; ".join(f"{p}: {e.get('msg')}" for p, e in zip(places, detail, strict=True))
+    if isinstance(detail, list):  # FastAPI repeats the whole input: keep field and message
+        fields = [".".join(map(str, each.get("loc", ()))) for each in detail]
+        detail = "; ".join(f"{f}: {e.get('msg')}" for f, e in zip(fields, detail, strict=True))
     return str(detail or response.reason_phrase).splitlines()[0][:300].rstrip(".")

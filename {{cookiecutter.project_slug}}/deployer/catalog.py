@@ -1,4 +1,4 @@
-"""What is deployed: a flow and the options of `Flow.deploy`."""
+"""The entries of the catalog: a flow and the options of `Flow.deploy`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # so that `import deployer` does not wait for Prefect
+if TYPE_CHECKING:  # so that `import deployer` does not import Prefect
     from prefect import Flow
     from prefect.schedules import Schedule
 
@@ -20,8 +20,8 @@ class Deployment:
     Args:
         flow: the flow to deploy; it lives in a module of `flows`.
         name: the deployment's name, before the environment's suffix.
-        smoke: parameters of one run after each deploy, which has to complete; None for no run.
-        options: the options of `Flow.deploy` under their own names.
+        smoke: parameters of the smoke run after each deploy, which must complete; None for none.
+        options: the options of `Flow.deploy`, under the same names.
     """
 
     def __init__(
@@ -37,9 +37,9 @@ class Deployment:
         self.smoke = smoke
         self.options = options
         if given := options.get("schedule"):
-            options["schedule"] = _plain(given)
+            options["schedule"] = _converted(given)
         if isinstance(given := options.get("schedules"), list | tuple):
-            options["schedules"] = [_plain(each) for each in given]
+            options["schedules"] = [_converted(each) for each in given]
 
     @property
     def key(self) -> str:
@@ -48,9 +48,9 @@ class Deployment:
 
     @property
     def schedules(self) -> dict[str, Schedule]:
-        """The declared schedules by slug: their own, or `schedule-N`.
+        """The declared schedules by slug; one without a slug gets `schedule-N`.
 
-        A slug is what keeps a schedule's id, and with it its switch, over the next deploy.
+        By the slug, the next deploy recognises a schedule and keeps its id and its active switch.
         """
         found: list[Schedule] = []
         for option in SCHEDULES:
@@ -62,11 +62,11 @@ class Deployment:
         return {each.slug or f"schedule-{n}": each for n, each in enumerate(found, 1)}
 
 
-def _plain(value: Any) -> Any:
-    """Return the `Schedule` that one of the API's own schedules means; anything else as it is.
+def _converted(value: Any) -> Any:
+    """Convert a schedule of Prefect's API to a `Schedule`; return anything else unchanged.
 
     Raises:
-        ValueError: it limits the scheduled runs.
+        ValueError: it sets max_scheduled_runs.
     """
     from prefect.client.schemas.actions import DeploymentScheduleCreate
     from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
@@ -77,12 +77,12 @@ def _plain(value: Any) -> Any:
         if value.max_scheduled_runs is not None:
             raise ValueError(
                 f"max_scheduled_runs={value.max_scheduled_runs} would be lost: Prefect's server "
-                "leaves it out when it deploys a schedule, and nothing there reads it; leave it out"
+                "drops it when a schedule is deployed, and never reads it; leave it out"
             )
         own = {name: getattr(value, name) for name in ("active", "parameters", "slug")}
         value = value.schedule
     if isinstance(value, CronSchedule | IntervalSchedule | RRuleSchedule):
-        # Only what was given: an anchor that was not is the moment of the import.
+        # Only the fields that were set: the default anchor would be the time of this import.
         return Schedule(**value.model_dump(exclude_unset=True), **own)
     return value
 

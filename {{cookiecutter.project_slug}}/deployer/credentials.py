@@ -1,6 +1,6 @@
-"""What looks like a credential, by its name or by itself. Pure, but for the values to hide.
+"""Finds credentials, by the name or the text of a value. The known secrets are its only state.
 
-There is one list for both ways: what is refused when it comes in is masked when it goes out.
+The same rules apply to input and output: a value that is refused as input is masked in output.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 MASK = "********"
-SHORTEST = 4  # characters; what is shorter stands in every second word
+SHORTEST = 4  # characters; a shorter value would be found inside ordinary words
 
-# Names whose values are secret, written db_password: those of tokens only for long values, because
-# a model's pad_token is none. A name may also say that its value only speaks of a secret.
+# Names, in snake_case, of secrets. A token's name counts only with a long value, because a model's
+# pad_token is no secret. The values of HARMLESS_NAME only describe a secret, such as password_file.
 WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|\W+")
-NAME = re.compile(r"passw|pwd|passphrase|secret(?!s)|credential|auth_string|private_?key")
-NAME_OF_TOKEN = re.compile(r"(api|access|account|auth|encryption|signing)_?key|token(?!iz|s)")
-NAME_OF_NUMBER = re.compile(r"(passw(or)?d|pwd|passphrase|secret)$")
-TOKEN_FROM = 8  # characters
-NO_NAME = re.compile(
+SECRET_NAME = re.compile(r"passw|pwd|passphrase|secret(?!s)|credential|auth_string|private_?key")
+TOKEN_NAME = re.compile(r"(api|access|account|auth|encryption|signing)_?key|token(?!iz|s)")
+NUMBER_NAME = re.compile(r"(passw(or)?d|pwd|passphrase|secret)$")
+SHORTEST_TOKEN = 8  # characters
+HARMLESS_NAME = re.compile(
     r"^(allow|check|disable|enable|has|hide|is|max|min|needs?|num|requires?|rotate|show|uses?)_"
     r"|^google_application_cred"
     r"|_(arn|block|bucket|column|count|days|dir|enabled|env|expiry|field|file|format|header|hint"
@@ -27,10 +27,10 @@ NO_NAME = re.compile(
     r"|ref|region|required|rotation|scopes?|seconds|size|source|suffix|table|timeout|ttl|type"
     r"|ur[il]|user(name)?|variable|version)$"
 )
-# A reference, such as {{ prefect.blocks.secret.x }} or $PASSWORD, stands for a secret and is none.
+# A reference to a secret, such as {{ prefect.blocks.secret.x }} or $PASSWORD, is not a secret.
 NO_REFERENCE = r"(?!\{|\$[A-Z_{(]|<|%\(|…)"
-# In each, the group is what has to be hidden.
-TEXTS = [
+# In each pattern, group 1 is the text to mask.
+SECRET_TEXTS = [
     re.compile(pattern)
     for pattern in (
         rf"://[^/\s:@]*:{NO_REFERENCE}([^/\s@]+)@",
@@ -53,24 +53,24 @@ _known: set[str] = set()
 
 
 def know(values: Iterable[str]) -> None:
-    """Hide these values from now on, wherever in a text they are."""
+    """Mask these values in every text from now on."""
     _known.update(value for value in values if len(value) >= SHORTEST)
 
 
 def find(value: Any, path: str = "") -> Iterator[str]:
-    """Yield the dotted paths of what looks like a credential in a JSON value."""
+    """Yield the dotted paths of the values in a JSON document that look like credentials."""
     if isinstance(value, dict):
         for _, each, place in _places(value, path):
             yield from find(each, place)
     elif isinstance(value, list):
         for each in value:
             yield from find(each, path)
-    elif _named(path, value) or (isinstance(value, str) and _stripped(value) != value):
+    elif _named(path, value) or (isinstance(value, str) and _masked_text(value) != value):
         yield path
 
 
 def masked(value: Any, path: str = "") -> Any:
-    """Return a JSON value with a mask for what looks like a credential, and for known values."""
+    """Return a JSON value in which all credentials and known secrets are masked."""
     if isinstance(value, dict):
         return {key: masked(each, place) for key, each, place in _places(value, path)}
     if isinstance(value, list):
@@ -81,19 +81,19 @@ def masked(value: Any, path: str = "") -> Any:
 
 
 def cover(text: str) -> str:
-    """Return a text with a mask for what looks like a credential in it, and for known values."""
+    """Return a text in which all credentials and known secrets are masked."""
     for value in sorted(_known, key=len, reverse=True):
         text = text.replace(value, MASK)
-    return _stripped(text)
+    return _masked_text(text)
 
 
 def block(path: str) -> str:
-    """Return what a Secret block for the value at this path may be called."""
+    """Suggest a name for the Secret block that could hold the value at this path."""
     return re.sub("[^a-z0-9]+", "-", path.rpartition(".")[2].lower()).strip("-") or "my-secret"
 
 
 def _places(table: dict[Any, Any], path: str) -> Iterator[tuple[Any, Any, str]]:
-    """Yield key, value and path; Kubernetes writes a variable as {name: NAME, value: VALUE}."""
+    """Yield key, value and path, which ends in NAME for Kubernetes' {name: NAME, value: VALUE}."""
     name = table.get("name")
     for key, value in table.items():
         last = name if key == "value" and isinstance(name, str) else key
@@ -101,23 +101,23 @@ def _places(table: dict[Any, Any], path: str) -> Iterator[tuple[Any, Any, str]]:
 
 
 def _named(path: str, value: Any) -> bool:
-    """Whether the last name of a path says that this value is a credential."""
+    """Whether this value is a credential, by the last name of its path."""
     text = "" if value is None or isinstance(value, bool) else str(value)
     name = WORD.sub("_", path.rpartition(".")[2]).lower()
-    if not text or "{{" in text or NO_NAME.search(name):
+    if not text or "{{" in text or HARMLESS_NAME.search(name):
         return False
     if not isinstance(value, str) or text.isdigit():
-        return NAME_OF_NUMBER.search(name) is not None
-    is_long = len(text) >= TOKEN_FROM and " " not in text and not text.startswith("<")
-    return bool(NAME.search(name) or (is_long and NAME_OF_TOKEN.search(name)))
+        return NUMBER_NAME.search(name) is not None
+    is_long = len(text) >= SHORTEST_TOKEN and " " not in text and not text.startswith("<")
+    return bool(SECRET_NAME.search(name) or (is_long and TOKEN_NAME.search(name)))
 
 
-def _stripped(text: str) -> str:
-    for pattern in TEXTS:
-        text = pattern.sub(_without_group, text)
+def _masked_text(text: str) -> str:
+    for pattern in SECRET_TEXTS:
+        text = pattern.sub(_mask_group, text)
     return text
 
 
-def _without_group(found: re.Match[str]) -> str:
+def _mask_group(found: re.Match[str]) -> str:
     start, end = (place - found.start() for place in found.span(1))
     return found[0][:start] + MASK + found[0][end:]

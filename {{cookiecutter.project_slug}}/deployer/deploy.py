@@ -1,4 +1,4 @@
-"""A deploy, from the first read to the release record: all of it, or nothing."""
+"""A deploy, from the first read to the release record. If a step fails, it is undone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from deployer import environment_state, guards, lock, refresh, release, release_page, verify
-from deployer.api_errors import explain, sentence
+from deployer.api_errors import explain
 from deployer.desired import Desired
 from deployer.environment import Environment
 from deployer.environment_state import EnvironmentState, Hold
@@ -35,37 +35,37 @@ async def deploy(
     say: Callable[[str], None],
     present: Callable[[Plan], None],
 ) -> Result:
-    """Make the server hold what is desired, or leave it as it was.
+    """Bring the server to the desired state, or leave it as it was.
 
     Args:
         server: where to deploy.
-        environment: whose deployments these are.
-        desired: what the server has to hold afterwards.
+        environment: the environment to deploy to.
+        desired: the state to reach.
         options: how to deploy.
-        say: told about progress, one line at a time.
-        present: given the plan before anything is done, and again if it changes meanwhile.
+        say: called with each line of progress.
+        present: called with the plan before anything is done, and again if the plan changes.
 
     Returns:
-        What was done. Where nothing differs nothing is written, not even a lock.
+        What was done. If plan and state contain no change, nothing is written, not even a lock.
 
     Raises:
-        DeployerError: something is refused before the first write, or failed and was put back.
+        DeployerError: the deploy was refused before its first write, or failed and was undone.
     """
     return await Deploy(server, environment, desired, options, say, present).run()
 
 
 @dataclass
 class Deploy:
-    """One deploy: what it was given, and how far it is.
+    """One deploy: its inputs and its progress.
 
     Attributes:
         server: where to deploy.
-        environment: whose deployments these are.
-        desired: what the server has to hold afterwards.
+        environment: the environment to deploy to.
+        desired: the state to reach.
         options: how to deploy.
-        say: told about progress.
-        present: given the plan.
-        presented: the plan that was given last.
+        say: called with each line of progress.
+        present: called with the plan.
+        presented: the plan that `present` was called with last.
         clock: how long each step took.
     """
 
@@ -79,17 +79,17 @@ class Deploy:
     clock: Clock = field(default_factory=Clock)
 
     async def run(self) -> Result:
-        """Plan; where anything differs lock, look again and carry it out."""
+        """Plan. If anything differs, take the lock, read again if needed, and apply the plan."""
         before = await self._refresh()
         self.clock("plan")
-        if before.plan.empty and self._remembered(before) == before.state:
+        if before.plan.empty and self._next_state(before) == before.state:
             return self._nothing_to_do(before, before.state)
         self._refuse(before)
-        who, patience = self.options.who, self.options.lock_timeout
-        async with lock.held(self.server, self.environment, who, patience, self.say) as mine:
+        who, timeout = self.options.who, self.options.lock_timeout
+        async with lock.held(self.server, self.environment, who, timeout, self.say) as held:
             self.clock("lock")
-            state = await environment_state.settle(self.server, self.environment)
-            changed = mine.was_taken or state != before.state
+            state = await environment_state.merge_note(self.server, self.environment)
+            changed = held.was_taken or state != before.state
             if changed or await self._newer_release(before):
                 before = await self._refresh()
                 self._refuse(before)
@@ -98,26 +98,26 @@ class Deploy:
             if before.foreign:
                 before = await self._refresh(before.foreign)
             if before.plan.empty:
-                return self._nothing_to_do(before, await self._remember(before))
+                return self._nothing_to_do(before, await self._store_state(before))
             if self.desired.entries is None:
                 await guards.require_pools(self.server, before.plan)
             self.clock("read")
-            done = await self._all_or_nothing(before, mine)
+            done = await self._all_or_nothing(before, held)
         await self._prune(done)
         return done
 
     async def _newer_release(self, before: Snapshot) -> bool:
-        """Tell whether another deployer came to its end between our read and our lock."""
+        """Whether another deployer recorded a release between our read and our lock."""
         latest = next(iter(await release.recent(self.server, self.environment)), None)
         return latest != before.latest
 
-    async def _all_or_nothing(self, before: Snapshot, mine: lock.Lock) -> Result:
+    async def _all_or_nothing(self, before: Snapshot, held: lock.Lock) -> Result:
         async def step(message: str) -> None:
-            await mine.confirm()
+            await held.confirm()
             self.say(message)
 
         latest = before.latest
-        beside = ResourceTransaction(
+        resources = ResourceTransaction(
             Resources(self.server, self.environment),
             before.plan.resources,
             before.resources,
@@ -126,13 +126,13 @@ class Deploy:
             step,
         )
         recorded = latest.specs if latest else {}
-        what = before.plan, before.live, self.desired, recorded
-        work = Transaction(self.server, *what, step, beside)
+        args = before.plan, before.live, self.desired, recorded
+        work = Transaction(self.server, *args, step, resources)
         try:
             return await self._carry_out(before, work)
         except BaseException as error:
-            if mine.lost:
-                raise
+            if held.lost:
+                raise  # another deployer writes now
             restored = await uninterrupted(self._put_back(before, work))
             if not isinstance(error, Exception):
                 self.say(restored)
@@ -146,14 +146,14 @@ class Deploy:
         ids, triggers = [*work.ids.values()], self._triggers(before)
         arrived = await self.server.read_these(ids, triggers)
         work.require_arrival(arrived)
-        guards.require_single(before.live, arrived)
+        guards.refuse_duplicates(before.live, arrived)
         after = replace(before, live={**before.live, **arrived})
         self.clock("read")
         runs: list[SmokeRun] = []
         warnings: list[str] = []
         if self.options.verify:
-            what = self.environment.setup, after.deployed, after.smoke(self.desired)
-            runs, warnings = await verify.check(self.server, *what, self.options.timeout, self.say)
+            args = self.environment.setup, after.deployed, after.smoke(self.desired)
+            runs, warnings = await verify.check(self.server, *args, self.options.timeout, self.say)
             self.clock("verify")
         now = await self.server.read_these(ids, triggers) if runs else arrived
         edited = self._edited(arrived, now)
@@ -166,23 +166,23 @@ class Deploy:
         await work.step(f"recording release {record.number}")
         page = release_page.markdown(self.environment, record, before.plan)
         await uninterrupted(release.record(self.server, self.environment, record, page))
-        state = await self._remember(before)
+        state = await self._store_state(before)
         self.clock("record")
         ids_now = {key: each.id for key, each in live.items()}
         seconds = self.clock.seconds
         return Result(before.plan, record, runs, seconds, ids_now, state.hold, edited, warnings)
 
     async def _prune(self, done: Result) -> None:
-        """Delete old records; whatever goes wrong with that, the deploy is done."""
+        """Delete old release records; an error is only a warning, because the deploy is done."""
         held = done.hold.release if done.hold else None
         try:
             await release.prune(self.server, self.environment, held)
         except Exception as error:
-            done.warnings.append(f"Old release records stay: {sentence(error)}")
+            done.warnings.append(f"Old release records were not deleted: {explain(error)}")
             self.say(done.warnings[-1])
 
     def _edited(self, arrived: dict[str, Live], now: dict[str, Live]) -> list[str]:
-        """Say what somebody changed while the deploy was verified; it stays as they made it."""
+        """Report what was edited while the deploy was verified; the edits are kept."""
         edited = []
         for key, each in arrived.items():
             fields = difference(each.spec, now[key].spec) if key in now else {"deleted": ()}
@@ -200,7 +200,7 @@ class Deploy:
         return {name for spec in specs for name in spec["triggers"]}
 
     async def _put_back(self, before: Snapshot, work: Transaction) -> str:
-        """Restore what was there, and say how that went."""
+        """Put back what was there, and return a sentence about the result."""
         problem = ""
         restored: set[str] = set()
         for attempt in range(RESTORE_ATTEMPTS):
@@ -209,20 +209,21 @@ class Deploy:
                 restored |= {*await work.restore(now)}
                 await release.withdraw(self.server, self.environment, before.next_number)
             except DeployerError:
-                raise  # the lock is somebody else's by now
+                raise  # another deployer has the lock now
             except Exception as error:
                 problem = explain(error)
                 await asyncio.sleep(2**attempt)
             else:
                 what = "nothing was changed"
                 if restored:
-                    beside = restored & work.beside.written.keys()
-                    count = [f"{len(restored - beside)} deployments"] if restored - beside else []
-                    what = f"put back {', '.join([*count, *sorted(beside)])}"
-                if kept := [*work.beside.kept, *work.kept]:
-                    what += f"; edits that somebody made meanwhile stay: {', '.join(kept)}"
-                return f"The server holds what it held before: {what}."
-        return f"Putting back failed: {problem} Deploy again when the server answers again."
+                    others = restored & work.beside.written.keys()
+                    number = len(restored - others)
+                    count = [f"{number} deployment{'s' * (number != 1)}"] if number else []
+                    what = f"put back {', '.join([*count, *sorted(others)])}"
+                kept = ", ".join([*work.beside.kept, *work.kept])
+                edits = f", but edits that somebody made meanwhile stay ({kept})" if kept else ""
+                return f"The server is as it was before the deploy{edits}: {what}."
+        return f"Putting back failed: {problem} Deploy again as soon as the server answers."
 
     async def _refresh(self, adopted: refresh.Rows | None = None) -> Snapshot:
         only = self.options.only
@@ -242,23 +243,23 @@ class Deploy:
             guards.refuse_held(self.environment, before.state.hold, self.options.resume)
         guards.refuse_another_plan(before.plan, self.options.expect_plan)
 
-    def _remembered(self, before: Snapshot) -> EnvironmentState:
-        """Return what the server has to remember afterwards; a new hold has no time yet."""
+    def _next_state(self, before: Snapshot) -> EnvironmentState:
+        """Return the state to store after this deploy; a new hold has no time yet."""
         orders = [before.state.highest_order, self.options.order]
         highest = max((each for each in orders if each is not None), default=None)
         hold, again = before.state.hold, self.desired.again
         if self.options.resume or (again is not None and not self.options.hold):
             hold = None
         elif again is not None and (hold is None or hold.release != again):
-            left = before.latest if before.latest and before.latest.content != again else None
-            bad, commit = (left.number, left.commit) if left else (None, None)
-            if hold:  # a second rollback: what was bad first is still why nothing may come
+            latest = before.latest if before.latest and before.latest.content != again else None
+            bad, commit = (latest.number, latest.commit) if latest else (None, None)
+            if hold:  # a second rollback: the first bad release is still the reason for the hold
                 bad, commit = hold.bad, hold.commit
             hold = Hold("", self.options.who, again, bad, commit)
         return EnvironmentState(highest, hold)
 
-    async def _remember(self, before: Snapshot) -> EnvironmentState:
-        state = self._remembered(before)
+    async def _store_state(self, before: Snapshot) -> EnvironmentState:
+        state = self._next_state(before)
         if state.hold and not state.hold.at:
             now = str(await self.server.now())
             state = replace(state, hold=replace(state.hold, at=now))
@@ -273,13 +274,13 @@ class Deploy:
     def _record(self, before: Snapshot, live: dict[str, Live], verdict: str, at: str) -> Release:
         desired, options, latest, plan = self.desired, self.options, before.latest, before.plan
         planned = {each.key: desired.specs[each.key] for each in plan.changes if each.after}
-        # What --only left alone is as it was declared before.
+        # Deployments that --only leaves out keep what the latest release declared.
         known = {**desired.specs, **(latest.specs if latest else {}), **planned}
-        beside = {each.key: desired.resources[each.key] for each in plan.resources if each.after}
-        images = desired.images
+        images, resources = desired.images, desired.resources
+        resources = {each.key: resources[each.key] for each in plan.resources if each.after}
         if latest and options.only:
-            left = latest.resources.keys() - {each.key for each in plan.resources}
-            beside |= {key: latest.resources[key] for key in sorted(left)}
+            left_out = latest.resources.keys() - {each.key for each in plan.resources}
+            resources |= {key: latest.resources[key] for key in sorted(left_out)}
             written = {spec["job_variables"].get("image") for spec in planned.values()}
             old = {k: v for k, v in latest.images.items() if images.get(k) not in written}
             images = {**images, **old}
@@ -296,6 +297,6 @@ class Deploy:
             specs={key: known[key] for key in sorted(live) if key in known},
             smoke=desired.smoke,
             again=desired.again,
-            resources=beside,
+            resources=resources,
             images=images,
         )

@@ -1,4 +1,4 @@
-"""What a deploy is to reach: from the catalog, or from a recorded release."""
+"""The desired state of a deploy, from the catalog or from a recorded release."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from deployer import resources as beside
+from deployer import resources as resource_specs
 from deployer import spec as specs
 from deployer.catalog import Deployment
 from deployer.environment import Environment
@@ -19,17 +19,17 @@ from deployer.spec import Spec
 
 @dataclass(frozen=True)
 class Desired:
-    """What to reach: from the catalog, or from a recorded release.
+    """The state that a deploy has to reach.
 
     Attributes:
         specs: the wanted specs by `FLOW/NAME`.
         smoke: parameters of the smoke runs by `FLOW/NAME`.
         entries: the catalog's entries; None for a recorded release, whose code is not here.
         image: the image of the specs that name none; None for a working tree.
-        images: the others, by the names that entries give them.
-        commit: of the source.
-        again: number of the recorded release; None for the catalog.
-        resources: the wanted specs of what is beside deployments, by `KIND/NAME`.
+        images: the other images, by the names that entries use.
+        commit: the source commit.
+        again: number of the recorded release to roll back to; None for the catalog.
+        resources: the wanted specs of resources other than deployments, by `KIND/NAME`.
     """
 
     specs: dict[str, Spec]
@@ -48,7 +48,7 @@ def from_catalog(
     commit: str | None = None,
     resources: Sequence[Any] = (),
 ) -> Desired:
-    """Return what a checked catalog asks for in an environment."""
+    """Return the state that a checked catalog declares for an environment."""
     entries, wanted, smoke = {}, {}, {}
     for entry in catalog:
         declared = specs.declared(entry, environment)
@@ -56,14 +56,14 @@ def from_catalog(
         entries[key], wanted[key] = entry, declared
         if entry.smoke is not None:
             smoke[key] = to_jsonable_python(entry.smoke)
-    more = beside.declared(resources, environment)
+    more = resource_specs.declared(resources, environment)
     others = {**environment.given_images}
     image = others.pop(FIRST, None)
     return Desired(wanted, smoke, entries, image, commit, resources=more, images=others)
 
 
 def from_release(recorded: Release) -> Desired:
-    """Return what a recorded release asks for."""
+    """Return the state that a release recorded."""
     return Desired(
         recorded.specs,
         recorded.smoke,

@@ -1,4 +1,4 @@
-"""Removes what a project owns in an environment."""
+"""Deletes what a project owns in an environment."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from deployer.server import Server
 
 
 async def labels(server: Server, environment: Environment) -> list[str]:
-    """Return the labels of which there are deployments, such as `pr-7`.
+    """Return the labels that have deployments, such as `pr-7`.
 
     Args:
         server: where they are.
-        environment: one of them, with any label.
+        environment: the environment of previews, with any label.
     """
-    one, project = environment.marks
-    prefix = one.removesuffix(str(environment.label))
+    mark, project = environment.marks
+    prefix = mark.removesuffix(str(environment.label))
     rows = await server.pages("/deployments/filter", {"deployments": {"tags": {"all_": [project]}}})
     ours = [row["tags"] for row in rows if environment.owns(row["tags"])]
     found = {tag for tags in ours for tag in tags if tag.startswith(prefix)}
@@ -38,25 +38,25 @@ async def destroy(
 
     Args:
         server: where they are.
-        environment: whose.
-        who: for the lock.
+        environment: the environment that owns them.
+        who: who destroys, for the lock.
         lock_timeout: seconds to wait for another deployer.
-        say: told about every step.
+        say: called if the lock is held by another deployer.
 
     Returns:
         One sentence for each thing that was deleted.
     """
     done = []
     pools = {environment.work_pool}
-    async with lock.held(server, environment, who, lock_timeout, say) as mine:
+    async with lock.held(server, environment, who, lock_timeout, say) as held:
         for key, live in (await server.read(environment, set())).items():
-            await mine.confirm()
+            await held.confirm()
             await server.delete(live)
             pools |= {live.spec["work_pool"] or environment.work_pool}
             done.append(f"deleted {key}")
         resources = Resources(server, environment)
         for key, found in (await resources.read({}, every_kind=True)).items():
-            await mine.confirm()
+            await held.confirm()
             await resources.delete(key, found)
             done.append(f"deleted {key}")
         records = await release.delete_all(server, environment)
@@ -83,21 +83,21 @@ async def sweep(
 
     Args:
         server: where they are.
-        known: the environments.
-        name: the one of them that there is one of for each label.
-        keep: the labels of those that stay.
-        who: for the locks.
+        known: all environments, by name.
+        name: the environment of previews, which exists once for each label.
+        keep: the labels of the previews to keep.
+        who: who destroys, for the locks.
         lock_timeout: seconds to wait for another deployer.
-        say: told about every step.
+        say: called if a lock is held by another deployer.
 
     Returns:
         One sentence for each thing that was deleted.
     """
     kept = [select(known, name, label) for label in keep]
-    found = await labels(server, select(known, name, "x"))  # any label would do
+    found = await labels(server, select(known, name, "x"))  # any label will do
     gone = []
     for label in found:
-        with suppress(DeployerError):  # the file has a table of its own for preview-eu
+        with suppress(DeployerError):  # not a preview: preview-eu has a table of its own
             if (each := select(known, name, label)) not in kept:
                 gone.append(each)
     rest = (who, lock_timeout, say)

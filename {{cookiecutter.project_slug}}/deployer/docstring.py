@@ -1,6 +1,6 @@
-"""A flow's docstring as Markdown, as which Prefect's UI shows it. Pure.
+"""Converts a flow's docstring to Markdown, because Prefect's UI shows it as Markdown. Pure.
 
-In Markdown the lines of a section of Google's style, such as `Args:`, would run together.
+Unconverted, the lines of a section in Google style, such as `Args:`, would run together.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ ITEM = re.compile(r"^(\*{0,2}[\w.]+)( \(.*?\))?:(?=\s)", re.MULTILINE)
 
 
 def markdown(docstring: str) -> str:
-    """Return a docstring whose sections have bold titles, and lists of what they name.
+    """Return a docstring whose sections have bold titles and list their items.
 
-    What is no section stays as it is.
+    Other text stays as it is.
     """
     before, *rest = SECTION.split(docstring)
     if not rest:

@@ -1,8 +1,8 @@
-"""What the server remembers of an environment beside its releases, in a Variable.
+"""The state of an environment apart from its releases, stored in a Variable on the server.
 
-The highest order is that of the newest pipeline run that came here, even if it had nothing to
-change. A hold keeps the next push from deploying again what somebody rolled back. A Variable of its
-own holds what `deployer/unchanged.py` says; the pipeline writes its order there without the lock.
+The highest order is the id of the newest pipeline run so far, even if that run changed nothing. A
+hold stops the next push from deploying again what was rolled back. A second Variable stores the
+note of `deployer/unchanged.py` that nothing differs; the pipeline writes its order there, unlocked.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ TAGS = ["deployer"]
 
 @dataclass(frozen=True)
 class Hold:
-    """Why nothing is deployed until somebody says so.
+    """Why deploys are refused after a rollback, until someone deploys with `--resume`.
 
     Attributes:
         at: when it began, by the server's clock, such as 2026-11-25 05:56:25+00:00.
         who: who rolled back.
         release: number of the release that was rolled back to.
-        bad: number of the release that was deployed before; None where nothing was.
-        commit: of the bad release; None where nobody said.
+        bad: number of the release that was deployed before; None if there was none.
+        commit: of the bad release; None if it is not known.
     """
 
     at: str
@@ -39,19 +39,19 @@ class Hold:
     commit: str | None
 
     def __str__(self) -> str:
-        """Say it in a sentence without its subject: `is held at release 7 …`."""
-        left = f" from release {self.bad}" if self.bad else ""
-        left += f" (commit {self.commit[:8]})" if self.bad and self.commit else ""
-        return f"is held at release {self.release}: {self.who} rolled back{left} at {self.at[:19]}"
+        """Return a sentence without its subject: `is held at release 7 …`."""
+        bad = f" from release {self.bad}" if self.bad else ""
+        bad += f" (commit {self.commit[:8]})" if self.bad and self.commit else ""
+        return f"is held at release {self.release}: {self.who} rolled back{bad} at {self.at[:19]}"
 
 
 @dataclass(frozen=True)
 class EnvironmentState:
-    """What is remembered.
+    """The stored state of an environment.
 
     Attributes:
-        highest_order: the highest pipeline run id that came here; None before the first one.
-        hold: why nothing is deployed; None where nothing holds.
+        highest_order: the highest id of a pipeline run so far; None before the first one.
+        hold: why deploys are refused; None if they are not.
     """
 
     highest_order: int | None = None
@@ -59,7 +59,7 @@ class EnvironmentState:
 
 
 async def read(server: Server, environment: Environment) -> EnvironmentState:
-    """Return what the server remembers of an environment.
+    """Return the stored state of an environment.
 
     Raises:
         DeployerError: somebody changed the variable by hand.
@@ -80,7 +80,7 @@ async def read(server: Server, environment: Environment) -> EnvironmentState:
 
 
 async def write(server: Server, environment: Environment, state: EnvironmentState) -> None:
-    """Remember this instead of what was there."""
+    """Store a state in place of the one before."""
     name, *_ = _names(environment)
     body = {"name": name, "value": asdict(state), "tags": TAGS}
     found = await server.client.read_variable_by_name(name)
@@ -90,27 +90,27 @@ async def write(server: Server, environment: Environment, state: EnvironmentStat
         await server.request("PATCH", f"/variables/{found.id}", json=body)
 
 
-async def settle(server: Server, environment: Environment) -> EnvironmentState:
-    """Return what is remembered once nothing is noted any more: with the lock, before any write.
+async def merge_note(server: Server, environment: Environment) -> EnvironmentState:
+    """Move the order of the note into the state, delete the note, and return the state.
 
-    The highest order that a run has noted without the lock is remembered from now on.
+    Call this with the lock, before any other write: a run writes its order to the note without it.
     """
     state = await read(server, environment)
-    noted: Any = await server.client.read_variable_by_name(unchanged_name(environment))
-    if noted is None:
+    stored: Any = await server.client.read_variable_by_name(unchanged_name(environment))
+    if stored is None:
         return state
-    order = noted.value.get("order") if isinstance(noted.value, dict) else None
+    order = stored.value.get("order") if isinstance(stored.value, dict) else None
     if isinstance(order, int) and order > (state.highest_order or 0):
         state = replace(state, highest_order=order)
         await write(server, environment, state)
-    await _forget(server, unchanged_name(environment))
+    await _delete(server, unchanged_name(environment))
     return state
 
 
 async def note(server: Server, environment: Environment, found: Unchanged) -> None:
-    """Note that nothing differs, unless something is noted.
+    """Write the note that nothing differs, unless there is one.
 
-    What is noted may hold the order of a newer run: only `settle` takes it away.
+    An existing note may hold the order of a newer run, so a deploy leaves it to `merge_note`.
     """
     name = unchanged_name(environment)
     if await server.client.read_variable_by_name(name) is None:
@@ -119,17 +119,17 @@ async def note(server: Server, environment: Environment, found: Unchanged) -> No
 
 
 async def delete(server: Server, environment: Environment) -> None:
-    """Forget everything; nothing remembered is fine."""
+    """Delete the state and the note, if they exist."""
     for name in (*_names(environment), unchanged_name(environment)):
-        await _forget(server, name)
+        await _delete(server, name)
 
 
 def unchanged_name(environment: Environment) -> str:
-    """Return the name of the Variable that says when nothing differs."""
+    """Return the name of the Variable that stores the note that nothing differs."""
     return f"{UNCHANGED}-{environment.key}"
 
 
-async def _forget(server: Server, name: str) -> None:
+async def _delete(server: Server, name: str) -> None:
     await if_found(server.client.delete_variable_by_name(name))
 
 

@@ -1,4 +1,4 @@
-"""What a deploy refuses to do unless somebody says that it is meant."""
+"""Checks that stop a deploy. An option of the command line overrides most of them."""
 
 from __future__ import annotations
 
@@ -12,61 +12,61 @@ from deployer.plan import Plan
 from deployer.server import Live, Server
 from deployer.spec import Spec
 
-BRAKE_FROM = 5  # owned deployments below which deleting many of them is nothing unusual
+SHARE_FROM = 5  # owned deployments or resources; with fewer, deleting a large share is normal
 
 
 def refuse_foreign(found: tuple[str, ...], adopt: bool) -> None:
-    """Refuse to take over deployments that are not ours.
+    """Refuse to take over deployments and resources that are not ours.
 
     Args:
-        found: a sentence about each that has the name of a new one.
-        adopt: whether somebody said `--adopt`.
+        found: a sentence about each that the plan would take over.
+        adopt: whether `--adopt` was given.
 
     Raises:
-        DeployerError: there are some, and nobody said so.
+        DeployerError: there are some, and `--adopt` was not given.
     """
     if found and not adopt:
         raise DeployerError(*found)
 
 
 async def require_pools(server: Server, wanted: Plan) -> None:
-    """Look for the work pools of a recorded release, which may have been deleted since.
+    """Require the work pools of a recorded release, which may have been deleted since.
 
     Raises:
-        DeployerError: one was.
+        DeployerError: one is missing.
     """
     pools = {change.after["work_pool"] for change in wanted.changes if change.after}
     for pool in sorted(pools):
         if await if_found(server.client.read_work_pool(pool)) is None:
             raise DeployerError(
-                f"The release uses the work pool {pool!r}, which is not on the server any more: "
+                f"The release uses the work pool {pool!r}, which is no longer on the server: "
                 "create it again, or choose another release with --to."
             )
 
 
 def refuse_older(highest: int | None, order: int | None) -> None:
-    """Refuse a pipeline's run that is older than the newest one that came here.
+    """Refuse a pipeline run that is older than the newest one so far.
 
     Args:
-        highest: the order of the newest one; None before the first.
-        order: of this run; None for a deploy by hand.
+        highest: the order of the newest run; None before the first.
+        order: the order of this run; None for a deploy by hand.
 
     Raises:
-        DeployerError: it is older.
+        DeployerError: this run is older.
     """
     if order is not None and highest is not None and order < highest:
         raise DeployerError(
-            f"Run {order} is older than run {highest}, which was here already: nothing was "
+            f"Run {order} is older than run {highest}, which already ran here: nothing was "
             "changed. To deploy the newest commit, run the workflow on main; to go back, run "
             "rollback.yml, or `python -m deployer rollback`."
         )
 
 
 def refuse_held(environment: Environment, hold: Hold | None, resume: bool) -> None:
-    """Refuse to deploy over a rollback that holds.
+    """Refuse to deploy while a rollback holds the environment.
 
     Raises:
-        DeployerError: it holds, and nobody said `--resume`.
+        DeployerError: a rollback holds it, and `--resume` was not given.
     """
     if hold and not resume:
         raise DeployerError(
@@ -79,13 +79,13 @@ def refuse_another_plan(made: Plan, expected: str | None) -> None:
     """Refuse a plan that is not the one that was approved.
 
     Raises:
-        DeployerError: it is another one.
+        DeployerError: the plan differs.
     """
     if expected and made.hash != expected:
         raise DeployerError(
-            f"The plan {expected} was approved, and by now it is {made.hash}: somebody changed the "
-            "server or deployed meanwhile. Nothing was changed: look at the plan again, and "
-            "approve that."
+            f"The plan {expected} was approved, but the plan is {made.hash} now: somebody changed "
+            "the server or deployed meanwhile. Nothing was changed: review the new plan and "
+            "approve it."
         )
 
 
@@ -99,7 +99,7 @@ def refuse_mass_deletion(wanted: Plan, limit: int) -> None:
         limit: percent.
 
     Raises:
-        DeployerError: it would.
+        DeployerError: the plan would delete more.
     """
     gone = wanted.of("delete")
     owned = len(wanted.of("update", "unchanged", "delete"))
@@ -116,7 +116,7 @@ def refuse_mass_deletion(wanted: Plan, limit: int) -> None:
 
 def _refuse_share(gone: int, owned: int, what: str, limit: int) -> None:
     share = 100 * gone / owned if owned else 0
-    if owned >= BRAKE_FROM and share > limit:
+    if owned >= SHARE_FROM and share > limit:
         raise DeployerError(
             f"This would delete {gone} of {owned} {what}, more than the {limit} % of "
             "--prune-limit: if that is meant, deploy with --prune-limit 100."
@@ -124,20 +124,23 @@ def _refuse_share(gone: int, owned: int, what: str, limit: int) -> None:
 
 
 def _identity(spec: Spec | None) -> tuple[str, set[str]] | None:
-    """Return what a rename keeps: the flow, and whose it is."""
+    """Return what a rename does not change: the flow and the origins."""
     return (spec["flow"], origins(spec["tags"])) if spec else None
 
 
-def require_single(before: dict[str, Live], after: dict[str, Live]) -> None:
-    """Refuse automations that a lost answer left twice: Prefect's client sent them again.
+def refuse_duplicates(before: dict[str, Live], after: dict[str, Live]) -> None:
+    """Refuse duplicate automations: Prefect's client sends one again if the response was lost.
 
-    What there was two of before is an operator's business.
+    Duplicates that existed before are left to the operator.
 
     Raises:
-        DeployerError: there are more of a name than before.
+        DeployerError: there are more automations of one name than before.
     """
     for key, live in after.items():
         had = Counter(before[key].automations) if key in before else Counter[str]()
         for name, count in Counter(live.automations).items():
             if count > max(1, had[name]):
-                raise DeployerError(f"The server created the automation {name!r} of {key} twice.")
+                raise DeployerError(
+                    f"The server created the automation {name!r} of {key} twice, because its "
+                    "first answer was lost: deploy again."
+                )

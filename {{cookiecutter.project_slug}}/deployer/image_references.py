@@ -1,7 +1,7 @@
-"""Which images deployments run: the first one, and those that environments.toml names beside it.
+"""The images that deployments run: the first one, and further ones named in environments.toml.
 
-They are written as words, `REFERENCE` for the first one and `NAME=REFERENCE` for each other one: on
-the command line, and from one job of the pipeline to the next. Asks for no package.
+On the command line and between jobs of the pipeline they are written as words: `REFERENCE` for the
+first image, `NAME=REFERENCE` for each other one. Uses only the standard library.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 
 from deployer.errors import DeployerError
 
-FIRST = ""  # the name of the image that a deployment runs which names none
-NAME = re.compile(r"(?!(src|worker)$)[a-z0-9]+(-[a-z0-9]+)*")  # the others begin tags already
-LONGEST_NAME = 30  # characters; a tag, of which the name is a part, has 128 at most
+FIRST = ""  # the first image's name: deployments that name no image run it
+NAME = re.compile(r"(?!(src|worker)$)[a-z0-9]+(-[a-z0-9]+)*")  # src and worker begin other tags
+LONGEST_NAME = 30  # characters; the name is part of a tag, which has 128 at most
 
 
 def parse(words: Iterable[str]) -> dict[str, str]:
-    """Return references by the images' names.
+    """Parse words into references by image name.
 
     Raises:
         DeployerError: an image is given twice.
@@ -26,8 +26,8 @@ def parse(words: Iterable[str]) -> dict[str, str]:
     for word in filter(None, words):
         name, _, reference = word.rpartition("=")
         if name in found:
-            which = f"the image {name!r}" if name else "the image of all that name none"
-            raise DeployerError(f"--image gives {which} twice, and {word!r} last: leave one out.")
+            which = f"the image {name!r}" if name else "the image without a name"
+            raise DeployerError(f"--image gives {which} twice, last as {word!r}: leave one out.")
         found[name] = reference
     return found
 
@@ -39,5 +39,5 @@ def words(images: Mapping[str, str]) -> list[str]:
 
 
 def options(images: Mapping[str, str]) -> list[str]:
-    """Return what tells the deployer which images these are."""
+    """Return the deployer's `--image` options for these references."""
     return [part for word in words(images) for part in ("--image", word)]

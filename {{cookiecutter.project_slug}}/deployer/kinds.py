@@ -1,7 +1,7 @@
-"""The kinds of resources beside deployments: how each is read, written and deleted.
+"""How each kind of resource other than deployments is read, written and deleted.
 
-A resource has a spec like a deployment's: plain JSON, the same from its declaration and from the
-server's answer.
+A resource has a spec like a deployment's: plain JSON, in the same form whether it is made from the
+declaration or from the server's answer.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from deployer.spec import Spec
 
 @dataclass(frozen=True)
 class Kind(ABC):
-    """What the deployer does with the resources of one kind in an environment."""
+    """Reads, writes and deletes the resources of one kind in an environment."""
 
     server: Server
     environment: Environment
 
     @abstractmethod
     async def read(self, wanted: Specs) -> Rows:
-        """Return what there is of these names, and whatever else is ours, by name."""
+        """Return the resources with these names, and all others that are ours, by name."""
 
     @abstractmethod
     async def write(self, name: str, spec: Spec, found: Found | None, ours: bool) -> None:
-        """Make the server hold a spec.
+        """Create or update a resource.
 
         Args:
-            name: of the resource.
+            name: the resource's name.
             spec: what to write.
-            found: what is there; None creates it.
+            found: the resource on the server; None creates it.
             ours: whether it is ours from now on.
         """
 
     @abstractmethod
     async def delete(self, name: str, found: Found | None) -> None:
-        """Delete what was found; nothing, or what is gone already, is fine."""
+        """Delete a resource, unless it is None or was deleted already."""
 
 
 class Tagged(Kind):
-    """Variables and automations: the tags in their specs say whose they are."""
+    """Variables and automations: the tags in their specs identify the owner."""
 
     path: ClassVar[str]
     update: ClassVar[str]
 
     async def read(self, wanted: Specs) -> Rows:
-        """Read by name or tags; of one name the oldest that is ours counts."""
+        """Read by name or tags; if several have one name, use the oldest that is ours."""
         marks = self.environment.marks
         either = {"name": {"any_": sorted(wanted)}, "tags": {"all_": marks}}
         where = {self.path: {"operator": "or_", **either}}
@@ -69,7 +69,7 @@ class Tagged(Kind):
         return found
 
     async def write(self, name: str, spec: Spec, found: Found | None, ours: bool) -> None:
-        """Update the one that counts, or create one and no twin."""
+        """Update the one that `read` chose, or create one and delete its duplicates."""
         body = {"name": name, **spec}
         if found:
             await self.server.request(self.update, f"/{self.path}/{found.ids[0]}", json=body)
@@ -77,11 +77,11 @@ class Tagged(Kind):
         made = await self.server.request("POST", f"/{self.path}/", json=body)
         there = (await self.read({name: spec})).get(name)
         for each in there.ids if there and there.ours else ():
-            if each != made["id"]:  # the answer to a first try was lost
+            if each != made["id"]:  # made by a first try whose answer was lost
                 await self._delete(each)
 
     async def delete(self, name: str, found: Found | None) -> None:
-        """Delete it with its twins."""
+        """Delete it and its duplicates."""
         for each in found.ids if found else ():
             await self._delete(each)
 
@@ -102,16 +102,16 @@ class Automations(Tagged):
 
 
 class Limits(Kind):
-    """Global concurrency limits, and those of a tag, which Prefect calls `tag:TAG`.
+    """Global concurrency limits, and tag concurrency limits, which Prefect names `tag:TAG`.
 
-    They have no tags. A Variable lists which are ours; it is written before a limit is made, so
-    that after a crash it is known whose that is.
+    They cannot be tagged, so a Variable lists the ones that are ours. It is written before a limit
+    is created, so that the owner is known even after a crash.
     """
 
     path = "/v2/concurrency_limits"
 
     async def read(self, wanted: Specs) -> Rows:
-        """Read all limits, which cannot be asked for by several names."""
+        """Read all limits, because the API cannot filter them by several names."""
         ours = await self._ours()
         names = ours | wanted.keys()
         rows = await self.server.pages(f"{self.path}/filter", {}) if names else []
@@ -122,18 +122,18 @@ class Limits(Kind):
         }
 
     async def write(self, name: str, spec: Spec, found: Found | None, ours: bool) -> None:
-        """Write whose it is, then the limit; the slots that are taken stay so."""
-        await self._remember(name, ours)
+        """Record the owner, then write the limit; occupied slots stay occupied."""
+        await self._record_owner(name, ours)
         if found:
             await self.server.request("PATCH", f"{self.path}/{found.ids[0]}", json=spec)
         else:
             await self.server.request("POST", f"{self.path}/", json={"name": name, **spec})
 
     async def delete(self, name: str, found: Found | None) -> None:
-        """Delete it, and forget that it was ours."""
+        """Delete it, and remove it from the list of ours."""
         if found:
             await if_found(self.server.request("DELETE", f"{self.path}/{found.ids[0]}"))
-        await self._remember(name, False)
+        await self._record_owner(name, False)
 
     @property
     def _variable(self) -> str:
@@ -145,11 +145,11 @@ class Limits(Kind):
         if not isinstance(value, list):
             raise DeployerError(
                 f"The variable {self._variable} on the server is {value!r}, which the deployer did "
-                "not write: it has to be the list of the concurrency limits that are ours."
+                "not write: make it the list of the concurrency limits that this project owns."
             )
         return {*map(str, value)}
 
-    async def _remember(self, name: str, ours: bool) -> None:
+    async def _record_owner(self, name: str, ours: bool) -> None:
         before = await self._ours()
         after = before | {name} if ours else before - {name}
         body = {"name": self._variable, "value": sorted(after), "tags": ["deployer"]}
@@ -162,13 +162,13 @@ class Limits(Kind):
 
 
 class WorkPools(Kind):
-    """A work pool: what environments.toml declares of it and of a queue in it, and no more.
+    """Work pools: only the fields of a pool, and of a queue in it, that environments.toml declares.
 
-    `setup` makes it, and others may use it: it needs no mark, and it is never deleted.
+    `setup` creates a pool, and others may use it. So no owner is recorded, and it is never deleted.
     """
 
     async def read(self, wanted: Specs) -> Rows:
-        """Read the fields that the specs have, of each pool and queue."""
+        """Read the fields of each pool and queue that its spec contains."""
         found: Rows = {}
         for name, spec in wanted.items():
             pool = await if_found(self.server.request("GET", f"/work_pools/{name}"))
@@ -184,13 +184,13 @@ class WorkPools(Kind):
         return found
 
     async def write(self, name: str, spec: Spec, found: Found | None, ours: bool) -> None:
-        """Write the fields of the spec; a queue that is missing is created."""
+        """Write the fields of the spec; create a queue that is missing."""
         body = {field: value for field, value in spec.items() if field != "work_queues"}
         if body:
             await self.server.request("PATCH", f"/work_pools/{name}", json=body)
         for queue, fields in spec.get("work_queues", {}).items():
             path = f"/work_pools/{name}/queues"
-            # Where there was no queue there was no priority that could be put back.
+            # A queue that did not exist before has the priority None, which cannot be put back.
             given = {k: v for k, v in fields.items() if v is not None or k != "priority"}
             if await if_found(self.server.request("GET", f"{path}/{queue}")) is None:
                 await self.server.request("POST", f"{path}/", json={"name": queue, **given})
@@ -211,34 +211,34 @@ KINDS: dict[str, type[Kind]] = {
 
 @dataclass(frozen=True)
 class Resources:
-    """The resources of an environment, of all kinds, each known by its `KIND/NAME`."""
+    """The resources of all kinds in an environment, by `KIND/NAME`."""
 
     server: Server
     environment: Environment
 
     async def read(self, wanted: Specs, every_kind: bool = False) -> Rows:
-        """Read what there is under these keys, and whatever else of their kinds is ours.
+        """Read the resources with these keys, and all others of their kinds that are ours.
 
         Args:
-            wanted: specs by key; a kind that nobody asks for costs no request.
-            every_kind: read what is ours of the other kinds too.
+            wanted: specs by key; a kind without a key costs no request.
+            every_kind: read those of the other kinds that are ours, too.
         """
         found: Rows = {}
-        for word in KINDS:
-            names = {k.partition("/")[2]: v for k, v in wanted.items() if k.startswith(f"{word}/")}
-            there = await self._kind(word).read(names) if names or every_kind else {}
-            found |= {f"{word}/{name}": each for name, each in there.items()}
+        for kind in KINDS:
+            names = {k.partition("/")[2]: v for k, v in wanted.items() if k.startswith(f"{kind}/")}
+            there = await self._of(kind).read(names) if names or every_kind else {}
+            found |= {f"{kind}/{name}": each for name, each in there.items()}
         return found
 
     async def write(self, key: str, spec: Spec, found: Found | None, ours: bool = True) -> None:
-        """Make the server hold a spec; `found` is what is there."""
-        word, _, name = key.partition("/")
-        await self._kind(word).write(name, spec, found, ours)
+        """Create or update a resource; `found` is the one on the server."""
+        kind, _, name = key.partition("/")
+        await self._of(kind).write(name, spec, found, ours)
 
     async def delete(self, key: str, found: Found | None) -> None:
-        """Delete what was found; nothing, or what is gone already, is fine."""
-        word, _, name = key.partition("/")
-        await self._kind(word).delete(name, found)
+        """Delete a resource, unless it is None or was deleted already."""
+        kind, _, name = key.partition("/")
+        await self._of(kind).delete(name, found)
 
-    def _kind(self, word: str) -> Kind:
-        return KINDS[word](self.server, self.environment)
+    def _of(self, kind: str) -> Kind:
+        return KINDS[kind](self.server, self.environment)

@@ -1,4 +1,4 @@
-"""Loads the catalog of the project, and refuses it where anything is wrong with it."""
+"""Loads the catalog of the project, and refuses it if anything in it is wrong."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from deployer.spec import Spec
 
 
 def load() -> list[Deployment]:
-    """Import deployments/catalog.py, check CATALOG and RESOURCES, and return the former.
+    """Import deployments/catalog.py, check CATALOG and RESOURCES, and return CATALOG.
 
     Raises:
-        DeployerError: with everything that is wrong with it.
+        DeployerError: names everything that is wrong.
     """
     module = _imported(root())
     catalog = getattr(module, "CATALOG", None)
@@ -46,18 +46,18 @@ def load() -> list[Deployment]:
 
 
 def resources() -> list[Any]:
-    """Return the RESOURCES of a catalog that was loaded."""
+    """Return the catalog's RESOURCES, which `load` has checked before."""
     return list(getattr(_imported(root()), "RESOURCES", []))
 
 
 def require_entrypoints(recorded: dict[str, Spec]) -> None:
-    """Find the flows of a recorded release that runs from this working tree.
+    """Require the flows of a recorded release that runs from this working tree.
 
     Args:
-        recorded: its specs; those of another machine's folder are passed over.
+        recorded: the release's specs; those that run in another folder are skipped.
 
     Raises:
-        DeployerError: names every entrypoint that leads to no flow any more.
+        DeployerError: names every entrypoint from which no flow can be loaded.
     """
     here, gone = str(root()), []
     for entrypoint in sorted(
@@ -74,17 +74,17 @@ def require_entrypoints(recorded: dict[str, Spec]) -> None:
             gone.append(f"{entrypoint} ({reason(error).rstrip('.')})")
     if gone:
         raise DeployerError(
-            f"The working tree does not have what this release runs: {'; '.join(gone)}. Nothing "
-            "was changed: bring the code back with git, or choose another release with --to."
+            f"The working tree does not have the flows of this release: {'; '.join(gone)}. Nothing "
+            "was changed: restore the code with git, or choose another release with --to."
         )
 
 
 @contextmanager
 def _importing(folder: Path) -> Iterator[None]:
-    """Let the project's modules be imported, whatever they print."""
-    if sys.path[0] != str(folder):  # another project's modules may be importable too
+    """Make the project's modules importable; what they print goes to stderr."""
+    if sys.path[0] != str(folder):  # first, because another project may be on the path too
         sys.path.insert(0, str(folder))
-    with redirect_stdout(sys.stderr):  # stdout is the report's
+    with redirect_stdout(sys.stderr):  # stdout is for the report
         yield
 
 
@@ -93,12 +93,12 @@ def _imported(folder: Path) -> Any:
     try:
         with _importing(folder):
             return importlib.import_module("deployments.catalog")
-    except (Exception, SystemExit) as error:  # a person's module may raise anything
+    except (Exception, SystemExit) as error:  # the module may raise anything
         raise DeployerError(on_one_line(_import_problem(error, folder))) from error
 
 
 def _import_problem(error: BaseException, folder: Path) -> str:
-    """Say what went wrong, and at which line of the project."""
+    """Return a sentence about the error, with the line of the project that raised it."""
     places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
         places.append((error.filename or "", error.lineno))

@@ -1,6 +1,6 @@
-"""One deployer at a time for a project and environment: a Prefect Variable that all of them see.
+"""Locks a project's environment for one deployer at a time, with a Prefect Variable.
 
-Creating a variable is atomic. Leases of concurrency limits are not used, because the server keeps
+Creating a Variable is atomic. Leases of concurrency limits are not used, because the server keeps
 them in memory and a restart leaves their slot taken.
 """
 
@@ -24,11 +24,11 @@ from deployer.project import LOCK
 from deployer.server import Server
 
 EXPIRY = 180  # seconds without a renewal after which the holder counts as dead
-RENEWAL = 15
+RENEWAL = 15  # seconds between renewals
 TAGS = ["deployer"]
 TAKEN_OVER = (
-    "Another deployer took the lock over while the server was not answering, and holds it now: "
-    "nothing was put back; deploy again after it."
+    "Another deployer took the lock over while the server was not answering, and holds it now. "
+    "Nothing was put back: wait for the other deployer, then deploy again."
 )
 
 
@@ -38,10 +38,10 @@ class Lock:
 
     Attributes:
         server: where it is.
-        id: of its variable.
+        id: the id of its Variable.
         renewed: when it was renewed last, by this machine's monotonic clock.
-        lost: somebody else holds it now, so nothing may be written any more.
-        was_taken: somebody else held it when it was asked for first.
+        lost: whether another deployer holds it now, so that nothing may be written any more.
+        was_taken: whether another deployer held it at the first attempt.
     """
 
     server: Server
@@ -51,25 +51,25 @@ class Lock:
     was_taken: bool = False
 
     async def confirm(self) -> None:
-        """Make sure that nobody can have taken the lock over: called before each write.
+        """Make sure that the lock is still held: call this before each write.
 
         Raises:
-            DeployerError: somebody has.
+            DeployerError: another deployer took the lock over.
         """
         if time.monotonic() - self.renewed > EXPIRY / 3:
             await self.renew()
 
     async def renew(self) -> None:
-        """Tell the server that the holder lives.
+        """Renew the lock, so that it does not expire.
 
         Raises:
-            DeployerError: somebody else took the lock over.
+            DeployerError: another deployer took the lock over.
         """
         sent = time.monotonic()
         try:
             await self.server.request("PATCH", f"/variables/{self.id}", json={"tags": TAGS})
         except PrefectHTTPStatusError as error:
-            # Whoever takes over deletes the variable; as long as it is there, the lock is ours.
+            # A takeover deletes the Variable: as long as it exists, the lock is ours.
             if error.response.status_code != httpx.codes.NOT_FOUND:
                 raise
             self.lost = True
@@ -82,7 +82,7 @@ async def held(
     server: Server,
     environment: Environment,
     holder: str,
-    patience: float,
+    timeout: float,
     say: Callable[[str], None],
 ) -> AsyncIterator[Lock]:
     """Hold the environment's lock while the body runs.
@@ -90,15 +90,15 @@ async def held(
     Args:
         server: where the lock is.
         environment: what is locked.
-        holder: who holds it, for others to read.
-        patience: seconds to wait for another holder.
-        say: told when there is somebody to wait for.
+        holder: who holds it, as other deployers see it.
+        timeout: seconds to wait for another holder.
+        say: called if it has to wait, or takes over an expired lock.
 
     Raises:
-        DeployerError: another deployer held it all the time, or took it over.
+        DeployerError: another deployer held it until the timeout, or took it over.
     """
-    name = f"{LOCK}-{environment.keys[-1]}"  # one for all origins
-    lock = await _take(server, name, holder, patience, say)
+    name = f"{LOCK}-{environment.keys[-1]}"  # the same for all origins
+    lock = await _take(server, name, holder, timeout, say)
     renewal = asyncio.create_task(_renew(lock, asyncio.current_task()))
     try:
         yield lock
@@ -108,14 +108,14 @@ async def held(
         raise DeployerError(TAKEN_OVER) from None
     finally:
         renewal.cancel()
-        with suppress(Exception):  # what cannot be given back expires
+        with suppress(Exception):  # a lock that cannot be released expires
             await server.request("DELETE", f"/variables/{lock.id}")
 
 
 async def _take(
-    server: Server, name: str, holder: str, patience: float, say: Callable[[str], None]
+    server: Server, name: str, holder: str, timeout: float, say: Callable[[str], None]
 ) -> Lock:
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     wanted = VariableCreate(name=name, value={"holder": holder, "token": str(uuid4())}, tags=TAGS)
     told = was_taken = False
     while True:
@@ -128,18 +128,18 @@ async def _take(
             was_taken = True
             continue
         if lock.value == wanted.value:
-            # Only the answer to creating it was lost.
+            # This process created it, but the answer was lost.
             return Lock(server, lock.id, sent, was_taken=was_taken)
         was_taken = True
         other = lock.value.get("holder") if isinstance(lock.value, dict) else lock.value
         if (await server.now() - lock.updated).total_seconds() > EXPIRY:
             say(f"the lock of {other} has expired: taking over")
-            with suppress(PrefectHTTPStatusError):  # somebody else was faster
+            with suppress(PrefectHTTPStatusError):  # another deployer was faster
                 await server.request("DELETE", f"/variables/{lock.id}")
             continue
         if time.monotonic() > deadline:
             raise DeployerError(
-                f"{other} is deploying here: wait for it, or allow more with --lock-timeout. "
+                f"{other} is deploying here: wait for it, or allow more time with --lock-timeout. "
                 f"A deployer that died loses its lock after {EXPIRY} seconds."
             )
         if not told:
@@ -151,7 +151,7 @@ async def _take(
 async def _renew(lock: Lock, holder: asyncio.Task[Any] | None) -> None:
     while not lock.lost:
         await asyncio.sleep(RENEWAL)
-        with suppress(httpx.HTTPError, DeployerError):  # asked again, unless it is lost
+        with suppress(httpx.HTTPError, DeployerError):  # tried again, unless the lock is lost
             await lock.renew()
     if holder:
         holder.cancel()

@@ -102,7 +102,7 @@ async def _template(environment: Environment) -> dict[str, Any] | None:
     if found is None:
         raise DeployerError(
             f"Prefect has no work pool type {environment.work_pool_type!r}: check the spelling, "
-            "and that its package is installed (prefect-docker, prefect-kubernetes)."
+            "and that its package is installed, such as prefect-docker."
         )
     template = deepcopy(found)
     for name, value in DEFAULTS.get(environment.work_pool_type, {}).items():

@@ -185,7 +185,7 @@ def _deploy(
     Where it is known what is given, it is noted that nothing differs any more.
     """
     from deployer import deploy
-    from deployer.api_errors import sentence
+    from deployer.api_errors import explain
     from deployer.cli import render
     from deployer.remember import remember
 
@@ -204,7 +204,7 @@ def _deploy(
             except asyncio.CancelledError:
                 say("Interrupted when the deploy was done: nothing is put back.")
             except Exception as error:  # the deploy is done
-                say(f"The next push will ask this image what differs: {sentence(error)}")
+                say(f"The next push will ask this image what differs: {explain(error)}")
         return done
 
     try:
