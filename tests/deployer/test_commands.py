@@ -216,7 +216,7 @@ def test_foreign_deployments_are_refused_unless_adopted(project: DeployerProject
 
     refused = project.deployer("deploy", "local", "--no-verify")
     assert refused.returncode == 1
-    assert refused.stderr.count("exists already and is not ours") == 2
+    assert refused.stderr.count("exists already and is not this project's") == 2
 
     ok(project, "deploy", "local", "--no-verify", "--adopt")
     tags = [tag for row in states(project) for tag in row["tags"]]

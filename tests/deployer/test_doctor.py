@@ -559,7 +559,7 @@ def test_a_worker_that_stopped_polling_is_a_finding_that_says_when(
 
     found = only(examine(server.api_url, pool.environment()), fatal=True)
 
-    assert re.search(r"; the last one did at 20\d\d-\d\d-\d\d \d\d:\d\d UTC\.$", found.what)
+    assert re.search(r"; the last poll was at 20\d\d-\d\d-\d\d \d\d:\d\d UTC\.$", found.what)
 
 
 def test_a_push_pool_needs_no_worker(server: PrefectServer) -> None:

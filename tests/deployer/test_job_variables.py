@@ -118,7 +118,7 @@ def test_one_name_like_no_other_is_said_once_with_all_that_there_are() -> None:
     (found,) = unknown_variables(both, [pool("process")])
 
     assert found.startswith("flow/a and 1 more have the job variable 'zzz'")
-    assert found.endswith("it knows command, env, labels, name, stream_output, working_dir.")
+    assert found.endswith("it has command, env, labels, name, stream_output, working_dir.")
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_what_this_projects_other_environment_has_is_refused_with_its_name(
         other.deploy(THREE[:1])
 
     where = f"is deployed already, in this project's environment {ours.environment.name}: "
-    assert f"{ours.key(THREE[0])} {where}give one of the two another" in str(refused.value)
+    assert f"{ours.key(THREE[0])} {where}give one of the two" in str(refused.value)
     assert ours.states() == before
 
 
@@ -83,9 +83,9 @@ def test_another_repositorys_deployment_is_named_in_the_plan_and_taken_over_only
     theirs = of_origin(ours, THEIRS)
     ours.deploy(THREE, run_url="https://github.com/acme/flows/actions/runs/7")
     before = ours.states()
-    said = f"{ours.key(THREE[0])} exists already and is not ours (its origin is {OURS} of "
-    said += f"https://github.com/acme/flows, and here it is {THEIRS}): rename the entry, or take "
-    said += "it over with --adopt."
+    said = f"{ours.key(THREE[0])} exists already and is not this project's (its origin is {OURS} "
+    said += f"of https://github.com/acme/flows, and here it is {THEIRS}): rename the entry, or "
+    said += "take it over with --adopt."
 
     assert theirs.plan(THREE[:1]).notes == (said,)
     with pytest.raises(DeployerError) as refused:
@@ -186,7 +186,7 @@ def test_two_projects_made_with_the_default_answers_do_not_harm_each_other(
     assert "3 to add, 0 to change, 0 to delete" in plan.stdout
     assert plan.stdout.count(f"its origin is {origins[0]}, and here it is {origins[1]}") == 3
     assert refused.returncode == 1
-    assert refused.stderr.count("exists already and is not ours") == 3
+    assert refused.stderr.count("exists already and is not this project's") == 3
     assert first.server.request("POST", "/deployments/filter", where) == before
     count = "from tools import records; print(len([*records.recorded('local')]))"
     found = [

@@ -321,7 +321,7 @@ def test_a_release_that_holds_a_secret_can_be_forgotten(server: PrefectServer) -
     assert f"Release 2 holds what looks like a credential, such as {world.key(rows(2)[0])}" in told
     assert "hunter2" not in told
 
-    with pytest.raises(DeployerError, match="Release 3 is what production is compared with"):
+    with pytest.raises(DeployerError, match="Release 3 is the newest in production"):
         forget(3)
     with pytest.raises(DeployerError, match="There is no release 9 in production"):
         forget(9)

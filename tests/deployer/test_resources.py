@@ -238,7 +238,7 @@ def test_what_is_not_ours_is_named_refused_and_taken_over_with_adopt(
     before = {key: row(world, key) for key in keys(world)}
 
     planned = world.plan(MAIN, resources(1))
-    assert len([note for note in planned.notes if "exists already and is not ours" in note]) == 4
+    assert len([note for note in planned.notes if "and is not this project's" in note]) == 4
     with pytest.raises(DeployerError) as refused:
         world.deploy(MAIN, resources=resources(1))
     assert refused.value.problems == planned.notes
@@ -263,7 +263,7 @@ def test_what_somebody_makes_while_a_deploy_waits_is_not_taken_over(server: Pref
     world = World(server)
     with Proxy(server.api_url, k=1, then=lambda: theirs(world, 7)) as proxy:  # after the plan
         world.api_url = proxy.api_url
-        with pytest.raises(DeployerError, match=f"made {keys(world)[0]} meanwhile: deploy again"):
+        with pytest.raises(DeployerError, match=f"created {keys(world)[0]} meanwhile: deploy"):
             world.deploy(MAIN, resources=resources(1))
     world.api_url = server.api_url
 
@@ -282,7 +282,7 @@ def test_a_limit_of_others_that_is_as_declared_is_not_deleted_when_it_leaves(
     world.deploy([Deployment(plain, "main", description="without it")])
 
     assert row(world, keys(world)[1])["limit"] == 7
-    with pytest.raises(DeployerError, match="not ours"):
+    with pytest.raises(DeployerError, match="not this project's"):
         world.deploy(MAIN, resources=[limit.model_copy(update={"limit": 8})])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from deployer import Deployment, plan
 from deployer.errors import DeployerError
-from deployer.plan import taken_back
+from deployer.plan import value_to_restore
 from deployer.server import Live
 from prefect.schedules import Schedule
 
@@ -99,12 +99,12 @@ def test_a_restore_takes_back_what_was_written_and_nothing_else() -> None:
     old: dict[str, Any] = {"a": 1, "b": {"x": 1, "gone": 1}, "c": 1}
     wrote = {"a": 2, "b": {"x": 2, "new": 2}, "c": 1}
 
-    assert taken_back(old, wrote, wrote) == old
-    assert taken_back(old, wrote, old) == old
-    assert taken_back(old, wrote, {**wrote, "c": 9}) == {**old, "c": 9}
-    assert taken_back(old, wrote, {**wrote, "a": 9}) == {**old, "a": 9}
+    assert value_to_restore(old, wrote, wrote) == old
+    assert value_to_restore(old, wrote, old) == old
+    assert value_to_restore(old, wrote, {**wrote, "c": 9}) == {**old, "c": 9}
+    assert value_to_restore(old, wrote, {**wrote, "a": 9}) == {**old, "a": 9}
     theirs = {**wrote, "b": {"x": 2, "new": 9, "theirs": 5}}
-    assert taken_back(old, wrote, theirs) == {**old, "b": {**old["b"], "theirs": 5}}
+    assert value_to_restore(old, wrote, theirs) == {**old, "b": {**old["b"], "theirs": 5}}
 
 
 def test_a_new_name_keeps_what_was_switched_off(server: PrefectServer) -> None:
@@ -157,9 +157,10 @@ def test_a_plan_says_which_switch_would_be_lost(server: PrefectServer) -> None:
     one, stays = f"{anywhere.name}/one{suffix}", f"{anywhere.name}/stays{suffix}"
     three, four = f"{anywhere.name}/three{suffix}", f"{anywhere.name}/four{suffix}"
     assert set(made.notes) == {
-        f"Somebody switched off the deployment of {one}, which leaves; "
-        f"{four}, {three} will come switched on.",
-        f"Somebody switched off six of {stays}, which leave; dawn, dusk will come switched on.",
+        f"An operator switched off the deployment of {one}, which this deploy deletes. "
+        f"It creates {four}, {three} with the switches that the catalog declares.",
+        f"An operator switched off six of {stays}, which this deploy deletes. "
+        "It creates dawn, dusk with the switches that the catalog declares.",
     }
 
 

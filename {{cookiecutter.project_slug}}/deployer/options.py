@@ -1,6 +1,6 @@
-"""The options that several commands share, each with its type, its help and its default.
+"""The options that several commands share: the type, help text and default of each.
 
-A field is an option: `lock_timeout` is `--lock-timeout`. Nothing here imports Prefect.
+Each field becomes an option: `lock_timeout` is `--lock-timeout`. Nothing here imports Prefect.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ NUMBERS = {int: "a whole number", float: "a number"}
 
 
 def about(text: str) -> Parameter:
-    """Return the help of an option."""
+    """Return the parameter of an option that has this help text."""
     return Parameter(help=text)
 
 
 def number(kind: type[float], tokens: Sequence[Token]) -> float:
-    """Read a number strictly: cyclopts itself would round 1.5 to 2."""
+    """Parse a number strictly: cyclopts itself would round 1.5 to 2."""
     try:
         return kind(tokens[0].value)
     except ValueError:
         raise ValueError(f"{tokens[0].value!r} is not {NUMBERS[kind]}.") from None
 
 
-INTERNAL = Parameter(parse=False)  # no option of the command line
+INTERNAL = Parameter(parse=False)  # a field that is not a command-line option
 Whole = Annotated[int, Parameter(converter=number)]
 FromOne = Annotated[int, Parameter(converter=number, validator=Number(gte=1))]
 Seconds = Annotated[float, Parameter(converter=number, validator=Number(gte=0))]
 
 Image = Annotated[
     tuple[str, ...],
-    about("reference of the image that the runs use; NAME=REFERENCE for one of [images], repeated"),
+    about("reference of the image for the runs; NAME=REFERENCE for one of [images]; repeatable"),
 ]
 Timeout = Annotated[Seconds, about("seconds to wait for the smoke runs")]
 LockTimeout = Annotated[Seconds, about("seconds to wait for another deployer")]
-Adopt = Annotated[bool, about("take over deployments of the same name that are not ours")]
+Adopt = Annotated[bool, about("take over what has the same name but is not this project's")]
 REPORT = about("format of the report")
 TextOrMarkdown = Annotated[Literal["text", "markdown"], REPORT]
 TextOrJson = Annotated[Literal["text", "json"], REPORT]
@@ -49,39 +49,39 @@ AnyFormat = Annotated[Literal["text", "markdown", "json"], REPORT]
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Where:
-    """Which environment, and what to use instead of what is declared for it."""
+    """The environment, and options that override its settings."""
 
     environment: Annotated[str, about("name of a table in deployments/environments.toml")]
     _: KW_ONLY
     label: Annotated[str | None, about("label of the preview, such as pr-7")] = None
-    work_pool: Annotated[str | None, about("use this work pool instead")] = None
-    work_pool_type: Annotated[str | None, about("its type, for `setup`, such as docker")] = None
+    work_pool: Annotated[str | None, about("work pool to use instead of the declared one")] = None
+    work_pool_type: Annotated[str | None, about("its type for `setup`, such as docker")] = None
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Wanted:
-    """What is deployed."""
+    """What to deploy."""
 
     image: Image = ()
     only: Annotated[str | None, about("only what matches this FLOW/NAME, such as 'etl/*'")] = None
     job_variable: Annotated[
-        tuple[str, ...], about("extra job variable KEY=VALUE, JSON or else text; may be repeated")
+        tuple[str, ...], about("extra job variable KEY=VALUE; VALUE is JSON or text; repeatable")
     ] = ()
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Applying:
-    """How a plan is carried out."""
+    """How to apply a plan."""
 
     verify: Annotated[
         bool, Parameter(negative="--no-verify", help="wait for a worker and the smoke runs")
     ] = True
     timeout: Timeout = 600
     lock_timeout: LockTimeout = 600
-    prune_limit: Annotated[Whole, about("percent of the deployments that may be deleted")] = 50
-    run_url: Annotated[str | None, about("address of the pipeline's run, for the record")] = None
+    prune_limit: Annotated[Whole, about("highest percentage of deployments to delete")] = 50
+    run_url: Annotated[str | None, about("URL of the pipeline run, for the release record")] = None
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,16 @@ class Options(Applying):
     Attributes:
         only: pattern for `FLOW/NAME`; all other deployments stay as they are.
         who: who deploys, for the lock and the release record.
-        hold: whether a rollback keeps the next deploy from coming until somebody resumes.
+        hold: whether a rollback blocks further deploys until one is run with `--resume`.
     """
 
-    commit: Annotated[str | None, about("commit of the source, for the record")] = None
+    commit: Annotated[str | None, about("commit of the source, for the release record")] = None
     order: Annotated[
-        Whole | None, about("id of the pipeline's run; refused if a higher one was here before")
+        Whole | None, about("id of the pipeline run; refused after a run with a higher id")
     ] = None
     adopt: Adopt = False
     expect_plan: Annotated[
-        str | None, about("hash of the plan that was approved; another plan is refused")
+        str | None, about("hash of the plan that was approved; any other plan is refused")
     ] = None
     resume: Annotated[bool, about("deploy even if a rollback holds the environment")] = False
     only: Annotated[str | None, INTERNAL] = Wanted.only

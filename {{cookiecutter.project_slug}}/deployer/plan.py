@@ -1,4 +1,4 @@
-"""What a deploy would change. Pure: specs in, a plan out."""
+"""Compute what a deploy would change. Pure: it takes specs and returns a plan, without I/O."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 
 from deployer.spec import ANCHOR, Spec
 
-SWITCHES = {"schedules": "active", "triggers": "enabled"}  # an operator's, beside pause
+SWITCHES = {"schedules": "active", "triggers": "enabled"}  # operators set them, like `paused`
 VALUES = {"parameters", "job_variables"}
-VALUE = "value"  # of a Variable, at the top of its spec
+VALUE = "value"  # the top-level field of a Variable's spec
 SYMBOLS = {"create": "+", "update": "~", "delete": "-", "unchanged": "="}
 
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one deployment, or to one resource beside them.
+    """The change to one deployment or to one other resource.
 
     Attributes:
         key: `FLOW/NAME`, or `KIND/NAME` of a resource.
         action: `create`, `update`, `delete` or `unchanged`.
-        before: the live spec; None for what is new.
-        after: the spec to reach; None for one that is deleted.
-        fields: the values that differ, by dotted path: (old, new).
+        before: the live spec; None if it is created.
+        after: the spec to write; None if it is deleted.
+        fields: the values that differ, as (old, new) by dotted path.
     """
 
     key: str
@@ -39,10 +39,10 @@ class Plan:
     """What a deploy would change.
 
     Attributes:
-        changes: of deployments in the catalog's order; what left the catalog comes last.
-        notes: what a person has to know besides, in sentences.
-        hash: 16 hexadecimal digits that another plan does not have, for whoever approves this one.
-        resources: changes of what is beside deployments, in the same order.
+        changes: changes of deployments, in the catalog's order; deletions come last.
+        notes: warnings for the person who reads the plan, in sentences.
+        hash: 16 hexadecimal digits that identify this plan, for its approval.
+        resources: changes of other resources, in the same order.
     """
 
     changes: tuple[Change, ...]
@@ -56,7 +56,7 @@ class Plan:
 
     @property
     def everything(self) -> tuple[Change, ...]:
-        """All changes, in the order in which they are written."""
+        """All changes, those of other resources first."""
         return (*self.resources, *self.changes)
 
     @property
@@ -80,21 +80,21 @@ def make(
     """Compare what is declared with what the server holds.
 
     Args:
-        declared: the catalog's specs by key.
-        live: the specs of all deployments of this project and environment by key.
-        recorded: the specs as they were declared at the last release by key.
-        resources: what changes beside deployments.
+        declared: the catalog's specs, by key.
+        live: the specs of all deployments of this project and environment, by key.
+        recorded: the specs that the last release declared, by key.
+        resources: the changes of other resources.
 
     Returns:
-        The plan. Pause and schedule switches in it are the operator's, as the server has them,
-        but for those whose declared value is another one than at the last release.
+        The plan. Operators set the switches, so each keeps its live value, unless its declared
+        value has changed since the last release.
     """
     recorded = recorded or {}
     renamed = _renamed(declared, live)
     changes, notes = [], []
     for key, wanted in declared.items():
-        before, like = live.get(key), renamed.get(key, key)
-        after = settle(wanted, live.get(like), recorded.get(like))
+        before, old_key = live.get(key), renamed.get(key, key)
+        after = settle(wanted, live.get(old_key), recorded.get(old_key))
         fields = difference(before, after) if before else {}
         action = "update" if fields else "unchanged" if before else "create"
         changes.append(Change(key, action, before, after, fields))
@@ -105,19 +105,19 @@ def make(
             off = {*_switched_off(before, last)} - wanted.keys()
             off -= {*_renamed_schedules(wanted, before["schedules"]).values()}
             new = wanted.keys() - before["schedules"].keys()
-            notes += [_note(key, off, "which leave", new)] if off and new else []
+            notes += [_note(key, off, new)] if off and new else []
             continue
         changes.append(Change(key, "delete", before, None, {}))
         off = {"the deployment"} if before["paused"] and not (last and last["paused"]) else set()
         off |= {*_switched_off(before, last)}
         new = {k for k in declared.keys() - live.keys() if declared[k]["flow"] == before["flow"]}
         if off and new and key not in renamed.values():
-            notes.append(_note(key, off, "which leaves", new))
+            notes.append(_note(key, off, new))
     return Plan(tuple(changes), tuple(notes), _hash([*resources, *changes]), resources)
 
 
 def _hash(changes: list[Change]) -> str:
-    """Return the hash of what changes; what stays, and an operator's switches, do not count."""
+    """Return a hash of the changes, without what is unchanged and without operators' switches."""
     content = [
         (each.key, each.action, each.fields if each.before else each.after)
         for each in changes
@@ -135,50 +135,50 @@ def _switched_off(live: Spec, recorded: Spec | None) -> list[str]:
     return [slug for slug in off if declared.get(slug, {"active": True})["active"]]
 
 
-def _note(key: str, off: set[str], leaving: str, new: set[str]) -> str:
+def _note(key: str, off: set[str], new: set[str]) -> str:
     return (
-        f"Somebody switched off {', '.join(sorted(off))} of {key}, {leaving}; "
-        f"{', '.join(sorted(new))} will come switched on."
+        f"An operator switched off {', '.join(sorted(off))} of {key}, which this deploy deletes. "
+        f"It creates {', '.join(sorted(new))} with the switches that the catalog declares."
     )
 
 
 def _renamed(declared: dict[str, Spec], live: dict[str, Spec]) -> dict[str, str]:
-    """Return the old key of each deployment that has a new name, by its new key.
+    """Return the old key of each renamed deployment, by its new key.
 
-    A new name is one that arrives while just one of the same flow leaves, and no other arrives.
+    A deployment is renamed if it is the only new one of its flow, and only one of the flow is gone.
     """
-    arriving = {key: declared[key]["flow"] for key in declared.keys() - live.keys()}
-    leaving = {key: live[key]["flow"] for key in live.keys() - declared.keys()}
-    return _pairs(arriving, leaving)
+    new = {key: declared[key]["flow"] for key in declared.keys() - live.keys()}
+    gone = {key: live[key]["flow"] for key in live.keys() - declared.keys()}
+    return _pairs(new, gone)
 
 
-def _pairs(arriving: dict[str, Any], leaving: dict[str, Any]) -> dict[str, str]:
-    """Pair what arrives with what leaves where just one on each side is the same."""
+def _pairs(new: dict[str, Any], gone: dict[str, Any]) -> dict[str, str]:
+    """Return the old name by the new one of each value that is on both sides exactly once."""
     pairs = {}
-    for new, what in arriving.items():
-        old = [name for name, other in leaving.items() if other == what]
-        if len(old) == 1 and list(arriving.values()).count(what) == 1:
-            pairs[new] = old[0]
+    for name, value in new.items():
+        old = [each for each, other in gone.items() if other == value]
+        if len(old) == 1 and list(new.values()).count(value) == 1:
+            pairs[name] = old[0]
     return pairs
 
 
 def settle(wanted: Spec, before: Spec | None, recorded: Spec | None) -> Spec:
-    """Fill in what the declaration leaves to the server: switches and anchors.
+    """Fill in switches and anchor dates that are kept as the server has them.
 
     Args:
         wanted: the declared spec.
         before: the live spec; None for a new deployment.
-        recorded: the declared spec of the last release; None where there is none.
+        recorded: the declared spec of the last release; None if there is none.
     """
     settled = {**wanted, "schedules": {}, "triggers": {}}
     if before and (recorded is None or recorded["paused"] == wanted["paused"]):
         settled["paused"] = before["paused"]
     for kind, switch in SWITCHES.items():
-        there = (before or {}).get(kind, {})
-        renamed = _renamed_schedules(wanted[kind], there) if kind == "schedules" else {}
+        live = (before or {}).get(kind, {})
+        renamed = _renamed_schedules(wanted[kind], live) if kind == "schedules" else {}
         for name, declared in wanted[kind].items():
-            like = renamed.get(name, name)
-            old, last = there.get(like), (recorded or {}).get(kind, {}).get(like)
+            old_name = renamed.get(name, name)
+            old, last = live.get(old_name), (recorded or {}).get(kind, {}).get(old_name)
             new = dict(declared)
             if old and (last is None or last[switch] == declared[switch]):
                 new[switch] = old[switch]
@@ -189,15 +189,15 @@ def settle(wanted: Spec, before: Spec | None, recorded: Spec | None) -> Spec:
 
 
 def _renamed_schedules(wanted: dict[str, Any], live: dict[str, Any]) -> dict[str, str]:
-    """Return the old slug of each schedule that has a new one, by its new slug.
+    """Return the old slug of each renamed schedule, by its new slug.
 
-    It is the same schedule if it runs at the same times, or if one alone leaves as one arrives.
+    A schedule is renamed if only one is new and only one is gone, or if both have the same times.
     """
-    arriving = {slug: wanted[slug] for slug in wanted.keys() - live.keys()}
-    leaving = {slug: live[slug] for slug in live.keys() - wanted.keys()}
-    if len(arriving) == len(leaving) == 1:
-        return {next(iter(arriving)): next(iter(leaving))}
-    times = [{slug: _times(each) for slug, each in side.items()} for side in (arriving, leaving)]
+    new = {slug: wanted[slug] for slug in wanted.keys() - live.keys()}
+    gone = {slug: live[slug] for slug in live.keys() - wanted.keys()}
+    if len(new) == len(gone) == 1:
+        return {next(iter(new)): next(iter(gone))}
+    times = [{slug: _times(each) for slug, each in side.items()} for side in (new, gone)]
     return _pairs(*times)
 
 
@@ -206,11 +206,10 @@ def _times(schedule: dict[str, Any]) -> dict[str, Any]:
 
 
 def difference(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
-    """Return every value that differs between two JSON values, by dotted path: (old, new).
+    """Return each difference between two JSON values as (old, new), by dotted path.
 
-    A key that one side does not have counts as None, but not among parameters and job variables,
-    where what is left out has a default, and not in the value of a Variable: if nothing else
-    differs, they are shown as a whole.
+    A missing key counts as None. In parameters, job variables and a Variable's value a missing key
+    is not the same as None: if that is the only difference, both dicts are returned as a whole.
     """
     if isinstance(before, dict) and isinstance(after, dict):
         found: dict[str, tuple[Any, Any]] = {}
@@ -218,29 +217,29 @@ def difference(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, 
             inner = f"{path}.{key}" if path else key
             found |= difference(before.get(key), after.get(key), inner)
         parts = path.split(".")
-        default = parts[0] != VALUE and VALUES.isdisjoint(parts)
-        if found or before.keys() == after.keys() or default:
+        missing_is_none = parts[0] != VALUE and VALUES.isdisjoint(parts)
+        if found or before.keys() == after.keys() or missing_is_none:
             return found
     lists = isinstance(before, list) and isinstance(after, list)
     if lists and len(before) == len(after):
         same = not any(difference(*pair, path) for pair in zip(before, after, strict=True))
-    else:  # to Python True is 1
+    else:  # in Python, True == 1
         same = before == after and isinstance(before, bool) == isinstance(after, bool)
     return {} if same else {path: (before, after)}
 
 
-def taken_back(old: Any, wrote: Any, now: Any) -> Any:
-    """Return what to put back: what was there, and what somebody else made of it since.
+def value_to_restore(old: Any, wrote: Any, now: Any) -> Any:
+    """Return the value from before a deploy, but keep what somebody else has changed since.
 
     Args:
-        old: what was there before the deploy; None where there was nothing.
-        wrote: what the deploy wrote.
-        now: what is there; None where it is gone, or was not written again yet.
+        old: the value before the deploy; None if there was none.
+        wrote: the value that the deploy wrote.
+        now: the value now; None if it is gone, or has not been written again yet.
     """
     if isinstance(old, dict) and isinstance(wrote, dict) and isinstance(now, dict):
         merged = {}
         for name in {**old, **now}:
             if name in old or name not in wrote:
-                merged[name] = taken_back(old.get(name), wrote.get(name), now.get(name))
+                merged[name] = value_to_restore(old.get(name), wrote.get(name), now.get(name))
         return merged
     return old if now in (None, wrote) else now

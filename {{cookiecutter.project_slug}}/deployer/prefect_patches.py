@@ -1,7 +1,7 @@
-"""Every change to the inside of Prefect, and of Python for Prefect's sake, that the deployer makes.
+"""All of the deployer's patches to Prefect's internals, and to Python for Prefect's sake.
 
-Each function says what it changes, why, what that saves and when it can go. The times are those of
-100 deployments on SQLite, two processors.
+Each function says what it changes, why, what that saves and when it can be removed. The times are
+for 100 deployments on SQLite and two processors.
 """
 
 from __future__ import annotations
@@ -15,94 +15,94 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import httpx
 
-UNCOUNTED = 20  # tries of one request that a busy server may refuse
+FREE_RETRIES = 20  # of one request, before the client begins to count its own five
 
 
 def collect_garbage_rarely() -> None:
-    """Let the garbage collector run seldom: it looks again and again at modules that stay anyway.
+    """Run the garbage collector rarely: it scans imported modules again and again, and frees none.
 
-    Saves a fifth of the import of Prefect. Until Prefect imports less, or freezes it itself.
+    Saves a fifth of Prefect's import time. Remove when Prefect imports less, or does this itself.
     """
     gc.set_threshold(100_000, 50, 100)
 
 
 def skip_last_collection() -> None:
-    """Leave all objects to the system, which frees them at once, when the process ends.
+    """Skip the garbage collection at exit: the operating system frees all memory at once.
 
-    Saves 0.1 s of each command. Until Python does so itself.
+    Saves 0.1 s per command. Remove when Python does this itself.
     """
     gc.freeze()
 
 
 def retry_soon(client: httpx.AsyncClient) -> None:
-    """Ask a busy SQLite, which answers 503, often and for half a minute: each try may succeed.
+    """Retry often, for over half a minute, if the server answers 503 because SQLite is busy.
 
-    Prefect's client asks five times more, 2, 4, 8 … seconds apart, which is too few on a server
-    that is busy with its own schedules. Saves half the time of a large deploy. Until Prefect's
+    Prefect's client retries five times, after 2, 4, 8 … seconds. That is too few if the server is
+    busy with its own schedules. Saves half the time of a large deploy. Remove when Prefect's
     server sends `Retry-After` with its 503.
     """
-    client.event_hooks["response"].append(_come_again_soon)
+    client.event_hooks["response"].append(_shorten_wait)
 
 
-async def _come_again_soon(response: httpx.Response) -> None:
+async def _shorten_wait(response: httpx.Response) -> None:
     if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-        asked = response.request.extensions
-        tries = asked["tries"] = asked.get("tries", 0) + 1
+        extensions = response.request.extensions
+        tries = extensions["tries"] = extensions.get("tries", 0) + 1
         response.headers.setdefault("Retry-After", str(min(0.1 * 2**tries, 2)))
-        if tries <= UNCOUNTED:  # the client does not count what is answered during maintenance
+        if tries <= FREE_RETRIES:  # the client does not count retries during maintenance
             response.headers["Prefect-Maintenance"] = "true"
 
 
 @contextmanager
-def asking_once(client: Any) -> Iterator[None]:
-    """Answer `Flow.deploy` from memory what it asks anew, and twice, for each deployment.
+def work_pools_read_once(client: Any) -> Iterator[None]:
+    """Cache the work pools and workers, which `Flow.deploy` reads twice for each deployment.
 
-    Half of its requests are for the work pool and its workers. Saves 3 s of 20. Until
-    `Flow.deploy` takes a work pool that was read already.
+    They are half of its requests. Saves 3 s of 20. Remove when `Flow.deploy` accepts a work pool
+    that was read already.
     """
-    asked = ("read_work_pool", "read_workers_for_work_pool")
-    with _answering(client, {each: _remembered(getattr(client, each)) for each in asked}):
+    names = ("read_work_pool", "read_workers_for_work_pool")
+    with _replaced(client, {name: _cached(getattr(client, name)) for name in names}):
         yield
 
 
 @contextmanager
-def knowing(client: Any, row: dict[str, Any] | None) -> Iterator[None]:
-    """Answer `Flow.deploy` whether there is a deployment of its name, where it was just read.
+def deployment_read_before(client: Any, row: dict[str, Any] | None) -> Iterator[None]:
+    """Let `Flow.deploy` use a row that was just read, instead of reading the deployment by name.
 
     Args:
-        client: Prefect's.
-        row: what the server answered for it; None lets `Flow.deploy` ask.
+        client: Prefect's client.
+        row: the server's answer for the deployment; None lets `Flow.deploy` read it.
 
-    Saves one of four requests for each deployment that is updated. Until `Flow.deploy` takes the id
-    of a deployment.
+    Saves one of four requests for each deployment that is updated. Remove when `Flow.deploy`
+    accepts the id of a deployment.
     """
     from prefect.client.schemas.responses import DeploymentResponse
 
-    async def answer(_name: str) -> DeploymentResponse:
+    async def read(_name: str) -> DeploymentResponse:
         return DeploymentResponse.model_validate(row)
 
-    with _answering(client, {"read_deployment_by_name": answer} if row else {}):
+    with _replaced(client, {"read_deployment_by_name": read} if row else {}):
         yield
 
 
 @contextmanager
-def _answering(client: Any, answers: dict[str, Callable[..., Awaitable[Any]]]) -> Iterator[None]:
-    """Let a client answer some questions so, and as ever at the end."""
-    for question, answer in answers.items():
-        setattr(client, question, answer)
+def _replaced(client: Any, methods: dict[str, Callable[..., Awaitable[Any]]]) -> Iterator[None]:
+    """Replace methods of a client, and restore them at the end."""
+    for name, method in methods.items():
+        setattr(client, name, method)
     try:
         yield
     finally:
-        for question in answers:
-            delattr(client, question)
+        for name in methods:
+            delattr(client, name)
 
 
-def _remembered(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _cached(read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     answers: dict[str, Any] = {}
 
-    async def answer(pool: str, **options: Any) -> Any:
+    async def read_once(pool: str, **options: Any) -> Any:
         if pool not in answers:
-            answers[pool] = await ask(pool, **options)
+            answers[pool] = await read(pool, **options)
         return answers[pool]
 
-    return answer
+    return read_once

@@ -1,4 +1,4 @@
-"""Where the project is, and its environments.toml as it is written; asks for no package."""
+"""Find the project's folder, and read its environments.toml. Uses only the standard library."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 from deployer.errors import DeployerError
 
 FILE = "deployments/environments.toml"
-# How the Variables on the server begin that hold what `record_keys` names.
+# Prefixes of names of Prefect Variables; after a dash comes one of `record_keys`.
 LOCK, STATE, UNCHANGED = "deployer-lock", "deployer-state", "deployer-unchanged"
 
 
 @cache
 def root() -> Path:
-    """Return the project's folder: the nearest one from here upward that holds environments.toml.
+    """Return the project's folder: the nearest one that holds environments.toml.
 
-    Where there is none, as in the image, whose runs start in another folder, it is the one that
-    the deployer is in. The first answer stays, so that a flow's module may change the folder.
+    Search from the working directory upward, then the deployer's folder: runs in the image start
+    elsewhere. The result is cached, because a flow's module may change the working directory.
 
     Raises:
         DeployerError: there is no such folder.
@@ -37,7 +37,7 @@ def root() -> Path:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return what a project's environments.toml holds, whether it is right or not.
+    """Return the content of a project's environments.toml, without validating it.
 
     Raises:
         DeployerError: it cannot be read, or is not TOML.
@@ -54,16 +54,16 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def record_keys(project: str, environment: str, origin: str | None) -> list[str]:
-    """Return the names of what is recorded on the server for a project in an environment.
+    """Return the keys of a project's records on the server for one environment.
 
-    The first one is written. A project that had no origin before has records of the second one.
+    New records have the first key. Records from before the project had an origin have the second.
     """
-    # Joined by two dashes, because a-b in c is not a in b-c.
+    # Two dashes, because project a-b in environment c is not project a in environment b-c.
     shared = f"{_plain(project)}--{_plain(environment)}"
     return [f"{shared}--{_plain(origin)}", shared] if origin else [shared]
 
 
 def _plain(name: str) -> str:
-    """Return a name in a-z, 0-9 and -, with a hash where that would not tell it from others."""
+    """Return a name in a-z, 0-9 and -; a hash keeps it unique if that changes it."""
     plain = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:60]
     return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}".strip("-")

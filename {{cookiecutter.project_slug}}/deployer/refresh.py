@@ -1,4 +1,4 @@
-"""Reads the server once, and compares: what is there, what was last released, what would change."""
+"""Read the server once, and compare it with what is desired and with the last release."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deployer.errors import DeployerError
 from deployer.kinds import Resources
 from deployer.plan import Plan
 from deployer.release import Release
-from deployer.resources import Rows as Beside
+from deployer.resources import Rows as ResourceRows
 from deployer.server import Live, Server
 
 Rows = dict[str, Live]
@@ -26,14 +26,14 @@ class Snapshot:
     """What the server held at one moment.
 
     Attributes:
-        plan: how that differs from what is desired.
-        live: our deployments by `FLOW/NAME`.
+        plan: the changes that lead from this to what is desired.
+        live: this project's deployments by `FLOW/NAME`.
         latest: the newest release; None before the first.
-        state: what the server remembers beside the releases.
-        foreign: deployments that are not ours, under the names of new ones: Prefect would take
-            them over silently.
+        state: the environment's state: its highest order and its hold.
+        foreign: deployments of other owners that have the names of new ones: Prefect would
+            overwrite them silently.
         not_ours: a sentence about each of those, and about each such resource.
-        resources: what there is beside deployments, by `KIND/NAME`.
+        resources: the live resources by `KIND/NAME`.
     """
 
     plan: Plan
@@ -42,11 +42,11 @@ class Snapshot:
     state: EnvironmentState
     foreign: Rows
     not_ours: tuple[str, ...]
-    resources: Beside
+    resources: ResourceRows
 
     @property
     def highest_order(self) -> int | None:
-        """The highest order of a pipeline run that came here; None before the first one."""
+        """The highest id of a pipeline run in this environment; None before the first one."""
         known = [self.state.highest_order, self.latest.order if self.latest else None]
         return max((each for each in known if each is not None), default=None)
 
@@ -57,24 +57,24 @@ class Snapshot:
 
     @property
     def next_number(self) -> int:
-        """The number of the release that comes next."""
+        """The number of the next release."""
         return self.latest.number + 1 if self.latest else 1
 
     @property
     def deployed(self) -> list[Live]:
-        """What the plan leaves there, as far as it is there."""
+        """The live deployments in the plan that it does not delete."""
         kept = [each.key for each in self.plan.changes if each.after]
         return [self.live[key] for key in kept if key in self.live]
 
     def unseen(self, desired: Desired) -> Release | None:
-        """Return the newest release where nobody waited for its runs, and it is what is desired."""
+        """Return the newest release if it is not verified and already is what is desired."""
         latest = self.latest
         if latest is None or latest.verified != release.UNVERIFIED or not self.plan.empty:
             return None
         return latest if latest.specs == desired.specs else None
 
     def smoke(self, desired: Desired) -> dict[str, tuple[Live, dict[str, Any]]]:
-        """Return what has to run once, with its parameters, of the deployments in the plan."""
+        """Return the smoke runs of the deployments in the plan: (deployment, parameters) by key."""
         seen = {change.key for change in self.plan.changes} & self.live.keys()
         return {key: (self.live[key], each) for key, each in desired.smoke.items() if key in seen}
 
@@ -92,8 +92,8 @@ async def refresh(
         server: where to read.
         environment: whose deployments.
         desired: what the server has to hold.
-        only: glob on `FLOW/NAME` and `KIND/NAME`; the plan holds nothing else.
-        adopted: deployments that count as ours from now on.
+        only: glob on `FLOW/NAME` and `KIND/NAME`; the plan leaves out what does not match.
+        adopted: deployments to treat as this project's own.
 
     Raises:
         DeployerError: the glob matches nothing.
@@ -105,54 +105,54 @@ async def refresh(
     live = {**await server.read(environment, triggers), **(adopted or {})}
     wanted, found = desired.specs, {key: each.spec for key, each in live.items()}
     declared = latest.resources if latest else {}
-    there = await Resources(server, environment).read({**declared, **desired.resources})
-    beside = resource_plan.changes(desired.resources, there, declared)
+    resources = await Resources(server, environment).read({**declared, **desired.resources})
+    changes = resource_plan.changes(desired.resources, resources, declared)
     if only:
         wanted = {key: each for key, each in wanted.items() if fnmatchcase(key, only)}
         found = {key: each for key, each in found.items() if fnmatchcase(key, only)}
-        beside = tuple(each for each in beside if fnmatchcase(each.key, only))
-    made = plan.make(wanted, found, recorded, beside)
+        changes = tuple(each for each in changes if fnmatchcase(each.key, only))
+    made = plan.make(wanted, found, recorded, changes)
     foreign = await server.named([each.key for each in made.of("create")])
     homes = await _homes(server, foreign, environment)
     not_ours = tuple(_not_ours(*each, environment, homes) for each in foreign.items())
-    taken = resource_plan.foreign(beside, there)
+    taken = resource_plan.foreign(changes, resources)
     made = replace(made, notes=(*made.notes, *taken, *not_ours))
     if only and not made.everything:
         raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
     state = await environment_state.read(server, environment)
-    return Snapshot(made, live, latest, state, foreign, (*taken, *not_ours), there)
+    return Snapshot(made, live, latest, state, foreign, (*taken, *not_ours), resources)
 
 
 async def _homes(server: Server, foreign: Rows, environment: Environment) -> dict[str, str]:
-    """Return the repository of each origin of what is not ours, where a release says it."""
+    """Return the repository of each origin of foreign deployments, if a release names it."""
     found: dict[str, str] = {}
     for each in foreign.values():
         tags = each.spec["tags"]
         named = dict(tag.split(":", 1) for tag in tags if ":" in tag)
         for origin in origins(tags) - found.keys():
             names = {"project": named.get("project", ""), "name": named.get("environment", "")}
-            with suppress(DeployerError):  # what cannot be read says nothing
+            with suppress(DeployerError):  # the release record cannot be read
                 theirs = replace(environment, **names, origin=origin)
                 found[origin] = await release.repository(server, theirs) or ""
     return found
 
 
 def _not_ours(key: str, found: Live, environment: Environment, homes: dict[str, str]) -> str:
-    """Say that there is a deployment of this key which does not belong to us."""
+    """Return a sentence that a deployment of this key exists and is not this project's."""
     tags = found.spec["tags"]
     mark = "environment:"
     elsewhere = [each.removeprefix(mark) for each in tags if each.startswith(mark)]
     if f"project:{environment.project}" in tags and environment.owns(tags) and elsewhere:
         return (
             f"{key} is deployed already, in this project's environment {elsewhere[0]}: give one of "
-            "the two another name_suffix in deployments/environments.toml, or take it over with "
-            "--adopt."
+            "the two environments another name_suffix in deployments/environments.toml, or take "
+            "it over with --adopt."
         )
     known = {each: homes.get(each) for each in sorted(origins(tags))}
     theirs = ", ".join(f"{each} of {home}" if home else each for each, home in known.items())
     here = f"here it is {environment.origin}" if environment.origin else "here there is none"
     both = f" (its origin is {theirs}, and {here})" if theirs else ""
     return (
-        f"{key} exists already and is not ours{both}: rename the entry, or take it over with "
-        "--adopt."
+        f"{key} exists already and is not this project's{both}: rename the entry, or take it over "
+        "with --adopt."
     )

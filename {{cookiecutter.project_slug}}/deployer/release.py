@@ -1,4 +1,4 @@
-"""What was deployed: one artifact a release on the server, readable in the UI."""
+"""Release records: one artifact on the server for each release, readable in the UI."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from deployer.spec import Spec
 RECORD = "<details><summary>Record</summary>"
 FENCE = "\n\n```json\n"
 PAGE = 10
-FEW = 2  # records of large projects that are read at once where one is looked for
-VERIFIED = "verified"  # smoke runs completed
-UNVERIFIED = "not verified"  # nobody waited for them
-NOTHING = "nothing to verify"  # there are none
+SMALL_PAGE = 2  # for a search that ends at one of the first records, which may be large
+VERIFIED = "verified"  # the smoke runs completed
+UNVERIFIED = "not verified"  # the deploy did not wait for smoke runs
+NOTHING = "nothing to verify"  # there are no smoke runs
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ class Release:
         number: 1, 2, 3 …
         at: when it was recorded, by the server's clock (ISO 8601).
         who: the person or the pipeline.
-        commit: of the source; None where nobody said.
-        image: of the deployments that name none, with digest; None for a working tree.
-        order: the pipeline's run id; None for a deploy by hand.
-        run_url: of the pipeline's run.
-        verified: whether it was seen to run: one of the words VERIFIED, UNVERIFIED, NOTHING.
+        commit: of the source; None if it was not given.
+        image: image of the deployments that name none, with digest; None for a working tree.
+        order: the id of the pipeline run; None for a deploy by hand.
+        run_url: URL of the pipeline run.
+        verified: the result of the verification: VERIFIED, UNVERIFIED or NOTHING.
         summary: what changed.
-        specs: what was declared, by `FLOW/NAME`; operators' switches are not in it.
+        specs: the specs as declared, without operators' switches, by `FLOW/NAME`.
         smoke: the parameters of the smoke runs, by `FLOW/NAME`.
         again: the release that was rolled back to; None for a deploy.
         deployer: version of the deployer that wrote the record.
-        resources: what was declared beside deployments, by `KIND/NAME`.
+        resources: the declared specs of other resources, by `KIND/NAME`.
         images: the other images, by the names that entries give them; older records have none.
     """
 
@@ -63,7 +63,7 @@ class Release:
 
     @property
     def content(self) -> int:
-        """The number under which this was deployed first: a rollback repeats an earlier one."""
+        """The number of the release that first deployed this: for a rollback, an earlier one."""
         return self.again or self.number
 
 
@@ -82,40 +82,40 @@ async def recent(server: Server, environment: Environment, limit: int = 1) -> li
 
 
 async def repository(server: Server, environment: Environment) -> str | None:
-    """Return the address of the repository that deployed last; None where no record says it.
+    """Return the URL of the repository that deployed last; None if its record does not name it.
 
     Raises:
         DeployerError: the record was made by another deployer or changed by hand.
     """
-    where = {"artifacts": {"key": {"any_": _keys(environment)[:1]}}, "sort": "CREATED_DESC"}
-    async for row in server.rows("/artifacts/filter", where, 1):
+    query = {"artifacts": {"key": {"any_": _keys(environment)[:1]}}, "sort": "CREATED_DESC"}
+    async for row in server.rows("/artifacts/filter", query, 1):
         run = _parse(row).run_url or ""
         return run.partition("/actions/runs/")[0] or None
     return None
 
 
 def verdict(waited: bool, ran: bool) -> str:
-    """Return the word for a release.
+    """Return the value of a release's `verified` field.
 
     Args:
-        waited: whether the smoke runs were waited for.
+        waited: whether the deploy waited for its smoke runs.
         ran: whether there were any.
     """
     return (VERIFIED if ran else NOTHING) if waited else UNVERIFIED
 
 
 async def find(server: Server, environment: Environment, number: int | None) -> Release:
-    """Return one release, or the one to go back to from what is deployed.
+    """Return the release of this number; for None, the one that a rollback goes to.
 
     Raises:
         DeployerError: there is none.
     """
     if number is None:
-        before, found = await _earlier(server, environment)
-        missing = f"verified release before {before or 'the first'}"
+        deployed, found = await _rollback_target(server, environment)
+        missing = f"verified release before {deployed}" if deployed else "release"
     else:
         found, missing = None, f"release {number}"
-        async for row in _of(server, environment, number):
+        async for row in _numbered(server, environment, number):
             found = _parse(row)
             break
     if found is None:
@@ -126,35 +126,34 @@ async def find(server: Server, environment: Environment, number: int | None) -> 
     return found
 
 
-async def _earlier(
+async def _rollback_target(
     server: Server, environment: Environment, enough: Collection[str] = (VERIFIED,)
 ) -> tuple[int, Release | None]:
-    """Return which release is deployed, and the last verified one before it.
+    """Return the number of the deployed release, and the last verified release before it.
 
-    What is deployed after a rollback is the release that was rolled back to, so that a second
-    rollback goes one further back and not to what the first one left. Where none was verified, it
-    is the last one that had nothing to verify. Nothing older is read than a release with a word
-    that is `enough`.
+    After a rollback, the release that it went to counts as deployed, so a second rollback goes
+    further back. If no earlier release was verified, return the last one that had nothing to
+    verify. The search ends at the first earlier release whose `verified` is in `enough`.
     """
-    before, second = 0, None
-    async for row in _records(server, environment, FEW):
+    deployed, second_choice = 0, None
+    async for row in _records(server, environment, SMALL_PAGE):
         each = _parse(row)
-        before = before or each.content
-        if each.number < before and each.verified in enough:
-            return before, each
-        if each.number < before and each.verified == NOTHING:
-            second = second or each
-    return before, second
+        deployed = deployed or each.content
+        if each.number < deployed and each.verified in enough:
+            return deployed, each
+        if each.number < deployed and each.verified == NOTHING:
+            second_choice = second_choice or each
+    return deployed, second_choice
 
 
 async def record(server: Server, environment: Environment, release: Release, page: str) -> None:
-    """Write a release to the server, once: the answer to a first try may have been lost.
+    """Write a release record, and delete a duplicate that a retried request may have left.
 
     Args:
         server: where to.
         environment: whose release it is.
         release: what was deployed.
-        page: Markdown, what a person reads of it in the UI.
+        page: Markdown that the UI shows.
     """
     body = {
         "key": _keys(environment)[0],
@@ -167,13 +166,13 @@ async def record(server: Server, environment: Environment, release: Release, pag
 
 
 async def confirm(server: Server, environment: Environment, seen: Release) -> None:
-    """Record that a release was seen to run, some time after nobody waited for it.
+    """Mark a release as verified after its deploy, because its smoke runs have completed now.
 
-    Nothing is recorded where somebody has deployed meanwhile: who knows which one ran.
+    Do nothing if it is not the newest release any more: it may not be what has run.
     """
     if await recent(server, environment) != [seen]:
         return
-    async for row in _of(server, environment, seen.number):
+    async for row in _numbered(server, environment, seen.number):
         page, _, _ = row["data"].partition(f"\n{RECORD}")
         page = page.replace(f"| verified | {seen.verified} |", f"| verified | {VERIFIED} |")
         data = _data(page, replace(seen, verified=VERIFIED))
@@ -183,7 +182,7 @@ async def confirm(server: Server, environment: Environment, seen: Release) -> No
 async def withdraw(
     server: Server, environment: Environment, number: int, kept: str | None = None
 ) -> None:
-    """Delete the records of one release but one: all, where the deploy did not come to its end."""
+    """Delete the records of the newest release except `kept`; all of them if its deploy failed."""
     found = []
     async for row in _records(server, environment, 1):
         if row["description"] != _title(environment, number):
@@ -202,32 +201,32 @@ async def forget(server: Server, environment: Environment, numbers: Iterable[int
     for number in numbers:
         if newest and newest.number == number:
             raise DeployerError(
-                f"Release {number} is what {environment.name} is compared with, so it cannot be "
-                "forgotten: deploy what shall be there instead, then forget it."
+                f"Release {number} is the newest in {environment.name}, and the next plan needs "
+                "its record: deploy something else first, then delete the record."
             )
-        found = [each["id"] async for each in _of(server, environment, number)]
+        found = [each["id"] async for each in _numbered(server, environment, number)]
         if not found:
             raise DeployerError(f"There is no release {number} in {environment.name}.")
         await _delete(server, found)
 
 
 async def prune(server: Server, environment: Environment, held: int | None) -> None:
-    """Delete the oldest records but those that somebody may go back to.
+    """Delete the oldest records, except those that a rollback may need.
 
     Args:
         server: where they are.
-        environment: whose, and how many are kept; the newest one is what is deployed.
+        environment: whose they are; it says how many of the newest are kept.
         held: number of the release that holds the environment.
     """
-    where = {"artifacts": {"key": {"any_": _keys(environment)}}, "sort": "CREATED_DESC"}
-    rows = server.rows("/artifacts/filter", where, PAGE, environment.keep_releases)
+    query = {"artifacts": {"key": {"any_": _keys(environment)}}, "sort": "CREATED_DESC"}
+    rows = server.rows("/artifacts/filter", query, PAGE, environment.keep_releases)
     old = {row["id"]: _parse(row) async for row in rows}
     if old:
-        # Where none of them was verified, any newer one that had nothing to verify will do.
+        # If none of them was verified, a newer one that had nothing to verify is good enough.
         any_verified = any(each.verified == VERIFIED for each in old.values())
         enough = (VERIFIED,) if any_verified else (VERIFIED, NOTHING)
-        _, back = await _earlier(server, environment, enough)
-        kept = {held, back.number if back else None}
+        _, target = await _rollback_target(server, environment, enough)
+        kept = {held, target.number if target else None}
         await _delete(server, [id for id, each in old.items() if each.number not in kept])
 
 
@@ -241,17 +240,17 @@ async def delete_all(server: Server, environment: Environment) -> int:
 async def _records(
     server: Server, environment: Environment, page: int
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield the records, newest first, a few at once: each holds all of its release."""
+    """Yield the records, newest first, in small pages because each holds a whole release."""
     for key in _keys(environment):
-        where = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
-        async for row in server.rows("/artifacts/filter", where, page):
+        query = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
+        async for row in server.rows("/artifacts/filter", query, page):
             yield row
 
 
-async def _of(
+async def _numbered(
     server: Server, environment: Environment, number: int
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield the records of one release: one, unless somebody made more by hand."""
+    """Yield the records of one release: a single one, unless somebody made more by hand."""
     async for row in _records(server, environment, PAGE):
         if row["description"] == _title(environment, number):
             yield row
@@ -271,9 +270,9 @@ def _title(environment: Environment, number: int) -> str:
 
 
 def _data(page: str, release: Release) -> str:
-    """Put the record under the page, on one line: metadata of artifacts ends at 500 characters."""
+    """Append the record to the page, in one line: artifact metadata ends at 500 characters."""
     record = asdict(release)
-    if not release.images:  # or deployers that know one image only could not read it
+    if not release.images:  # older deployers cannot read a record with this field
         del record["images"]
     content = json.dumps(record, ensure_ascii=False)
     return f"{page}\n{RECORD}{FENCE}{content}\n```\n</details>\n"
@@ -287,12 +286,12 @@ def _parse(row: dict[str, Any]) -> Release:
         if isinstance(record["verified"], bool):  # as older deployers wrote it
             record["verified"] = verdict(record["verified"], bool(record["smoke"]))
         for each in (*record["specs"].values(), *record.get("resources", {}).values()):
-            if "tags" in each:  # older deployers put ours anywhere among them
+            if "tags" in each:  # older deployers did not write them in this order
                 each["tags"] = ordered(each["tags"])
         return Release(**record)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         raise DeployerError(
             f"The release record {row['key']} ({row['id']}) cannot be read: somebody changed it, "
-            f"or another deployer wrote it ({writer}, and this is {__version__}): use a newer "
-            "one, such as main's in a checkout, or delete the record in the UI."
+            f"or another version of the deployer wrote it ({writer}, and this is {__version__}). "
+            "Use a newer one, such as that of main, or delete the record in the UI."
         ) from None

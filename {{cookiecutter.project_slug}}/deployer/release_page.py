@@ -1,4 +1,4 @@
-"""What a person reads of a release in Prefect's UI: who, what, and what it changed. Pure."""
+"""Write the page of a release for Prefect's UI: who deployed what, and what it changed. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def markdown(environment: Environment, release: Release, plan: Plan) -> str:
     Args:
         environment: whose it is.
         release: what is deployed now.
-        plan: what that changed.
+        plan: what the release changed.
     """
     facts = {
         "when": release.at,
@@ -46,9 +46,9 @@ def markdown(environment: Environment, release: Release, plan: Plan) -> str:
 
 
 def _rows(specs: dict[str, Spec], plan: Plan) -> Iterator[str]:
-    """Yield a line for whatever is deployed or was deleted.
+    """Yield a table row for each deployment and for each change.
 
-    It names fields and shows no values: what was there before may be a secret that is gone now.
+    A row names fields without values: an old value may be a secret that was removed since.
     """
     changes = {each.key: each for each in plan.everything}
     for key in sorted({*specs, *changes}):

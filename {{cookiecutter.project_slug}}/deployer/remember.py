@@ -1,4 +1,4 @@
-"""Looks whether a deploy left nothing to do, and notes it for the next push of the same images."""
+"""After a deploy, check that nothing differs, and note it for the next push of the same images."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ async def remember(
     given: str,
     order: int | None,
 ) -> None:
-    """Read and compare everything once more, and note what was read if nothing differs.
+    """Read and compare everything once more; if nothing differs, note the requests and answers.
 
     Args:
-        server: where the deploy has come to its end.
-        want: gives what it was to reach, and reads what that depends on.
-        given: what was deployed, as `unchanged.given` says it.
-        order: id of the pipeline's run.
+        server: where the deploy was made.
+        want: returns the environment and what is desired, and reads from the server for that.
+        given: what was deployed: the hash from `unchanged.given`.
+        order: id of the pipeline run.
     """
-    with server.listening() as heard:
+    with server.recording() as exchanges:
         environment, desired = await want(server)
         found = await refresh.refresh(server, environment, desired)
-    plain = found.plan.empty and not found.plan.notes and found.state.hold is None
-    if plain and (noted := unchanged.note(given, heard, order)):
+    nothing_to_do = found.plan.empty and not found.plan.notes and found.state.hold is None
+    if nothing_to_do and (noted := unchanged.note(given, exchanges, order)):
         await environment_state.note(server, environment, noted)

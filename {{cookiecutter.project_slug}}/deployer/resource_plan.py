@@ -1,4 +1,4 @@
-"""What a deploy would change beside deployments. Pure: specs in, changes out."""
+"""Compute what a deploy would change in resources other than deployments. Pure, without I/O."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ def changes(wanted: Specs, found: Rows, recorded: Specs) -> tuple[Change, ...]:
     """Compare what is declared with what the server holds.
 
     Args:
-        wanted: the declared specs by key.
-        found: what is there, by key.
-        recorded: what was declared at the last release, by key.
+        wanted: the declared specs, by key.
+        found: the live resources, by key.
+        recorded: the specs that the last release declared, by key.
     """
     made = []
     for name, spec in wanted.items():
@@ -28,9 +28,10 @@ def changes(wanted: Specs, found: Rows, recorded: Specs) -> tuple[Change, ...]:
 
 
 def foreign(made: tuple[Change, ...], found: Rows) -> list[str]:
-    """Name what the changes would take over from somebody else, in sentences."""
+    """Return a sentence for each resource that the changes would take over from another owner."""
     return [
-        f"{each.key} exists already and is not ours: rename it, or take it over with --adopt."
+        f"{each.key} exists already and is not this project's: rename it, or take it over with "
+        "--adopt."
         for each in made
         if each.action == "update" and not found[each.key].ours
     ]

@@ -1,4 +1,4 @@
-"""Carries out what a plan changes beside deployments, and takes it back."""
+"""Apply a plan's changes to resources other than deployments, and restore what was there."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from deployer import resources
 from deployer.api_errors import explain
 from deployer.errors import DeployerError
 from deployer.kinds import Resources
-from deployer.plan import Change, difference, taken_back
+from deployer.plan import Change, difference, value_to_restore
 from deployer.resources import Rows, Specs
 from deployer.uninterrupted import uninterrupted
 
 
 @dataclass
 class ResourceTransaction:
-    """What one deploy writes beside deployments.
+    """What one deploy writes to resources other than deployments.
 
     Attributes:
-        there: where to write.
+        target: where to write.
         changes: what to change.
-        before: what the plan was made from, by key.
-        wanted: what is declared, by key.
-        recorded: what the last release declared, by key.
-        step: told about every write before it; it raises when nothing may be written any more.
-        written: what was sent so far, whether it arrived or not, by key.
-        kept: the keys of what a restore left as somebody else changed it.
+        before: the live resources that the plan was made from, by key.
+        wanted: the declared specs, by key.
+        recorded: the specs that the last release declared, by key.
+        step: called with a message before every write; raises if the lock is lost.
+        written: the specs that were sent so far, whether they arrived or not, by key.
+        kept: the keys of resources in which a restore kept somebody else's change.
     """
 
-    there: Resources
+    target: Resources
     changes: tuple[Change, ...]
     before: Rows
     wanted: Specs
@@ -39,22 +39,22 @@ class ResourceTransaction:
     kept: list[str] = field(default_factory=list)
 
     async def apply(self) -> None:
-        """Write every creation and update, then look whether the server holds it.
+        """Write every creation and update, then check that the server holds it.
 
         Raises:
-            DeployerError: the server refused one, or made something else of it.
+            DeployerError: the server refused a write, or holds something else afterwards.
         """
         keys = [each.key for each in self.changes if each.action in ("create", "update")]
-        now = await self._now() if keys else {}  # an operator may have switched something
+        now = await self._now() if keys else {}  # an operator may have used a switch since
         for key in keys:
             await self.step(key)
             found = now.get(key)
             if found and not found.ours and key not in self.before:
-                raise DeployerError(f"Somebody made {key} meanwhile: deploy again.")
+                raise DeployerError(f"Somebody created {key} meanwhile: deploy again.")
             spec = resources.settle(key, self.wanted[key], found, self.recorded.get(key))
             self.written[key] = spec
             try:
-                await uninterrupted(self.there.write(key, spec, found))
+                await uninterrupted(self.target.write(key, spec, found))
             except Exception as error:
                 raise DeployerError(f"{key}: {explain(error)}") from error
         now = await self._now() if keys else {}
@@ -64,15 +64,15 @@ class ResourceTransaction:
                 raise DeployerError(f"The server does not hold {key}: {', '.join(fields)}.")
 
     async def prune(self) -> None:
-        """Delete what left the catalog."""
+        """Delete the resources that the catalog does not declare any more."""
         for change in self.changes:
             if change.action == "delete" and change.before:
                 await self.step(f"deleting {change.key}")
                 self.written[change.key] = change.before
-                await uninterrupted(self.there.delete(change.key, self.before[change.key]))
+                await uninterrupted(self.target.delete(change.key, self.before[change.key]))
 
     async def restore(self) -> list[str]:
-        """Put back what was there, but for what somebody else changed meanwhile.
+        """Restore what was there, except for what somebody else has changed since.
 
         Returns:
             The keys that were written.
@@ -84,18 +84,18 @@ class ResourceTransaction:
             if old is None:
                 if new is None or new.ours:
                     await self.step(f"putting back {key}")
-                    await self.there.delete(key, new)
+                    await self.target.delete(key, new)
                     restored += [key] if new else []
                 continue
-            spec = taken_back(old.spec, wrote, new.spec) if new else old.spec
+            spec = value_to_restore(old.spec, wrote, new.spec) if new else old.spec
             if difference(old.spec, spec) and key not in self.kept:
                 self.kept.append(key)
             if new and new.ours == old.ours and not difference(spec, new.spec):
                 continue
             await self.step(f"putting back {key}")
-            await self.there.write(key, spec, new, old.ours)
+            await self.target.write(key, spec, new, old.ours)
             restored.append(key)
         return restored
 
     async def _now(self) -> Rows:
-        return await self.there.read({**self.recorded, **self.wanted})
+        return await self.target.read({**self.recorded, **self.wanted})

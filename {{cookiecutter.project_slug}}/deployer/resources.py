@@ -1,7 +1,7 @@
-"""What is declared beside deployments: Variables, concurrency limits, automations, the work pool.
+"""Declared resources other than deployments: Variables, concurrency limits, automations, work pool.
 
-A resource is known by its key, `KIND/NAME`, and has a spec like a deployment's: plain JSON, the
-same from its declaration and from the server's answer.
+A resource has a key, `KIND/NAME`, and a spec like a deployment's: plain JSON that is the same
+whether it is made from the declaration or from the server's answer.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from deployer.environment import Environment, ordered
 from deployer.errors import DeployerError
 from deployer.project import root
 from deployer.rules import variable_name_problem
-from deployer.spec import Spec, steady
+from deployer.spec import Spec, normalised
 
 LIMIT = ("limit", "active", "slot_decay_per_second")
 AUTOMATION = ("description", "enabled", "trigger")
 ACTIONS = ("actions", "actions_on_trigger", "actions_on_resolve")
-SWITCHES = {"automation": "enabled", "concurrency-limit": "active"}  # an operator's
+SWITCHES = {"automation": "enabled", "concurrency-limit": "active"}  # operators set them
 
 Specs = dict[str, Spec]
 
@@ -40,8 +40,8 @@ class Found:
 
     Attributes:
         spec: its spec.
-        ours: whether this project made it, or took it over, in this environment.
-        ids: its id, and then those of twins: two automations may have one name.
+        ours: whether this project created it or took it over, in this environment.
+        ids: its id, then those of its duplicates: two automations may have the same name.
     """
 
     spec: Spec
@@ -53,7 +53,7 @@ Rows = dict[str, Found]
 
 
 def key(entry: Any) -> str | None:
-    """Return `KIND/NAME` of an entry of RESOURCES; None where it is no resource."""
+    """Return `KIND/NAME` of an entry of RESOURCES; None if it is not a resource."""
     match entry:
         case Variable() | VariableCreate():
             return f"variable/{entry.name}"
@@ -67,14 +67,14 @@ def key(entry: Any) -> str | None:
 
 
 def declared(entries: Sequence[Any], environment: Environment) -> Specs:
-    """Return the specs that an environment asks for, by key.
+    """Return the declared specs for an environment, by key.
 
     Args:
-        entries: what the catalog calls RESOURCES, checked.
-        environment: its work pool, and its `variables`, which win over those of the entries.
+        entries: the catalog's RESOURCES, which were checked.
+        environment: adds its work pool, and its `variables`, which win over those of the entries.
 
     Raises:
-        DeployerError: with the environment's suffix a name is none for a Variable.
+        DeployerError: the name of a Variable, with the environment's suffix, is not valid.
     """
     known = {key(each) for each in entries}
     own = [Variable(name=name, value=value) for name, value in environment.variables.items()]
@@ -102,7 +102,7 @@ def _declared(entry: Any, environment: Environment) -> Spec:
 
 
 def _work_pool(environment: Environment) -> Specs:
-    """Return what is declared of the work pool, unless previews share it or it is another one."""
+    """Return the work pool's declared spec, without what previews share; none for --work-pool."""
     if environment.given_pool:
         return {}
     shared = environment.label is not None
@@ -122,7 +122,7 @@ def _work_pool(environment: Environment) -> Specs:
 
 
 def declared_template(environment: Environment) -> dict[str, Any] | None:
-    """Return the base job template that the repository has for the work pool, if it has one."""
+    """Return the work pool's base job template from the repository, if it has one."""
     if environment.base_job_template is None:
         return None
     text = (root() / environment.base_job_template).read_text(encoding="utf-8")
@@ -131,7 +131,7 @@ def declared_template(environment: Environment) -> dict[str, Any] | None:
 
 
 def settle(name: str, wanted: Spec, there: Found | None, recorded: Spec | None) -> Spec:
-    """Return the spec to write: an operator's switch stays, unless the declared one has changed."""
+    """Return the spec to write: a switch stays as it is, unless its declared value has changed."""
     switch = SWITCHES.get(name.partition("/")[0])
     if switch and there and (recorded is None or recorded[switch] == wanted[switch]):
         return {**wanted, switch: there.spec[switch]}
@@ -139,9 +139,9 @@ def settle(name: str, wanted: Spec, there: Found | None, recorded: Spec | None) 
 
 
 def tagged(row: dict[str, Any]) -> Spec:
-    """Return the spec of a Variable or an automation, declared or as the server answers."""
+    """Return the spec of a Variable or an automation from its declaration or the server's row."""
     tags = {"tags": ordered(row["tags"])}
     if "trigger" not in row:
         return {"value": row["value"], **tags}
-    plain = {name: steady(row[name], ids=("id",)) for name in AUTOMATION}
-    return {**plain, **{name: row[name] for name in ACTIONS}, **tags}
+    fields = {name: normalised(row[name], ids=("id",)) for name in AUTOMATION}
+    return {**fields, **{name: row[name] for name in ACTIONS}, **tags}

@@ -17,13 +17,13 @@ class Result:
 
     Attributes:
         plan: what it changed.
-        release: its record; None where nothing differed.
+        release: its record; None if nothing differed.
         runs: the smoke runs.
         seconds: how long each step took.
-        ids: of what is deployed now, by `FLOW/NAME`.
-        hold: why nothing is deployed here from now on; None where nothing holds.
+        ids: the ids of what is deployed now, by `FLOW/NAME`.
+        hold: the rollback that blocks further deploys; None if there is none.
         edited: what somebody else changed while the deploy was verified, in sentences.
-        warnings: what a person has to look at though the deploy is done, in sentences.
+        warnings: what needs attention although the deploy is done, in sentences.
     """
 
     plan: Plan
@@ -37,14 +37,14 @@ class Result:
 
 
 class Clock:
-    """Seconds between calls, by the name of the step that ended."""
+    """A stopwatch: the seconds that each step took, by its name."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._last = time.monotonic()
 
     def __call__(self, step: str) -> None:
-        """Note that a step ended now."""
+        """Record that a step has ended now."""
         now = time.monotonic()
         self.seconds[step] = round(now - self._last, 2)
         self._last = now

@@ -1,4 +1,4 @@
-"""What names, job variables and other values have to be, in the catalog and in an environment."""
+"""Rules for names, job variables and other values in the catalog and in environments.toml."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Any
 from deployer import credentials
 from deployer.errors import reason
 
-# Prefect refuses / % & < > in a name (prefect.types.names). A name with ? or # can be created and
-# never be read, its client cannot write control characters into an address, and a lone surrogate
-# is no text.
+# Prefect refuses / % & < > in a name (prefect.types.names). A name with ? or # can be created but
+# not read by name, Prefect's client cannot put control characters into a URL, and a lone surrogate
+# cannot be encoded.
 BANNED = re.compile(r"[/%&<>?#\x00-\x1f\x7f\ud800-\udfff]")
 LONGEST_NAME = 255  # PostgreSQL cannot index much longer ones
-LONGEST_VALUE = 5000  # bytes of a Variable's JSON that Prefect takes
+LONGEST_VALUE = 5000  # bytes of JSON that Prefect accepts as a Variable's value
 
 
 def name_problem(name: Any) -> str | None:
-    """Say why Prefect could not create something of this name, or never find it again."""
+    """Return why Prefect cannot create something of this name, or find it again by the name."""
     if not isinstance(name, str):
         return f"is {shown(name)}, but it has to be text"
     if not name.strip():
         return f"is {name!r}, but it cannot be blank"
     if found := BANNED.search(name):
-        return f"is {shown(name)}: leave {found[0]!r} out, Prefect would not find it by this name"
+        return f"is {shown(name)}: leave {found[0]!r} out, Prefect cannot look up such a name"
     if name in (".", ".."):
-        return f"is {name!r}, which means a folder in an address: choose another"
+        return f"is {name!r}, which means a folder in a URL: choose another name"
     if name != name.strip():
         return f"is {shown(name)}: leave the space at its start or end out"
     if len(name) > LONGEST_NAME:
@@ -39,12 +39,12 @@ def name_problem(name: Any) -> str | None:
 def json_problems(
     where: str, value: Any, default: Callable[[Any], Any] | None = None
 ) -> Iterator[str]:
-    """Say why a value would not arrive as it is, or differ with every deploy.
+    """Yield why a value cannot be sent to the server as JSON and stored there.
 
     Args:
         where: what the value is, for the sentence.
-        value: what is to be sent.
-        default: makes JSON of what is none, or raises.
+        value: the value to send.
+        default: converts what is not JSON, or raises, as for `json.dumps`.
     """
     try:
         text = json.dumps(value, allow_nan=False, default=default, ensure_ascii=False)
@@ -53,11 +53,11 @@ def json_problems(
         yield f"{where} cannot be sent as JSON: {reason(error)}."
     else:
         if "\\u0000" in text:
-            yield f"{where} holds a NUL character, which no database keeps: remove it."
+            yield f"{where} holds a NUL character, which no database can store: remove it."
 
 
 def job_variable_problems(variables: Any) -> Iterator[str]:
-    """Say what is wrong with job variables: no JSON, an image, or a readable secret."""
+    """Yield what is wrong with job variables: not JSON, an image, or a secret in plain text."""
     if not isinstance(variables, dict):
         yield f"job_variables is {shown(variables)}, but it has to be a table."
         return
@@ -66,9 +66,9 @@ def job_variable_problems(variables: Any) -> Iterator[str]:
         return
     if "image" in variables:
         yield (
-            "job_variables.image would be overwritten, because deployments run what was built and "
-            "checked: leave it out; it is given on the command line, with --image, or an entry "
-            "names one of [images]."
+            "job_variables.image would be overwritten, because deployments run the image that was "
+            "built and checked: leave it out, and give the image with --image, or name one of "
+            "[images] in the entry."
         )
     env = variables.get("env")
     for name in env if isinstance(env, dict) else ():
@@ -79,7 +79,7 @@ def job_variable_problems(variables: Any) -> Iterator[str]:
 
 
 def readable(path: str, instead: str) -> str:
-    """Say that what looks like a credential cannot be deployed, and what to do instead."""
+    """Return a sentence: what looks like a credential is not deployed; and what to do instead."""
     return (
         f"{path} would be readable in the UI and in every release: "
         f"put it into a Secret block and {instead}."
@@ -87,14 +87,14 @@ def readable(path: str, instead: str) -> str:
 
 
 def variable_name_problem(name: str) -> str | None:
-    """Say why Prefect refuses this name of a Variable."""
+    """Return why Prefect refuses this name of a Variable."""
     if re.fullmatch(f"[a-z0-9_-]{{1,{LONGEST_NAME}}}", name):
         return None
     return f"the Variable's name {shown(name)} has to be up to {LONGEST_NAME} of a-z, 0-9, _ and -"
 
 
 def variable_problems(name: str, value: Any) -> Iterator[str]:
-    """Say what is wrong with a Variable: its name, a value that is no JSON, a readable secret."""
+    """Yield what is wrong with a Variable: its name, a value that is not JSON, a secret in it."""
     if problem := variable_name_problem(name):
         yield f"{problem}."
     yield from json_problems(f"the Variable {name}", value)
@@ -105,12 +105,12 @@ def variable_problems(name: str, value: Any) -> Iterator[str]:
 
 
 def shown(value: Any) -> str:
-    """Return a value for a sentence: on one line, not too long."""
+    """Return a value as text for a message: on one line, not too long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
 
 
-def hint(name: Any, known: Iterable[str], otherwise: str) -> str:
-    """Return the known name that is probably meant, or another sentence that helps."""
+def hint(name: Any, known: Iterable[str], fallback: str) -> str:
+    """Ask whether the most similar known name was meant; return the fallback if none is similar."""
     near = get_close_matches(str(name), known, 1)
-    return f"did you mean {near[0]}?" if near else otherwise
+    return f"did you mean {near[0]}?" if near else fallback

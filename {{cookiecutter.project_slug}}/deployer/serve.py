@@ -1,4 +1,4 @@
-"""`flow.serve()` of the catalog: the flows run in this process, for development."""
+"""Serve the catalog with `prefect.serve`: the flows run from this process, for development."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from deployer.writers import options
 def serve(environment: Environment, catalog: list[Deployment]) -> None:
     """Serve checked entries until Ctrl-C; then their schedules are paused.
 
-    Pool, queue and job variables are a worker's business and do not apply.
+    Work pool, work queue and job variables do not apply, because no worker is involved.
     """
     prefect.serve(*(to_deployment(entry, environment) for entry in catalog))
 
 
 def to_deployment(entry: Deployment, environment: Environment) -> RunnerDeployment:
-    """Return an entry as `prefect.serve` takes it."""
+    """Return an entry in the form that `prefect.serve` accepts."""
     wanted = plan.settle(specs.declared(entry, environment), None, None)
     return cast(RunnerDeployment, entry.flow.to_deployment(**options(entry, wanted)))

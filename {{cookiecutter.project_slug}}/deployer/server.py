@@ -1,4 +1,4 @@
-"""The Prefect server: what is read from it, and what is deleted."""
+"""The Prefect server: connect to it, read from it and delete on it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from deployer.errors import DeployerError
 from deployer.spec import Spec
 from deployer.unchanged import Exchange
 
-PAGE = 200  # the most that Prefect answers at once
+PAGE = 200  # the most rows that Prefect returns at once
 
 
 @dataclass(frozen=True)
 class Live:
-    """A deployment on the server: its spec, what it was made from, names of its automations."""
+    """A deployment on the server: its spec, the row of that, and the names of its automations."""
 
     id: str
     spec: Spec
@@ -39,16 +39,16 @@ class Live:
 
 @asynccontextmanager
 async def connect() -> AsyncIterator[Server]:
-    """Open one client that everything inside shares, `Flow.deploy` included.
+    """Open one client, which everything in the block shares, including `Flow.deploy`.
 
     Raises:
-        DeployerError: a sentence for whatever the server or the way to it refuses.
+        DeployerError: the server refused a request, or could not be reached.
     """
     if not get_current_settings().api.url:
         raise DeployerError(
-            "PREFECT_API_URL is not set, and Prefect would start a server that is gone afterwards: "
-            "export the address of yours, such as PREFECT_API_URL=http://127.0.0.1:4200/api, or "
-            "run `uvx nox -s up`, which starts one here."
+            "PREFECT_API_URL is not set, so Prefect would start a temporary server: set it to the "
+            "URL of your server, such as PREFECT_API_URL=http://127.0.0.1:4200/api, or run "
+            "`uvx nox -s up`, which starts a server here."
         )
     try:
         async with AsyncClientContext.get_or_create() as context:
@@ -56,11 +56,11 @@ async def connect() -> AsyncIterator[Server]:
             yield Server(context.client)
     except (httpx.HTTPError, JSONDecodeError, OSError, PrefectException, RuntimeError) as error:
         inner = cause(error)
-        silent = isinstance(inner, httpx.TransportError)
-        said = None if silent else await connection.instead()
-        if said is None and isinstance(inner, RuntimeError):
-            raise  # Prefect raises one too where the server cannot be reached, or does not fit
-        raise DeployerError(said or explain(error)) from error
+        unreachable = isinstance(inner, httpx.TransportError)
+        problem = None if unreachable else await connection.instead()
+        if problem is None and isinstance(inner, RuntimeError):
+            raise  # not the one that Prefect raises for an unreachable or incompatible server
+        raise DeployerError(problem or explain(error)) from error
 
 
 def _live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]]) -> Live:
@@ -75,43 +75,43 @@ class Server:
         self.client = client
 
     async def request(self, method: str, path: str, **kwargs: Any) -> Any:
-        """Send one request and return its JSON, None where the answer has no body."""
+        """Send one request and return the JSON of the answer, None if it has no body."""
         response = await self.client.request(method, path, **kwargs)  # type: ignore[arg-type]
         return response.json() if response.content else None
 
     @contextmanager
-    def listening(self) -> Iterator[list[Exchange]]:
-        """Yield a list that gets each request from now on, with what was answered."""
-        heard: list[Exchange] = []
+    def recording(self) -> Iterator[list[Exchange]]:
+        """Yield a list to which each request in the block is added, with its answer."""
+        exchanges: list[Exchange] = []
         api = httpx.URL(str(self.client.api_url)).path.rstrip("/")
 
-        async def hear(answer: httpx.Response) -> None:
+        async def record(answer: httpx.Response) -> None:
             missing = answer.status_code == httpx.codes.NOT_FOUND
-            if answer.is_success or missing:  # else it is asked again, or an error anyway
+            if answer.is_success or missing:  # any other answer is retried, or raises an error
                 await answer.aread()
-                asked = answer.request
-                path = asked.url.raw_path.decode().removeprefix(api)
-                body = json.loads(asked.content) if asked.content else None
+                request = answer.request
+                path = request.url.raw_path.decode().removeprefix(api)
+                body = json.loads(request.content) if request.content else None
                 found = None if missing or not answer.content else answer.json()
-                heard.append(Exchange(asked.method, path, body, found))
+                exchanges.append(Exchange(request.method, path, body, found))
 
         hooks = self.client._client.event_hooks["response"]
-        hooks.append(hear)
+        hooks.append(record)
         try:
-            yield heard
+            yield exchanges
         finally:
-            hooks.remove(hear)
+            hooks.remove(record)
 
     async def rows(
         self, path: str, body: dict[str, Any], page: int = PAGE, offset: int = 0
     ) -> AsyncIterator[dict[str, Any]]:
-        """Yield the rows of a filter endpoint, and ask for the next ones only when needed.
+        """Yield the rows of a filter endpoint, and request the next page only when it is needed.
 
         Args:
-            path: of the endpoint.
-            body: its filter and order.
-            page: how many rows one request asks for.
-            offset: how many rows come before the first one.
+            path: path of the endpoint.
+            body: filter and order.
+            page: how many rows to request at once.
+            offset: how many rows to skip.
         """
         while True:
             rows = await self.request("POST", path, json={**body, "limit": page, "offset": offset})
@@ -126,15 +126,15 @@ class Server:
         return [row async for row in self.rows(path, body)]
 
     async def now(self) -> datetime:
-        """Return the server's own time."""
+        """Return the server's time."""
         return server_time(await self.client.request("GET", "/admin/version"))
 
     async def read(self, environment: Environment, triggers: set[str]) -> dict[str, Live]:
-        """Read what this project owns in an environment.
+        """Read the deployments that this project owns in an environment.
 
         Args:
-            environment: whose tags to look for.
-            triggers: names of the automations to read with it.
+            environment: the environment, whose tags mark them.
+            triggers: names of the automations to read with them.
 
         Returns:
             The deployments by `FLOW/NAME`.
@@ -153,7 +153,7 @@ class Server:
         return await self._find({"tags": {"all_": [tag]}} if tag else {}, None)
 
     async def read_again(self, live: Live) -> Live:
-        """Read one deployment anew.
+        """Read one deployment again.
 
         Raises:
             DeployerError: somebody deleted it.
@@ -202,7 +202,7 @@ class Server:
         await self._delete(f"/deployments/{live.id}")
 
     async def delete_automations(self, identity: str) -> str:
-        """Delete the automations of a deployment, which outlive it; return who owned them."""
+        """Delete a deployment's automations, which Prefect would keep; return their owner."""
         resource = f"prefect.deployment.{identity}"
         await self.client.delete_resource_owned_automations(resource)
         return resource

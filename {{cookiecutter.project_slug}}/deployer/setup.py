@@ -1,4 +1,4 @@
-"""Creates what an environment needs before the first deploy, and keeps it as declared."""
+"""Create what an environment needs before the first deploy, and keep it as declared."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from deployer.errors import DeployerError
 from deployer.resources import declared_template
 from deployer.server import Server
 
-# In place of Prefect's own defaults in the pools of a type: images are named by digest, which
-# need not be looked up again, and a container that has ended is of no use.
+# They replace Prefect's defaults in pools of a type: an image that is named by digest need not be
+# pulled again, and a container that has ended is not needed any more.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "docker": {"image_pull_policy": "IfNotPresent", "auto_remove": True}
 }
@@ -30,14 +30,14 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 async def setup(
     server: Server, environment: Environment, values: Mapping[str, str], others: Iterable[str] = ()
 ) -> list[str]:
-    """Create or update work pool, work queue and Secret blocks.
+    """Create or update the work pool, the work queue and the Secret blocks.
 
     Args:
-        server: where to.
+        server: where to write.
         environment: what is declared.
-        values: the environment variables that the secrets' values come from; never shown.
-        others: names of the work pools that entries of the catalog name; one that is missing is
-            made like the environment's, and one that is there stays as it is.
+        values: the environment variables with the values of the secrets; they are never shown.
+        others: names of other work pools that the catalog uses; a missing one is created like the
+            environment's, and an existing one stays as it is.
 
     Returns:
         One sentence for each thing that was created or updated.
@@ -101,8 +101,8 @@ async def _template(environment: Environment) -> dict[str, Any] | None:
     found = await get_default_base_job_template_for_infrastructure_type(environment.work_pool_type)
     if found is None:
         raise DeployerError(
-            f"Prefect knows no work pool of type {environment.work_pool_type!r}: "
-            "is it spelt right, and is its package installed, such as prefect-docker?"
+            f"Prefect has no work pool type {environment.work_pool_type!r}: check the spelling, "
+            "and that its package is installed, such as prefect-docker."
         )
     template = deepcopy(found)
     for name, value in DEFAULTS.get(environment.work_pool_type, {}).items():

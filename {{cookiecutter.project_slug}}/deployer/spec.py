@@ -1,6 +1,6 @@
 """One normalised form of a deployment, made from its declaration or from the server's answer.
 
-A spec is plain JSON: what a person sees in a plan, what a release records, what a restore writes.
+A spec is plain JSON: a plan shows it, a release records it, and a restore writes it.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from deployer.environment import Environment, ordered
 from deployer.project import root
 
 Spec = dict[str, Any]
-# Prefect's default anchor is the moment of the deploy, which would make every plan differ
-# and can keep an hourly schedule from ever firing; Prefect's own default for rrules is this one.
+# Prefect's default anchor is the time of the deploy, so every plan would differ, and frequent
+# deploys could keep an hourly schedule from ever firing. This is Prefect's default for rrules.
 ANCHOR = "2020-01-01T00:00:00+00:00"
 DURATION = TypeAdapter(timedelta)  # seconds, or ISO 8601
-# Of an automation: what a server fills in, what has no order, and where a person's own names are.
+# Fields of an automation: set by the server; lists without an order; dicts with a user's keys.
 IDS = {"id", "created", "updated", "deployment_id", "owner_resource"}
-SETS = {"after", "expect", "for_each"}
-WRITTEN = {"parameters", "job_variables", "match", "match_related"}
-# What the server makes of a flow without a docstring: creating writes the word, updating nothing.
+UNORDERED = {"after", "expect", "for_each"}
+USER_KEYS = {"parameters", "job_variables", "match", "match_related"}
+# The description of a flow without a docstring: "None" if it was created, empty if updated.
 NO_DESCRIPTION = ("None", "", None)
 
 
 def declared(entry: Deployment, environment: Environment) -> Spec:
-    """Return the spec that an entry asks for in an environment.
+    """Return the declared spec of an entry in an environment.
 
     Args:
         entry: a checked entry of the catalog.
-        environment: where it goes; without images its runs use the working tree.
+        environment: where to deploy it; without images, its runs use the working tree.
     """
     options = entry.options
     flow = entry.flow
@@ -85,9 +85,9 @@ def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | Non
     """Return the spec of a deployment on the server.
 
     Args:
-        row: the server's answer for one deployment.
+        row: the server's row of the deployment.
         flow: the name of its flow.
-        automations: the automations that belong to it, as the server answers.
+        automations: the server's rows of the automations that belong to it.
     """
     limit = row.get("global_concurrency_limit") or {}
     options = row.get("concurrency_options") or {}
@@ -111,15 +111,15 @@ def live(row: dict[str, Any], flow: str, automations: list[dict[str, Any]] | Non
         "schedules": {
             each["slug"] or each["id"]: _live_schedule(each) for each in row["schedules"]
         },
-        "triggers": {each["name"]: steady(each) for each in automations or ()},
+        "triggers": {each["name"]: normalised(each) for each in automations or ()},
         "pull_steps": row.get("pull_steps") or [],
     }
 
 
 def _merged(*layers: dict[str, Any]) -> dict[str, Any]:
-    """Return job variables in which a later layer wins, in `env` for each name by itself.
+    """Merge job variables: a later layer wins, and `env` is merged name by name.
 
-    A dotted name such as `env.LEVEL` means a part of a variable, as it does to a worker.
+    A dotted name such as `env.LEVEL` sets a part of a variable, as it does in a worker.
     """
     found: dict[str, Any] = {}
     for layer in layers:
@@ -139,7 +139,7 @@ def _merged(*layers: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def schema_of(flow: Flow[..., Any]) -> dict[str, Any]:
-    """Return the schema of a flow's parameters; many entries share one flow."""
+    """Return the schema of a flow's parameters; cached, because many entries share one flow."""
     return flow.parameters.model_dump(mode="json", exclude_unset=True)
 
 
@@ -149,19 +149,19 @@ def key(spec: Spec) -> str:
 
 
 def nameless(slug: str) -> bool:
-    """Whether this stands for a schedule without a slug, which is known by its id."""
+    """Whether this is the id of a schedule without a slug, which a spec uses in its place."""
     return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", slug) is not None
 
 
 def schedule_create(slug: str | None, schedule: dict[str, Any]) -> dict[str, Any]:
-    """Return what the server takes to create a schedule with this slug."""
+    """Return the request body for a schedule; without a slug if that is None."""
     timing = {k: v for k, v in schedule.items() if k not in ("active", "parameters")}
     body = {"schedule": timing, "active": schedule["active"], "parameters": schedule["parameters"]}
     return body if slug is None else {**body, "slug": slug}
 
 
 def to_schedule(slug: str, schedule: dict[str, Any]) -> Schedule:
-    """Return the schedule as `Flow.deploy` takes it."""
+    """Return the schedule in the form that `Flow.deploy` accepts."""
     given = {k: v for k, v in schedule.items() if v is not None}
     if "interval" in given:
         given["interval"] = timedelta(seconds=given["interval"])
@@ -170,12 +170,12 @@ def to_schedule(slug: str, schedule: dict[str, Any]) -> Schedule:
 
 
 def declared_schedule(schedule: Schedule, off: bool) -> dict[str, Any]:
-    """Return what a spec says of a schedule; `off` where the environment has all of them off."""
+    """Return a declared schedule as in a spec; `off` if the environment switches all off."""
     made = create_deployment_schedule_create(schedule).schedule
     timing = _timing(made.model_dump(mode="json"))
     anchor = timing.get("anchor_date")
     if anchor and STARTED <= datetime.fromisoformat(anchor) <= datetime.now(UTC):
-        timing["anchor_date"] = None  # none was given: the live one stays
+        timing["anchor_date"] = None  # none was declared: the live one stays
     return {
         **timing,
         "active": schedule.active and not off,
@@ -192,7 +192,7 @@ def _live_schedule(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _timing(schedule: dict[str, Any]) -> dict[str, Any]:
-    """Absorb what the server makes of a schedule: seconds, UTC, the start of a rule."""
+    """Normalise a schedule's timing: the interval in seconds, the anchor in UTC, a time zone."""
     zone = schedule.get("timezone")
     if "interval" in schedule:
         anchor = datetime.fromisoformat(schedule["anchor_date"].replace("Z", "+00:00"))
@@ -207,23 +207,23 @@ def _timing(schedule: dict[str, Any]) -> dict[str, Any]:
 
 
 def declared_trigger(trigger: Any) -> Any:
-    """Return what a spec says of a trigger: the automation that it makes, without ids."""
+    """Return a declared trigger as in a spec: the automation that it creates, without ids."""
     copy = trigger.model_copy()
-    copy.set_deployment_id(UUID(int=0))  # it wants one, and ids are left out again
-    return steady(copy.as_automation().model_dump(mode="json"))
+    copy.set_deployment_id(UUID(int=0))  # any id: `as_automation` requires one, and it is removed
+    return normalised(copy.as_automation().model_dump(mode="json"))
 
 
-def steady(value: Any, ids: Collection[str] = IDS) -> Any:
+def normalised(value: Any, ids: Collection[str] = IDS) -> Any:
     """Return an automation, or a part of one, without what differs from one server to the next.
 
     Args:
-        value: of its JSON.
-        ids: the names of what a server fills in.
+        value: its JSON.
+        ids: the names of the fields that a server fills in.
     """
     if isinstance(value, list):
-        return [steady(each, ids) for each in value]
+        return [normalised(each, ids) for each in value]
     if not isinstance(value, dict):
         return value
-    ordered = {name: sorted(value[name]) for name in SETS & value.keys()}
-    kept = {name: each for name, each in {**value, **ordered}.items() if name not in ids}
-    return {name: each if name in WRITTEN else steady(each, ids) for name, each in kept.items()}
+    lists = {name: sorted(value[name]) for name in UNORDERED & value.keys()}
+    kept = {name: each for name, each in {**value, **lists}.items() if name not in ids}
+    return {k: each if k in USER_KEYS else normalised(each, ids) for k, each in kept.items()}

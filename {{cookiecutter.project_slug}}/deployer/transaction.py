@@ -1,4 +1,4 @@
-"""Carries a plan out, deletes what left, and takes back what it wrote when that fails."""
+"""Apply a plan, delete what left the catalog, and restore what was there if a step fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deployer import spec as specs
 from deployer.api_errors import explain, is_refusal
 from deployer.desired import Desired
 from deployer.errors import DeployerError
-from deployer.plan import Change, Plan, difference, settle, taken_back
+from deployer.plan import Change, Plan, difference, settle, value_to_restore
 from deployer.resource_transaction import ResourceTransaction
 from deployer.server import Live, Server
 from deployer.spec import Spec
@@ -26,15 +26,15 @@ class Transaction:
     Attributes:
         server: where to write.
         plan: what to change.
-        before: what the plan was made from, by `FLOW/NAME`.
-        desired: what the server has to hold; with the catalog's entries, or with recorded specs
-            alone, because the code that declared them is not here.
-        recorded: what the last release declared, by `FLOW/NAME`.
-        step: told about every write before it; it raises when nothing may be written any more.
-        beside: what is written beside deployments.
-        written: what was sent so far, whether it arrived or not, by `FLOW/NAME`.
-        ids: of the deployments that were created or updated, by `FLOW/NAME`.
-        kept: the keys of what a restore left as somebody else changed it.
+        before: the live deployments that the plan was made from, by `FLOW/NAME`.
+        desired: what the server has to hold: the catalog's entries, or, for a recorded release,
+            only its specs, because the code that declared them is not here.
+        recorded: the specs that the last release declared, by `FLOW/NAME`.
+        step: called with a message before every write; raises if the lock is lost.
+        beside: the transaction for other resources.
+        written: the specs that were sent so far, whether they arrived or not, by `FLOW/NAME`.
+        ids: the ids of the deployments that were created or updated, by `FLOW/NAME`.
+        kept: the keys of deployments in which a restore kept somebody else's change.
     """
 
     server: Server
@@ -49,7 +49,7 @@ class Transaction:
     kept: list[str] = field(default_factory=list)
 
     async def apply(self) -> None:
-        """Write every creation and update, and switch off every deployment that leaves.
+        """Write every creation and update, and switch off every deployment to be deleted.
 
         Raises:
             DeployerError: names every entry that the server refused.
@@ -57,7 +57,7 @@ class Transaction:
         await self.beside.apply()
         changes = self.plan.of("create", "update")
         refused = []
-        with prefect_patches.asking_once(self.server.client):
+        with prefect_patches.work_pools_read_once(self.server.client):
             for number, change in enumerate(changes, 1):
                 await self.step(f"{number}/{len(changes)} {change.key}")
                 try:
@@ -65,7 +65,7 @@ class Transaction:
                 except Exception as error:
                     refused.append(f"{change.key}: {explain(error)}")
                     if not is_refusal(error):
-                        break  # the server is in trouble; a refused entry only names itself
+                        break  # the server itself fails; a refusal concerns this entry alone
         if refused:
             raise DeployerError(*refused)
         for change in self.plan.of("delete"):
@@ -81,40 +81,40 @@ class Transaction:
             live = await self.server.read_again(live)
             spec = settle(self.desired.specs[key], live.spec, self.recorded.get(key))
         assert spec is not None  # noqa: S101 - creations and updates have one
-        spec = with_leaving(spec, live.spec if live else None)
+        spec = with_old_schedules(spec, live.spec if live else None)
         self.written[key] = spec
         if self.desired.entries is None:
             self.ids[key] = await writers.put(self.server, spec, live)
             return
         for row in live.row["schedules"] if live else ():
             if row["slug"] is None and live:
-                # Beside a schedule without a slug Prefect replaces all the others.
+                # If one schedule has no slug, Prefect replaces all the others too.
                 await self.server.delete_schedule(live, row["id"])
         self.ids[key] = await writers.deploy(self.server, self.desired.entries[key], spec, live)
 
     def require_arrival(self, now: dict[str, Live]) -> None:
-        """Compare what the server holds with what was written: it may have made something else.
+        """Check that the server holds what was written, and did not change it.
 
         Raises:
-            DeployerError: it does not hold what was written.
+            DeployerError: the server holds something else.
         """
-        left = []
+        wrong = []
         for key in self.ids:
             fields = difference(self.written[key], now[key].spec) if key in now else {"create": ()}
-            left += [f"{key}: {', '.join(fields)}"] if fields else []
-        if left:
-            raise DeployerError(f"The server does not hold what was deployed: {'; '.join(left)}.")
+            wrong += [f"{key}: {', '.join(fields)}"] if fields else []
+        if wrong:
+            raise DeployerError(f"The server does not hold what was deployed: {'; '.join(wrong)}.")
 
     async def prune(self, now: dict[str, Live]) -> None:
-        """Delete the deployments and schedules that leave, which are switched off by now.
+        """Delete the deployments and schedules that left the catalog; they are switched off by now.
 
         Args:
-            now: what is there.
+            now: the live deployments, by `FLOW/NAME`.
         """
         for change in self.plan.of("update"):
-            leaving = schedules(change.before) - schedules(change.after)
+            old = schedules(change.before) - schedules(change.after)
             for row in now[change.key].row["schedules"] if change.key in now else ():
-                if (row["slug"] or row["id"]) in leaving:
+                if (row["slug"] or row["id"]) in old:
                     await self.step(f"deleting a schedule of {change.key}")
                     await uninterrupted(self.server.delete_schedule(now[change.key], row["id"]))
         for change in self.plan.of("delete"):
@@ -123,10 +123,10 @@ class Transaction:
         await self.beside.prune()
 
     async def restore(self, now: dict[str, Live]) -> list[str]:
-        """Put back what was there, but for what somebody else changed meanwhile.
+        """Restore what was there, except for what somebody else has changed since.
 
         Args:
-            now: what is there.
+            now: the live deployments, by `FLOW/NAME`.
 
         Returns:
             The keys that were written.
@@ -140,7 +140,7 @@ class Transaction:
                 await self.step(f"putting back {key}")
                 await self.server.delete(new)
             else:
-                spec = taken_back(old.spec, wrote, new.spec) if new else old.spec
+                spec = value_to_restore(old.spec, wrote, new.spec) if new else old.spec
                 if difference(old.spec, spec) and key not in self.kept:
                     self.kept.append(key)
                 if new and not difference(spec, new.spec):
@@ -151,14 +151,14 @@ class Transaction:
         return restored
 
 
-def with_leaving(spec: Spec, live: Spec | None) -> Spec:
-    """Return the spec to write: schedules that leave stay until the deploy is verified, off."""
-    leaving = {
+def with_old_schedules(spec: Spec, live: Spec | None) -> Spec:
+    """Add the schedules to be deleted, switched off: they stay until the deploy is verified."""
+    old = {
         slug: {**schedule, "active": False}
         for slug, schedule in (live or {}).get("schedules", {}).items()
         if slug not in spec["schedules"] and not specs.nameless(slug)
     }
-    return {**spec, "schedules": {**spec["schedules"], **leaving}}
+    return {**spec, "schedules": {**spec["schedules"], **old}}
 
 
 def switched_off(spec: Spec) -> Spec:

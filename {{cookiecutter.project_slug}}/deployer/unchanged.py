@@ -1,9 +1,9 @@
-"""How a deploy that changes nothing is recognised without its image. Asks for no package.
+"""Recognise a deploy that changes nothing, without its image. Uses only the standard library.
 
-Where nothing differs between an image's catalog and the server, its deployer notes on the server
-what was deployed, each request that it had read with, and one hash of all the answers. If the same
-is deployed again, and the same requests are answered the same, nothing differs again. To ask that
-takes neither Prefect nor the image: the runner does it, in `tools/unchanged.py`.
+If nothing differs between an image's catalog and the server, the deployer in the image stores a
+note on the server: what was deployed, the requests that it read with, and one hash of all answers.
+If the same is deployed again and the same requests get the same answers, again nothing differs.
+This check needs neither Prefect nor the image: the runner does it, in `tools/unchanged.py`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-# What the server changes by itself, in a row and in a deployment's own limit. No plan looks at it.
-MOVING = {
+# Fields that the server changes by itself, in a row and in a deployment's limit; no plan uses them.
+VOLATILE = {
     *("updated", "status", "last_polled"),
     *("active_slots", "denied_slots", "avg_slot_occupancy_seconds"),
 }
@@ -30,13 +30,13 @@ LONGEST = 5000  # characters of a Variable's value, as JSON
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and what was answered.
+    """One request and its answer.
 
     Attributes:
-        method: of HTTP.
-        path: below the API's address, with its query.
-        body: what was sent, as JSON; None where nothing was.
-        answer: what came, as JSON; None where the server has no such thing, or was not asked yet.
+        method: the HTTP method.
+        path: the path below the API's URL, with the query.
+        body: the JSON that was sent; None if there was none.
+        answer: the JSON of the answer; None for 404, or if the request was not sent yet.
     """
 
     method: str
@@ -46,20 +46,20 @@ class Exchange:
 
     @property
     def reads(self) -> bool:
-        """Whether such a request changes nothing on a server."""
+        """Whether this request only reads, so that it changes nothing on a server."""
         form = READS.get(self.method)
         return form is not None and form.fullmatch(self.path) is not None
 
 
 @dataclass(frozen=True)
 class Unchanged:
-    """What is noted where nothing differed.
+    """The note that nothing differed.
 
     Attributes:
-        given: what was deployed, as `given` says it.
+        given: what was deployed: the hash from `given`.
         requests: method, path and body of each request that the server was read with.
-        answers: the hash of all that was answered.
-        order: the highest id of a pipeline's run that found this; None where none did.
+        answers: the hash of all answers.
+        order: the highest id of a pipeline run that found this; None if none did.
     """
 
     given: str
@@ -70,69 +70,69 @@ class Unchanged:
 
 @contextmanager
 def connecting() -> Iterator[list[str]]:
-    """Yield a list that is not empty once this process has connected to anything meanwhile.
+    """Yield a list to which each network connection of this process in the block is added.
 
-    What a catalog asks for when it is imported, such as a Variable, is in no image.
+    A catalog that, for example, reads a Variable at import depends on more than its image.
     """
-    made: list[str] = []
-    listening = True
+    connections: list[str] = []
+    active = True
 
-    def hear(event: str, _: tuple[object, ...]) -> None:
-        if listening and event == "socket.connect":
-            made.append(event)
+    def record_connection(event: str, _: tuple[object, ...]) -> None:
+        if active and event == "socket.connect":
+            connections.append(event)
 
-    sys.addaudithook(hear)  # Python takes none away
+    sys.addaudithook(record_connection)  # Python cannot remove a hook
     try:
-        yield made
+        yield connections
     finally:
-        listening = False
+        active = False
 
 
 def given(
     images: Mapping[str, str], environment: str, work_pool: str | None, server: str
 ) -> str | None:
-    """Return what tells one deploy from another, where an image's digest says all the rest.
+    """Return a hash that identifies a deploy: its images, environment, work pool and server.
 
     Args:
         images: references by the images' names.
         environment: a table of environments.toml, which is in the image.
-        work_pool: what is used instead of the environment's.
-        server: its address, which a catalog may hand to its flows.
+        work_pool: the work pool that replaces the environment's, if any.
+        server: the server's URL, which a catalog may pass to its flows.
 
     Returns:
-        A hash; None where an image has no digest, or there is none: then the code is not known.
+        A hash; None if there is no image, or one without a digest: then the code is not known.
     """
     if not images or not all(map(PINNED.fullmatch, images.values())):
         return None
     return _hash([sorted(images.items()), environment, work_pool, server])
 
 
-def note(given: str, heard: Iterable[Exchange], order: int | None) -> Unchanged | None:
-    """Return what to note of the requests that a plan without changes was made from.
+def note(given: str, exchanges: Iterable[Exchange], order: int | None) -> Unchanged | None:
+    """Return the note for a plan without changes that was made from these requests.
 
     Returns:
-        None where one of them did more than read, or it is too much for a Variable.
+        None if a request did more than read, or if the note is too long for a Variable.
     """
-    heard = list(heard)
-    requests = [[each.method, each.path, each.body] for each in heard]
-    made = Unchanged(given, requests, digest(each.answer for each in heard), order)
+    exchanges = list(exchanges)
+    requests = [[each.method, each.path, each.body] for each in exchanges]
+    made = Unchanged(given, requests, digest(each.answer for each in exchanges), order)
     fits = len(json.dumps(vars(made))) <= LONGEST
-    return made if fits and all(each.reads for each in heard) else None
+    return made if fits and all(each.reads for each in exchanges) else None
 
 
 def digest(answers: Iterable[Any]) -> str:
-    """Return the hash of what a server answered, without what it changes by itself."""
-    return _hash([_steady(each) for each in answers])
+    """Return the hash of a server's answers, without the fields that it changes by itself."""
+    return _hash([_without_volatile(each) for each in answers])
 
 
-def _steady(answer: Any) -> Any:
+def _without_volatile(answer: Any) -> Any:
     if isinstance(answer, list):
-        return [_steady(each) for each in answer]
+        return [_without_volatile(each) for each in answer]
     if not isinstance(answer, dict):
         return answer
-    kept = {key: each for key, each in answer.items() if key not in MOVING}
+    kept = {key: each for key, each in answer.items() if key not in VOLATILE}
     if isinstance(kept.get(LIMIT), dict):
-        kept[LIMIT] = _steady(kept[LIMIT])
+        kept[LIMIT] = _without_volatile(kept[LIMIT])
     return kept
 
 

@@ -1,4 +1,4 @@
-"""What must not be cut short by Ctrl-C or SIGTERM."""
+"""Let a write finish before Ctrl-C or SIGTERM takes effect."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Wait for a coroutine to its end, and only then give in to a cancel.
+    """Wait until a coroutine has ended, and only then raise a cancellation.
 
-    A write that is cut short may still reach the server, after what was there was put back.
+    A write that is interrupted may still reach the server, after the old state was restored.
 
     Raises:
-        asyncio.CancelledError: it was asked for meanwhile.
+        asyncio.CancelledError: the task was cancelled meanwhile.
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
@@ -25,6 +25,6 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled:
-        task.exception()  # or asyncio complains that nobody looked at it
+        task.exception()  # or asyncio warns that the exception was never retrieved
         raise cancelled
     return task.result()

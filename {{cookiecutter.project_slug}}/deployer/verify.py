@@ -1,4 +1,4 @@
-"""Whether a deployment really runs: a worker polls, and the smoke runs complete."""
+"""Check that deployments really run: a worker polls, and the smoke runs complete."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class SmokeRun:
 
     Attributes:
         key: `FLOW/NAME` of its deployment.
-        name: of the flow run.
+        name: name of the flow run.
         state: the last state's name, such as `Completed`.
-        seconds: from its creation to its end.
-        url: of the flow run in the UI.
-        logs: its error logs, or its last message; empty where it completed.
+        seconds: time from its creation to its end.
+        url: URL of the flow run in the UI.
+        logs: its error logs, or else its last message; empty if it completed.
     """
 
     key: str
@@ -55,33 +55,33 @@ async def check(
     timeout: float,
     say: Callable[[str], None],
 ) -> tuple[list[SmokeRun], list[str]]:
-    """Look for a worker of each queue, and wait for it and the runs where there are smoke runs.
+    """Do the smoke runs, once their queues have workers, and check the other queues for workers.
 
     Args:
         server: where they are.
-        setup: the command that creates what the environment needs, for sentences.
+        setup: the command that creates what the environment needs, for messages.
         deployed: all deployments.
-        smoke: those that are run once, with the parameters, by `FLOW/NAME`.
+        smoke: deployment and parameters of each smoke run, by `FLOW/NAME`.
         timeout: seconds after which runs that have not ended are cancelled.
-        say: told about progress.
+        say: called with progress messages.
 
     Returns:
-        The finished runs, and why no run of the other deployments would start, in sentences.
+        The finished runs, and warnings that runs of other deployments would not start.
 
     Raises:
         DeployerError: a smoke run could not start, or did not complete.
     """
-    needed = dict.fromkeys(_place(live) for live, _ in smoke.values())
-    for place in needed:
-        await worker(server, setup, *place, say)
-    others = [each for each in dict.fromkeys(map(_place, deployed)) if each not in needed]
-    warnings = [str(each) for place in others for each in await _standstill(server, setup, *place)]
+    needed = dict.fromkeys(_pool_and_queue(live) for live, _ in smoke.values())
+    for names in needed:
+        await worker(server, setup, *names, say)
+    others = [each for each in dict.fromkeys(map(_pool_and_queue, deployed)) if each not in needed]
+    warnings = [str(each) for names in others for each in await _standstill(server, setup, *names)]
     for warning in warnings:
         say(f"warning: {warning}")
     return await smoke_runs(server, smoke, timeout, say) if smoke else [], warnings
 
 
-def _place(live: Live) -> tuple[str, str]:
+def _pool_and_queue(live: Live) -> tuple[str, str]:
     return live.spec["work_pool"], live.spec["work_queue"]
 
 
@@ -90,29 +90,29 @@ async def _standstill(server: Server, setup: str, pool: str, queue: str) -> list
     found = await if_found(server.client.read_work_pool(pool))
     if found is None:
         return [work_pools.missing(pool, setup)]
-    look = work_pools.standstill(server.client, found, queue, await server.now(), setup)
-    return [each async for each in look]
+    problems = work_pools.standstill(server.client, found, queue, await server.now(), setup)
+    return [each async for each in problems]
 
 
 async def worker(
     server: Server, setup: str, pool: str, queue: str, say: Callable[[str], None]
 ) -> None:
-    """Wait some seconds until runs from a work queue would start, and say so before.
+    """Wait until runs from a work queue would start, up to PATIENCE seconds for a worker.
 
     Raises:
         DeployerError: pool or queue is missing or paused, or no worker polls it.
     """
-    deadline, told = time.monotonic() + PATIENCE, False
+    deadline, announced = time.monotonic() + PATIENCE, False
     while True:
         problems = await _standstill(server, setup, pool, queue)
         if not problems:
             return
-        only_a_poll = all(each.what.startswith(work_pools.NOBODY) for each in problems)
-        if not only_a_poll or time.monotonic() > deadline:  # the rest does not come by itself
+        only_a_poll = all(each.what.startswith(work_pools.NO_WORKER) for each in problems)
+        if not only_a_poll or time.monotonic() > deadline:  # waiting solves no other problem
             raise DeployerError(*map(str, problems))
-        if not told:
+        if not announced:
             say(f"waiting for a worker that polls the work queue {queue!r} of {pool!r}")
-            told = True
+            announced = True
         await asyncio.sleep(1)
 
 
@@ -122,19 +122,19 @@ async def smoke_runs(
     timeout: float,
     say: Callable[[str], None],
 ) -> list[SmokeRun]:
-    """Run deployments once, side by side, and wait for all of them.
+    """Run deployments once, at the same time, and wait for all of them.
 
     Args:
         server: where they are.
         runs: deployment and parameters by `FLOW/NAME`.
         timeout: seconds after which runs that have not ended are cancelled.
-        say: told about every change of a state.
+        say: called with a message for every new state.
 
     Returns:
         The finished runs, in the order given.
 
     Raises:
-        DeployerError: with the error logs and the addresses of the runs that did not complete.
+        DeployerError: runs did not complete; the message has their error logs and URLs.
     """
     started = time.monotonic()
     created: dict[str, str] = {}
@@ -144,7 +144,7 @@ async def smoke_runs(
         rows = await _wait(server, created, started + timeout, say)
     except BaseException:
         for identity in created:
-            with suppress(Exception):  # what went wrong before is what a person has to know
+            with suppress(Exception):  # the first error is the one to report
                 await server.client.set_flow_run_state(UUID(identity), Cancelling())
         raise
     finished = [await _finished(server, key, rows[identity]) for identity, key in created.items()]
@@ -170,7 +170,7 @@ async def _wait(
     while True:
         rows = {row["id"]: row for row in await server.pages("/flow_runs/filter", where)}
         if gone := [key for identity, key in created.items() if identity not in rows]:
-            raise DeployerError(f"Somebody deleted the smoke runs of {', '.join(gone)}.")
+            raise DeployerError(f"Somebody deleted the smoke runs of {', '.join(gone)}: try again.")
         for identity, row in rows.items():
             if seen.get(identity) != row["state_name"]:
                 seen[identity] = row["state_name"]
@@ -181,7 +181,7 @@ async def _wait(
         if time.monotonic() > deadline:
             raise DeployerError(
                 f"The smoke runs of {', '.join(late)} did not end in time and are cancelled: "
-                "look at the worker, or allow more with --timeout."
+                "look at the worker, or allow more time with --timeout."
             )
         await asyncio.sleep(1)
 

@@ -1,4 +1,4 @@
-"""The two ways to write a deployment: `Flow.deploy` forward, the recorded spec back."""
+"""Write a deployment: from the catalog with `Flow.deploy`, or from a recorded spec with the API."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from deployer.catalog import Deployment
 from deployer.server import Live, Server
 from deployer.spec import Spec
 
-# The flow's own version; by default it is the commit, and every plan would differ.
+# Use the flow's own version. By default Prefect uses the commit, so every plan would differ.
 VERSION_TYPE: Any = "prefect:simple"
-SAME_NAME = (  # in a spec as in the API
+SAME_NAME = (  # fields that have the same name in a spec and in the API
     *("entrypoint", "job_variables", "parameters", "enforce_parameter_schema", "tags"),
     *("description", "version", "concurrency_limit", "paused", "pull_steps"),
 )
@@ -27,16 +27,16 @@ async def deploy(server: Server, entry: Deployment, spec: Spec, live: Live | Non
     """Call `Flow.deploy` so that the server holds this spec.
 
     Args:
-        server: where to.
-        entry: of the catalog.
+        server: where to write.
+        entry: the catalog's entry.
         spec: the spec to reach.
         live: the deployment as it is now; None creates it.
 
     Returns:
         The deployment's id.
     """
-    known = prefect_patches.knowing(server.client, live.row if live else None)
-    with known, redirect_stdout(StringIO()):  # Prefect prints a table; the report names all
+    patched = prefect_patches.deployment_read_before(server.client, live.row if live else None)
+    with patched, redirect_stdout(StringIO()):  # Prefect prints a table; the report has it all
         identity = await entry.flow.adeploy(
             **options(entry, spec),
             work_pool_name=spec["work_pool"],
@@ -49,7 +49,7 @@ async def deploy(server: Server, entry: Deployment, spec: Spec, live: Live | Non
 
 
 def options(entry: Deployment, spec: Spec) -> dict[str, Any]:
-    """Return what `Flow.deploy` and `Flow.to_deployment` take to make this spec of an entry."""
+    """Return the arguments of `Flow.deploy` and `Flow.to_deployment` that lead to this spec."""
     limit = spec["concurrency_limit"]
     if spec["collision_strategy"]:
         limit = ConcurrencyLimitConfig(limit=limit, **_concurrency_options(spec))
@@ -73,10 +73,10 @@ def options(entry: Deployment, spec: Spec) -> dict[str, Any]:
 
 
 async def put(server: Server, spec: Spec, live: Live | None) -> str:
-    """Write a recorded spec as it is, without the code that once declared it.
+    """Write a recorded spec as it is, without the code that declared it.
 
     Args:
-        server: where to.
+        server: where to write.
         spec: the spec to reach.
         live: the deployment as it is now; None creates it.
 
