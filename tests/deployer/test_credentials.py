@@ -111,17 +111,19 @@ def nested(path: str, value: Any) -> Any:
 def test_a_credential_is_found_and_masked_by_the_same_rule(path: str, value: Any) -> None:
     content = nested(path, value)
 
-    assert [*credentials.find(content)] != []
-    assert "canary" not in json.dumps(credentials.masked(content))
-    assert credentials.masked(credentials.masked(content)) == credentials.masked(content)
+    assert [*credentials.find_credentials(content)] != []
+    assert "canary" not in json.dumps(credentials.mask_values(content))
+    assert credentials.mask_values(credentials.mask_values(content)) == credentials.mask_values(
+        content
+    )
 
 
 @pytest.mark.parametrize(("path", "value"), HARMLESS)
 def test_what_only_speaks_of_a_credential_is_left_alone(path: str, value: Any) -> None:
     content = nested(path, value)
 
-    assert [*credentials.find(content)] == []
-    assert credentials.masked(content) == content
+    assert [*credentials.find_credentials(content)] == []
+    assert credentials.mask_values(content) == content
 
 
 @given(
@@ -134,7 +136,9 @@ def test_what_only_speaks_of_a_credential_is_left_alone(path: str, value: Any) -
     )
 )
 def test_what_is_found_is_what_would_be_masked(content: Any) -> None:
-    assert bool([*credentials.find(content)]) == (credentials.masked(content) != content)
+    assert bool([*credentials.find_credentials(content)]) == (
+        credentials.mask_values(content) != content
+    )
 
 
 BLOCK = "put it into a Secret block and "
@@ -233,4 +237,4 @@ def test_no_line_that_comes_out_shows_a_credential(
 def test_json_stays_json_when_something_in_it_is_masked() -> None:
     for _, value in SECRET:
         text = json.dumps({"a": value, "b": 1}, indent=2)
-        assert json.loads(credentials.cover(text))["b"] == 1
+        assert json.loads(credentials.mask_text(text))["b"] == 1

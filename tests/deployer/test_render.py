@@ -268,7 +268,7 @@ def test_the_value_of_a_secret_variable_is_shown_nowhere(
     monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
     monkeypatch.setattr(credentials, "_known", set())
-    credentials.know(['a "canary_*|', "s", ""])
+    credentials.add_secrets(['a "canary_*|', "s", ""])
     found = {
         "parameters": {"urls": ['https://h/a "canary_*|']},
         "description": 'with a "canary_*|',

@@ -400,7 +400,7 @@ def test_nothing_is_run_that_is_not_trusted(
         assert "is refused" in said.err
     # A preview's credentials only run images of previews, not of releases.
     assert run.main(["deploy", "preview", "--preview", "true", f"--image={RELEASE}@{DIGEST}"]) == 1
-    # One unproven image is enough to refuse, and so is a missing first image.
+    # One unproven image is enough to refuse, and so is a missing default image.
     built = json.dumps([DIGEST.removeprefix("sha256:")])
     for image in (f"{RELEASE}@{DIGEST} gpu={RELEASE}@{OTHER}", f"gpu={RELEASE}@{DIGEST}"):
         assert run.main(["deploy", "production", "--image", image, "--built", built]) == 1

@@ -20,10 +20,10 @@ from deployer.cli.context import declared
 from deployer.desired import Desired
 from deployer.environment import Environment
 from deployer.errors import DeployerError
+from deployer.note_unchanged import note_if_unchanged
 from deployer.options import Options, Wanted, Where
-from deployer.remember import remember
 from deployer.server import Server
-from deployer.unchanged import LONGEST, Exchange, Unchanged, digest, given, note
+from deployer.unchanged import LONGEST, Exchange, Unchanged, deploy_hash, digest, note
 from prefect.events import DeploymentEventTrigger
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect.variables import Variable
@@ -68,19 +68,19 @@ class Pipeline:
         async def want(server: Server) -> tuple[Environment, Desired]:
             return await declared(server, self.world.environment, catalog)
 
-        self.world.run(lambda server: remember(server, want, self.given, order))
+        self.world.run(lambda server: note_if_unchanged(server, want, self.deploy_hash, order))
 
     @property
-    def given(self) -> str:
+    def deploy_hash(self) -> str:
         """The hash that identifies the deploy."""
-        found = given({"": IMAGE}, "production", None, self.world.api_url)
+        found = deploy_hash({"": IMAGE}, "production", None, self.world.api_url)
         assert found
         return found
 
-    def recognises(self, order: int, given: str | None = None) -> bool:
+    def recognises(self, order: int, deploy_hash: str | None = None) -> bool:
         """Return whether the runner finds that nothing differs."""
         keys = self.world.environment.keys
-        return is_unchanged(keys, given or self.given, order, self.environ)
+        return is_unchanged(keys, deploy_hash or self.deploy_hash, order, self.environ)
 
     @property
     def variable(self) -> dict[str, Any]:
@@ -203,13 +203,13 @@ def test_whatever_was_changed_on_the_server_the_image_is_asked(
 def test_another_image_environment_work_pool_or_address_is_asked(pipeline: Pipeline) -> None:
     url = pipeline.world.api_url
     others = [
-        given({"": IMAGE.replace("a" * 64, "b" * 64)}, "production", None, url),
-        given({"": IMAGE, "gpu": IMAGE}, "production", None, url),
-        given({"": IMAGE}, "staging", None, url),
-        given({"": IMAGE}, "production", "another", url),
-        given({"": IMAGE}, "production", None, "http://another/api"),
+        deploy_hash({"": IMAGE.replace("a" * 64, "b" * 64)}, "production", None, url),
+        deploy_hash({"": IMAGE, "gpu": IMAGE}, "production", None, url),
+        deploy_hash({"": IMAGE}, "staging", None, url),
+        deploy_hash({"": IMAGE}, "production", "another", url),
+        deploy_hash({"": IMAGE}, "production", None, "http://another/api"),
     ]
-    assert len({pipeline.given, *others}) == 6
+    assert len({pipeline.deploy_hash, *others}) == 6
     assert [pipeline.recognises(11, other) for other in others] == [False] * 5
 
 
@@ -217,7 +217,7 @@ def test_another_image_environment_work_pool_or_address_is_asked(pipeline: Pipel
     "images", [{}, {"": "flows:latest"}, {"": IMAGE, "gpu": "flows:gpu"}, {"": IMAGE[:-1]}]
 )
 def test_nothing_is_known_of_an_image_without_a_digest(images: dict[str, str]) -> None:
-    assert given(images, "production", None, "http://a/api") is None
+    assert deploy_hash(images, "production", None, "http://a/api") is None
 
 
 def test_an_older_run_is_left_to_the_image(pipeline: Pipeline) -> None:
@@ -326,7 +326,7 @@ def test_only_reading_is_asked_again_whatever_somebody_wrote_into_the_variable(
         value = found["value"] | {"requests": [*found["value"]["requests"], asked]}
         pipeline.world.call("PATCH", f"/variables/{found['id']}", {"value": value})
         assert not pipeline.recognises(11)
-    for value in ("by hand", {"given": pipeline.given}, [1]):
+    for value in ("by hand", {"deploy_hash": pipeline.deploy_hash}, [1]):
         pipeline.world.call("PATCH", f"/variables/{found['id']}", {"value": value})
         assert not pipeline.recognises(11)
     assert pipeline.world.live().keys() == {pipeline.world.key(rows(1)[0])}
@@ -410,7 +410,7 @@ def test_whatever_goes_wrong_after_the_deploy_it_is_done_and_reported(
     wrong: Callable[..., object],
     said: str,
 ) -> None:
-    monkeypatch.setattr("deployer.remember.remember", wrong)
+    monkeypatch.setattr("deployer.note_unchanged.note_if_unchanged", wrong)
     run_command(pipeline, monkeypatch, lambda *_: (pipeline.world.environment, rows(2)))
     out, err = capsys.readouterr()
     assert said in err

@@ -202,13 +202,15 @@ def test_only_what_is_released_desired_and_deployed_can_be_verified_later(
 
     def unseen(catalog: list[Deployment]) -> release.Release | None:
         desired = world.target(catalog)
-        return world.run(lambda to: refresh(to, world.environment, desired)).unseen(desired)
+        return world.run(lambda to: refresh(to, world.environment, desired)).unverified_release(
+            desired
+        )
 
     assert unseen(another) is None
     seen = unseen(released)
     assert seen
     assert seen.verified == "not verified"
-    world.run(lambda to: release.confirm(to, world.environment, seen))
+    world.run(lambda to: release.mark_verified(to, world.environment, seen))
 
     assert world.run(lambda to: release.recent(to, world.environment)) == [
         replace(seen, verified="verified")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # so that `import deployer` does not import Prefect
     from prefect import Flow
     from prefect.schedules import Schedule
 
-STARTED = datetime.now(UTC)
+IMPORTED_AT = datetime.now(UTC)
 SCHEDULES = ("interval", "cron", "rrule", "schedule", "schedules")
 
 

@@ -59,7 +59,7 @@ async def probe(client: PrefectClient) -> tuple[datetime, str]:
     return server_time(answer), "" if is_cloud else str(found)
 
 
-async def instead() -> str | None:
+async def explain_wrong_server() -> str | None:
     """Return why this is no compatible Prefect API; None if it is one, or for other errors."""
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
         async with get_client() as client:
@@ -69,7 +69,9 @@ async def instead() -> str | None:
             except Exception as error:
                 other = isinstance(error, NotTheApi | httpx.TooManyRedirects)
                 return (
-                    str(await problem(error, client)) if other or _status(error) in NO_API else None
+                    str(await explain_failure(error, client))
+                    if other or _status(error) in NO_API
+                    else None
                 )
 
 
@@ -77,7 +79,7 @@ def _status(error: Exception) -> int:
     return error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
 
 
-async def problem(error: Exception, client: PrefectClient) -> Finding:
+async def explain_failure(error: Exception, client: PrefectClient) -> Finding:
     """Explain why `probe` failed."""
     url = address()
     status = _status(error)

@@ -52,42 +52,42 @@ SECRET_TEXTS = [
 _known: set[str] = set()
 
 
-def know(values: Iterable[str]) -> None:
+def add_secrets(values: Iterable[str]) -> None:
     """Mask these values in every text from now on."""
     _known.update(value for value in values if len(value) >= SHORTEST)
 
 
-def find(value: Any, path: str = "") -> Iterator[str]:
+def find_credentials(value: Any, path: str = "") -> Iterator[str]:
     """Yield the dotted paths of the values in a JSON document that look like credentials."""
     if isinstance(value, dict):
         for _, each, place in _places(value, path):
-            yield from find(each, place)
+            yield from find_credentials(each, place)
     elif isinstance(value, list):
         for each in value:
-            yield from find(each, path)
+            yield from find_credentials(each, path)
     elif _named(path, value) or (isinstance(value, str) and _masked_text(value) != value):
         yield path
 
 
-def masked(value: Any, path: str = "") -> Any:
+def mask_values(value: Any, path: str = "") -> Any:
     """Return a JSON value in which all credentials and known secrets are masked."""
     if isinstance(value, dict):
-        return {key: masked(each, place) for key, each, place in _places(value, path)}
+        return {key: mask_values(each, place) for key, each, place in _places(value, path)}
     if isinstance(value, list):
-        return [masked(each, path) for each in value]
+        return [mask_values(each, path) for each in value]
     if _named(path, value):
         return MASK
-    return cover(value) if isinstance(value, str) else value
+    return mask_text(value) if isinstance(value, str) else value
 
 
-def cover(text: str) -> str:
+def mask_text(text: str) -> str:
     """Return a text in which all credentials and known secrets are masked."""
     for value in sorted(_known, key=len, reverse=True):
         text = text.replace(value, MASK)
     return _masked_text(text)
 
 
-def block(path: str) -> str:
+def block_name(path: str) -> str:
     """Suggest a name for the Secret block that could hold the value at this path."""
     return re.sub("[^a-z0-9]+", "-", path.rpartition(".")[2].lower()).strip("-") or "my-secret"
 

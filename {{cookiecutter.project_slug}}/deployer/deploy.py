@@ -94,7 +94,7 @@ class Deploy:
                 before = await self._refresh()
                 self._refuse(before)
             guards.refuse_mass_deletion(before.plan, self.options.prune_limit)
-            guards.refuse_foreign(before.not_ours, self.options.adopt)
+            guards.refuse_foreign(before.foreign_notes, self.options.adopt)
             if before.foreign:
                 before = await self._refresh(before.foreign)
             if before.plan.empty:
@@ -145,7 +145,7 @@ class Deploy:
         self.clock("apply")
         ids, triggers = [*work.ids.values()], self._triggers(before)
         arrived = await self.server.read_these(ids, triggers)
-        work.require_arrival(arrived)
+        work.require_written(arrived)
         guards.refuse_duplicates(before.live, arrived)
         after = replace(before, live={**before.live, **arrived})
         self.clock("read")
@@ -216,11 +216,11 @@ class Deploy:
             else:
                 what = "nothing was changed"
                 if restored:
-                    others = restored & work.beside.written.keys()
+                    others = restored & work.resources.written.keys()
                     number = len(restored - others)
                     count = [f"{number} deployment{'s' * (number != 1)}"] if number else []
                     what = f"put back {', '.join([*count, *sorted(others)])}"
-                kept = ", ".join([*work.beside.kept, *work.kept])
+                kept = ", ".join([*work.resources.kept, *work.kept])
                 edits = f", but edits that somebody made meanwhile stay ({kept})" if kept else ""
                 return f"The server is as it was before the deploy{edits}: {what}."
         return f"Putting back failed: {problem} Deploy again as soon as the server answers."
@@ -239,7 +239,7 @@ class Deploy:
         if before.plan.empty:
             return
         guards.refuse_older(before.highest_order, self.options.order)
-        if self.desired.again is None:
+        if self.desired.rolled_back_to is None:
             guards.refuse_held(self.environment, before.state.hold, self.options.resume)
         guards.refuse_another_plan(before.plan, self.options.expect_plan)
 
@@ -247,15 +247,15 @@ class Deploy:
         """Return the state to store after this deploy; a new hold has no time yet."""
         orders = [before.state.highest_order, self.options.order]
         highest = max((each for each in orders if each is not None), default=None)
-        hold, again = before.state.hold, self.desired.again
-        if self.options.resume or (again is not None and not self.options.hold):
+        hold, target = before.state.hold, self.desired.rolled_back_to
+        if self.options.resume or (target is not None and not self.options.hold):
             hold = None
-        elif again is not None and (hold is None or hold.release != again):
-            latest = before.latest if before.latest and before.latest.content != again else None
+        elif target is not None and (hold is None or hold.release != target):
+            latest = before.latest if before.latest and before.latest.content != target else None
             bad, commit = (latest.number, latest.commit) if latest else (None, None)
             if hold:  # a second rollback: the first bad release is still the reason for the hold
                 bad, commit = hold.bad, hold.commit
-            hold = Hold("", self.options.who, again, bad, commit)
+            hold = Hold("", self.options.who, target, bad, commit)
         return EnvironmentState(highest, hold)
 
     async def _store_state(self, before: Snapshot) -> EnvironmentState:
@@ -296,7 +296,7 @@ class Deploy:
             summary=release_page.summary(plan),
             specs={key: known[key] for key in sorted(live) if key in known},
             smoke=desired.smoke,
-            again=desired.again,
+            again=desired.rolled_back_to,
             resources=resources,
             images=images,
         )

@@ -12,7 +12,7 @@ from deployer import resources as resource_specs
 from deployer import spec as specs
 from deployer.catalog import Deployment
 from deployer.environment import Environment
-from deployer.image_references import FIRST
+from deployer.image_references import DEFAULT
 from deployer.release import Release
 from deployer.spec import Spec
 
@@ -28,7 +28,7 @@ class Desired:
         image: the image of the specs that name none; None for a working tree.
         images: the other images, by the names that entries use.
         commit: the source commit.
-        again: number of the recorded release to roll back to; None for the catalog.
+        rolled_back_to: number of the recorded release to roll back to; None for the catalog.
         resources: the wanted specs of resources other than deployments, by `KIND/NAME`.
     """
 
@@ -37,7 +37,7 @@ class Desired:
     entries: dict[str, Deployment] | None = None
     image: str | None = None
     commit: str | None = None
-    again: int | None = None
+    rolled_back_to: int | None = None
     resources: dict[str, Spec] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ def from_catalog(
             smoke[key] = to_jsonable_python(entry.smoke)
     more = resource_specs.declared(resources, environment)
     others = {**environment.given_images}
-    image = others.pop(FIRST, None)
+    image = others.pop(DEFAULT, None)
     return Desired(wanted, smoke, entries, image, commit, resources=more, images=others)
 
 
@@ -69,7 +69,7 @@ def from_release(recorded: Release) -> Desired:
         recorded.smoke,
         image=recorded.image,
         commit=recorded.commit,
-        again=recorded.content,
+        rolled_back_to=recorded.content,
         resources=recorded.resources,
         images=recorded.images,
     )

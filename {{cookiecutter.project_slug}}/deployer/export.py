@@ -46,7 +46,7 @@ def to_yaml(environment: Environment, catalog: list[Deployment]) -> str:
     """
     deployments, problems = [], []
     for entry in catalog:
-        wanted = plan.settle(specs.declared(entry, environment), None, None)
+        wanted = plan.keep_switches(specs.declared(entry, environment), None, None)
         try:
             deployments.append(_deployment(entry, wanted))
         except ValueError as error:

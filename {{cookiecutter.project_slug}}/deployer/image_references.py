@@ -1,7 +1,7 @@
-"""The images that deployments run: the first one, and further ones named in environments.toml.
+"""The images that deployments run: the default image, and others named in environments.toml.
 
 On the command line and between jobs of the pipeline they are written as words: `REFERENCE` for the
-first image, `NAME=REFERENCE` for each other one. Uses only the standard library.
+default image, `NAME=REFERENCE` for each other one. Uses only the standard library.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from deployer.errors import DeployerError
 
-FIRST = ""  # the first image's name: deployments that name no image run it
+DEFAULT = ""  # the name of the image of all deployments that name none
 NAME = re.compile(r"(?!(src|worker)$)[a-z0-9]+(-[a-z0-9]+)*")  # src and worker begin other tags
 LONGEST_NAME = 30  # characters; the name is part of a tag, which has 128 at most
 
@@ -33,7 +33,7 @@ def parse(words: Iterable[str]) -> dict[str, str]:
 
 
 def words(images: Mapping[str, str]) -> list[str]:
-    """Return references as words, the first image's first."""
+    """Return references as words, the default image's first."""
     ordered = sorted(images.items())
     return [f"{name}={reference}" if name else reference for name, reference in ordered]
 

@@ -94,7 +94,7 @@ def make(
     changes, notes = [], []
     for key, wanted in declared.items():
         before, old_key = live.get(key), renamed.get(key, key)
-        after = settle(wanted, live.get(old_key), recorded.get(old_key))
+        after = keep_switches(wanted, live.get(old_key), recorded.get(old_key))
         fields = difference(before, after) if before else {}
         action = "update" if fields else "unchanged" if before else "create"
         changes.append(Change(key, action, before, after, fields))
@@ -162,7 +162,7 @@ def _pairs(new: dict[str, Any], gone: dict[str, Any]) -> dict[str, str]:
     return pairs
 
 
-def settle(wanted: Spec, before: Spec | None, recorded: Spec | None) -> Spec:
+def keep_switches(wanted: Spec, before: Spec | None, recorded: Spec | None) -> Spec:
     """Fill in switches and anchor dates that are kept as the server has them.
 
     Args:

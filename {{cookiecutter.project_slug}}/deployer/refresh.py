@@ -32,7 +32,7 @@ class Snapshot:
         state: the environment's state: its highest order and its hold.
         foreign: deployments of other owners that have the names of new ones: Prefect would
             overwrite them silently.
-        not_ours: a sentence about each of those, and about each such resource.
+        foreign_notes: a sentence about each of those, and about each such resource.
         resources: the live resources by `KIND/NAME`.
     """
 
@@ -41,7 +41,7 @@ class Snapshot:
     latest: Release | None
     state: EnvironmentState
     foreign: Rows
-    not_ours: tuple[str, ...]
+    foreign_notes: tuple[str, ...]
     resources: ResourceRows
 
     @property
@@ -66,7 +66,7 @@ class Snapshot:
         kept = [each.key for each in self.plan.changes if each.after]
         return [self.live[key] for key in kept if key in self.live]
 
-    def unseen(self, desired: Desired) -> Release | None:
+    def unverified_release(self, desired: Desired) -> Release | None:
         """Return the newest release if it is not verified and already is what is desired."""
         latest = self.latest
         if latest is None or latest.verified != release.UNVERIFIED or not self.plan.empty:
@@ -114,13 +114,13 @@ async def refresh(
     made = plan.make(wanted, found, recorded, changes)
     foreign = await server.named([each.key for each in made.of("create")])
     homes = await _homes(server, foreign, environment)
-    not_ours = tuple(_not_ours(*each, environment, homes) for each in foreign.items())
+    foreign_notes = tuple(_foreign_note(*each, environment, homes) for each in foreign.items())
     taken = resource_plan.foreign(changes, resources)
-    made = replace(made, notes=(*made.notes, *taken, *not_ours))
+    made = replace(made, notes=(*made.notes, *taken, *foreign_notes))
     if only and not made.everything:
         raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
     state = await environment_state.read(server, environment)
-    return Snapshot(made, live, latest, state, foreign, (*taken, *not_ours), resources)
+    return Snapshot(made, live, latest, state, foreign, (*taken, *foreign_notes), resources)
 
 
 async def _homes(server: Server, foreign: Rows, environment: Environment) -> dict[str, str]:
@@ -137,7 +137,7 @@ async def _homes(server: Server, foreign: Rows, environment: Environment) -> dic
     return found
 
 
-def _not_ours(key: str, found: Live, environment: Environment, homes: dict[str, str]) -> str:
+def _foreign_note(key: str, found: Live, environment: Environment, homes: dict[str, str]) -> str:
     """Return a sentence that a deployment of this key exists and is not this project's."""
     tags = found.spec["tags"]
     mark = "environment:"

@@ -165,7 +165,7 @@ async def record(server: Server, environment: Environment, release: Release, pag
     await withdraw(server, environment, release.number, kept=made["id"])
 
 
-async def confirm(server: Server, environment: Environment, seen: Release) -> None:
+async def mark_verified(server: Server, environment: Environment, seen: Release) -> None:
     """Mark a release as verified after its deploy, because its smoke runs have completed now.
 
     Do nothing if it is not the newest release any more: it may not be what has run.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deployer.plan import Change, difference
-from deployer.resources import Rows, Specs, settle
+from deployer.resources import Rows, Specs, keep_switches
 
 
 def changes(wanted: Specs, found: Rows, recorded: Specs) -> tuple[Change, ...]:
@@ -17,7 +17,7 @@ def changes(wanted: Specs, found: Rows, recorded: Specs) -> tuple[Change, ...]:
     made = []
     for name, spec in wanted.items():
         there = found.get(name)
-        after = settle(name, spec, there, recorded.get(name))
+        after = keep_switches(name, spec, there, recorded.get(name))
         fields = difference(there.spec, after) if there else {}
         action = "update" if fields else "unchanged" if there else "create"
         made.append(Change(name, action, there.spec if there else None, after, fields))

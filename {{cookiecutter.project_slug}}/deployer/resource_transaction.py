@@ -51,7 +51,7 @@ class ResourceTransaction:
             found = now.get(key)
             if found and not found.ours and key not in self.before:
                 raise DeployerError(f"Somebody created {key} meanwhile: deploy again.")
-            spec = resources.settle(key, self.wanted[key], found, self.recorded.get(key))
+            spec = resources.keep_switches(key, self.wanted[key], found, self.recorded.get(key))
             self.written[key] = spec
             try:
                 await uninterrupted(self.target.write(key, spec, found))

@@ -130,7 +130,7 @@ def declared_template(environment: Environment) -> dict[str, Any] | None:
     return template
 
 
-def settle(name: str, wanted: Spec, there: Found | None, recorded: Spec | None) -> Spec:
+def keep_switches(name: str, wanted: Spec, there: Found | None, recorded: Spec | None) -> Spec:
     """Return the spec to write: a switch stays as it is, unless its declared value has changed."""
     switch = SWITCHES.get(name.partition("/")[0])
     if switch and there and (recorded is None or recorded[switch] == wanted[switch]):

@@ -74,8 +74,10 @@ def job_variable_problems(variables: Any) -> Iterator[str]:
     for name in env if isinstance(env, dict) else ():
         if not isinstance(name, str):
             yield f"job_variables.env has {shown(name)}, but names in it have to be text."
-    for path in credentials.find(variables, "job_variables"):
-        yield readable(path, f'write "{{{{ prefect.blocks.secret.{credentials.block(path)} }}}}"')
+    for path in credentials.find_credentials(variables, "job_variables"):
+        yield readable(
+            path, f'write "{{{{ prefect.blocks.secret.{credentials.block_name(path)} }}}}"'
+        )
 
 
 def readable(path: str, instead: str) -> str:
@@ -100,7 +102,7 @@ def variable_problems(name: str, value: Any) -> Iterator[str]:
     yield from json_problems(f"the Variable {name}", value)
     if len(json.dumps(value, default=str, ensure_ascii=False).encode()) > LONGEST_VALUE:
         yield f"the Variable {name} has more than {LONGEST_VALUE} bytes, which Prefect refuses."
-    if any(credentials.find({name: value})):
+    if any(credentials.find_credentials({name: value})):
         yield readable(f"the Variable {name}", "load that in the flow")
 
 

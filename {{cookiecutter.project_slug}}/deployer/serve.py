@@ -24,5 +24,5 @@ def serve(environment: Environment, catalog: list[Deployment]) -> None:
 
 def to_deployment(entry: Deployment, environment: Environment) -> RunnerDeployment:
     """Return an entry in the form that `prefect.serve` accepts."""
-    wanted = plan.settle(specs.declared(entry, environment), None, None)
+    wanted = plan.keep_switches(specs.declared(entry, environment), None, None)
     return cast(RunnerDeployment, entry.flow.to_deployment(**options(entry, wanted)))

@@ -57,7 +57,7 @@ async def connect() -> AsyncIterator[Server]:
     except (httpx.HTTPError, JSONDecodeError, OSError, PrefectException, RuntimeError) as error:
         inner = cause(error)
         unreachable = isinstance(inner, httpx.TransportError)
-        problem = None if unreachable else await connection.instead()
+        problem = None if unreachable else await connection.explain_wrong_server()
         if problem is None and isinstance(inner, RuntimeError):
             raise  # not the one that Prefect raises for an unreachable or incompatible server
         raise DeployerError(problem or explain(error)) from error

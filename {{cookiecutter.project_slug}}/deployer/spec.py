@@ -19,7 +19,7 @@ from prefect.schedules import Schedule
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from deployer.catalog import STARTED, Deployment
+from deployer.catalog import IMPORTED_AT, Deployment
 from deployer.docstring import markdown
 from deployer.environment import Environment, ordered
 from deployer.project import root
@@ -148,7 +148,7 @@ def key(spec: Spec) -> str:
     return f"{spec['flow']}/{spec['name']}"
 
 
-def nameless(slug: str) -> bool:
+def is_schedule_id(slug: str) -> bool:
     """Whether this is the id of a schedule without a slug, which a spec uses in its place."""
     return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", slug) is not None
 
@@ -174,7 +174,7 @@ def declared_schedule(schedule: Schedule, off: bool) -> dict[str, Any]:
     made = create_deployment_schedule_create(schedule).schedule
     timing = _timing(made.model_dump(mode="json"))
     anchor = timing.get("anchor_date")
-    if anchor and STARTED <= datetime.fromisoformat(anchor) <= datetime.now(UTC):
+    if anchor and IMPORTED_AT <= datetime.fromisoformat(anchor) <= datetime.now(UTC):
         timing["anchor_date"] = None  # none was declared: the live one stays
     return {
         **timing,

@@ -10,7 +10,7 @@ from deployer import spec as specs
 from deployer.api_errors import explain, is_refusal
 from deployer.desired import Desired
 from deployer.errors import DeployerError
-from deployer.plan import Change, Plan, difference, settle, value_to_restore
+from deployer.plan import Change, Plan, difference, keep_switches, value_to_restore
 from deployer.resource_transaction import ResourceTransaction
 from deployer.server import Live, Server
 from deployer.spec import Spec
@@ -31,7 +31,7 @@ class Transaction:
             only its specs, because the code that declared them is not here.
         recorded: the specs that the last release declared, by `FLOW/NAME`.
         step: called with a message before every write; raises if the lock is lost.
-        beside: the transaction for other resources.
+        resources: the transaction for other resources.
         written: the specs that were sent so far, whether they arrived or not, by `FLOW/NAME`.
         ids: the ids of the deployments that were created or updated, by `FLOW/NAME`.
         kept: the keys of deployments in which a restore kept somebody else's change.
@@ -43,7 +43,7 @@ class Transaction:
     desired: Desired
     recorded: dict[str, Spec]
     step: Step
-    beside: ResourceTransaction
+    resources: ResourceTransaction
     written: dict[str, Spec] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Transaction:
         Raises:
             DeployerError: names every entry that the server refused.
         """
-        await self.beside.apply()
+        await self.resources.apply()
         changes = self.plan.of("create", "update")
         refused = []
         with prefect_patches.work_pools_read_once(self.server.client):
@@ -79,7 +79,7 @@ class Transaction:
         if live:
             # An operator may have switched something since the plan was made.
             live = await self.server.read_again(live)
-            spec = settle(self.desired.specs[key], live.spec, self.recorded.get(key))
+            spec = keep_switches(self.desired.specs[key], live.spec, self.recorded.get(key))
         assert spec is not None  # noqa: S101 - creations and updates have one
         spec = with_old_schedules(spec, live.spec if live else None)
         self.written[key] = spec
@@ -92,7 +92,7 @@ class Transaction:
                 await self.server.delete_schedule(live, row["id"])
         self.ids[key] = await writers.deploy(self.server, self.desired.entries[key], spec, live)
 
-    def require_arrival(self, now: dict[str, Live]) -> None:
+    def require_written(self, now: dict[str, Live]) -> None:
         """Check that the server holds what was written, and did not change it.
 
         Raises:
@@ -120,7 +120,7 @@ class Transaction:
         for change in self.plan.of("delete"):
             await self.step(f"deleting {change.key}")
             await uninterrupted(self.server.delete(self.before[change.key]))
-        await self.beside.prune()
+        await self.resources.prune()
 
     async def restore(self, now: dict[str, Live]) -> list[str]:
         """Restore what was there, except for what somebody else has changed since.
@@ -131,7 +131,7 @@ class Transaction:
         Returns:
             The keys that were written.
         """
-        restored = await self.beside.restore()
+        restored = await self.resources.restore()
         for key, wrote in self.written.items():
             old, new = self.before.get(key), now.get(key)
             if old is None:
@@ -156,7 +156,7 @@ def with_old_schedules(spec: Spec, live: Spec | None) -> Spec:
     old = {
         slug: {**schedule, "active": False}
         for slug, schedule in (live or {}).get("schedules", {}).items()
-        if slug not in spec["schedules"] and not specs.nameless(slug)
+        if slug not in spec["schedules"] and not specs.is_schedule_id(slug)
     }
     return {**spec, "schedules": {**spec["schedules"], **old}}
 

@@ -56,20 +56,20 @@ class Unchanged:
     """The note that nothing differed.
 
     Attributes:
-        given: what was deployed: the hash from `given`.
+        deploy_hash: what was deployed, as the function of this name returns it.
         requests: method, path and body of each request that the server was read with.
         answers: the hash of all answers.
         order: the highest id of a pipeline run that found this; None if none did.
     """
 
-    given: str
+    deploy_hash: str
     requests: list[list[Any]]
     answers: str
     order: int | None = None
 
 
 @contextmanager
-def connecting() -> Iterator[list[str]]:
+def recording_connections() -> Iterator[list[str]]:
     """Yield a list to which each network connection of this process in the block is added.
 
     A catalog that, for example, reads a Variable at import depends on more than its image.
@@ -88,7 +88,7 @@ def connecting() -> Iterator[list[str]]:
         active = False
 
 
-def given(
+def deploy_hash(
     images: Mapping[str, str], environment: str, work_pool: str | None, server: str
 ) -> str | None:
     """Return a hash that identifies a deploy: its images, environment, work pool and server.
@@ -107,7 +107,7 @@ def given(
     return _hash([sorted(images.items()), environment, work_pool, server])
 
 
-def note(given: str, exchanges: Iterable[Exchange], order: int | None) -> Unchanged | None:
+def note(deploy_hash: str, exchanges: Iterable[Exchange], order: int | None) -> Unchanged | None:
     """Return the note for a plan without changes that was made from these requests.
 
     Returns:
@@ -115,7 +115,7 @@ def note(given: str, exchanges: Iterable[Exchange], order: int | None) -> Unchan
     """
     exchanges = list(exchanges)
     requests = [[each.method, each.path, each.body] for each in exchanges]
-    made = Unchanged(given, requests, digest(each.answer for each in exchanges), order)
+    made = Unchanged(deploy_hash, requests, digest(each.answer for each in exchanges), order)
     fits = len(json.dumps(vars(made))) <= LONGEST
     return made if fits and all(each.reads for each in exchanges) else None
 

@@ -90,7 +90,7 @@ async def _standstill(server: Server, setup: str, pool: str, queue: str) -> list
     found = await if_found(server.client.read_work_pool(pool))
     if found is None:
         return [work_pools.missing(pool, setup)]
-    problems = work_pools.standstill(server.client, found, queue, await server.now(), setup)
+    problems = work_pools.start_problems(server.client, found, queue, await server.now(), setup)
     return [each async for each in problems]
 
 

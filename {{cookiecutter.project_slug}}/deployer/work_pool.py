@@ -86,7 +86,7 @@ def _variables(template: dict[str, Any]) -> set[str]:
     return found | ({"env"} & configuration.keys())  # workers merge env even without a placeholder
 
 
-async def standstill(
+async def start_problems(
     client: PrefectClient, pool: WorkPool, queue_name: str, now: datetime, setup: str
 ) -> AsyncIterator[Finding]:
     """Yield why no run would start: a pause, no such queue, or no worker that polls it."""

@@ -111,7 +111,7 @@ async def _put_schedules(server: Server, spec: Spec, live: Live) -> None:
         await server.request("DELETE", f"{path}/{ids[slug]}")
     for slug, schedule in spec["schedules"].items():
         if slug not in ids:
-            named = None if specs.nameless(slug) else slug
+            named = None if specs.is_schedule_id(slug) else slug
             await server.request("POST", path, json=[specs.schedule_create(named, schedule)])
         elif schedule != live.spec["schedules"][slug]:
             body = specs.schedule_create(None, schedule)

@@ -26,7 +26,7 @@ def define(build: dict[str, str], platform: str) -> str:
 
 
 def target(name: str, reference: str, platform: str) -> dict[str, Any]:
-    """Return the target of one image, which is built in the same way as the first image."""
+    """Return the target of one image, which is built in the same way as the default image."""
     file, stage = parts(recipe(name))
     return {
         "context": ".",
@@ -36,7 +36,7 @@ def target(name: str, reference: str, platform: str) -> dict[str, Any]:
         "platforms": [platform],
         "contexts": {base: f"docker-image://{source}" for base, source in mirrored(file).items()},
         "secret": ["id=netrc,env=NETRC"],
-        # Read the first image's cache too. Each image writes its own: a shared one keeps only one.
+        # Read the default image's cache too. Each image writes its own: one holds a single image.
         "cache-from": ["type=gha", f"type=gha,scope={name}"],
         "cache-to": [f"type=gha,scope={name},mode=max,ignore-error=true"],
     }

@@ -17,12 +17,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deployer.errors import DeployerError
-from deployer.image_references import FIRST
+from deployer.image_references import DEFAULT
 from tools import ROOT
 from tools.build import DOCKERFILE, build, call, parts
 from tools.environments import images, project
 
-# What goes into the first image and into a worker's; together, all that .dockerignore lets in.
+# What goes into the default image and into a worker's; together, all that .dockerignore lets in.
 COMMON = ("Dockerfile", ".dockerignore", "requirements-uv.txt", "requirements.txt")
 CONTENT = (*COMMON, "flows", "deployments", "deployer")
 WORKER = (*COMMON, "requirements-worker.txt")
@@ -36,7 +36,7 @@ def recipe(name: str) -> str:
     Raises:
         DeployerError: environments.toml names no such image.
     """
-    known = {FIRST: "", "worker": "worker", **images()}
+    known = {DEFAULT: "", "worker": "worker", **images()}
     if name not in known:
         raise DeployerError(f"There is no image {name!r}: choose one of {', '.join([*known][1:])}.")
     return known[name]
@@ -48,23 +48,23 @@ def content(name: str) -> tuple[str, ...]:
     Raises:
         DeployerError: its Dockerfile has a .dockerignore of its own.
     """
-    file = DOCKERFILE if name in (FIRST, "worker") else parts(recipe(name))[0]
+    file = DOCKERFILE if name in (DEFAULT, "worker") else parts(recipe(name))[0]
     if (ROOT / f"{file}.dockerignore").exists():
         raise DeployerError(
             f"{file}.dockerignore exists, and Docker would read it instead of .dockerignore, "
             "from which the image is named: move its lines into .dockerignore and delete it."
         )
-    if name in (FIRST, "worker"):
+    if name in (DEFAULT, "worker"):
         return WORKER if name else CONTENT
     let_in = re.findall(r"(?m)^!(.+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"))
     return (file, ".dockerignore", *let_in)
 
 
-def tag(name: str = FIRST) -> str:
+def tag(name: str = DEFAULT) -> str:
     """Return the image's tag for the files as they are now, committed or not.
 
     Args:
-        name: `worker`, or one of environments.toml; empty is the first image.
+        name: `worker`, or one of environments.toml; empty is the default image.
     """
     paths = content(name)
     try:
@@ -84,14 +84,14 @@ def tag(name: str = FIRST) -> str:
     return f"{name or 'src'}-" + call("git", "hash-object", "--stdin", stdin=files + "\n")[:40]
 
 
-def name_of(repository: str, label: str | None, platform: str, name: str = FIRST) -> str:
+def name_of(repository: str, label: str | None, platform: str, name: str = DEFAULT) -> str:
     """Return the image's name, with the tag for the files as they are now.
 
     Args:
         repository: what the tag is appended to, such as `ghcr.io/me/flows`.
         label: start of the tag of a preview's image, such as `pr-7`.
         platform: end of the tag, such as `linux/arm64`; empty adds nothing.
-        name: `worker`, or one of environments.toml; empty is the first image.
+        name: `worker`, or one of environments.toml; empty is the default image.
     """
     pieces = [label, tag(name), platform.replace("/", "-")]
     return f"{repository}:{'-'.join(each for each in pieces if each)}"
@@ -99,7 +99,7 @@ def name_of(repository: str, label: str | None, platform: str, name: str = FIRST
 
 def build_all() -> dict[str, str]:
     """Build each of the project's images unless it exists; return their references by name."""
-    references = {name: name_of(project(), None, "", name) for name in (FIRST, *images())}
+    references = {name: name_of(project(), None, "", name) for name in (DEFAULT, *images())}
     for name, reference in references.items():
         build(reference, recipe(name))
     return references
@@ -134,7 +134,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--platform", help="end of the tag, such as linux/arm64")
     parser.add_argument("--label", help="start of the tag, such as pr-7")
     parser.add_argument(
-        "--target", default=FIRST, help="instead of the first image: worker, or one of [images]"
+        "--target", default=DEFAULT, help="instead of the default image: worker, or one of [images]"
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--name-only", action="store_true", help="print the name, build nothing")

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from deployer.errors import DeployerError
-from deployer.image_references import FIRST, parse, words
+from deployer.image_references import DEFAULT, parse, words
 from tools import bake, records, trust
 from tools.build import call, mirrored
 from tools.environments import images, names
@@ -30,7 +30,7 @@ def find(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
     platform = settings.variables.get("IMAGE_PLATFORM") or ""
     os.environ["BASE_MIRROR"] = settings.variables.get("BASE_MIRROR") or ""
     found, released, build = parse(options.given.split()), dict[str, str](), dict[str, str]()
-    for name in () if options.given else (FIRST, *images()):
+    for name in () if options.given else (DEFAULT, *images()):
         tagged = name_of(package, options.label, platform, name)
         look = has_registry and not options.rebuild
         existing = usable(tagged, package, settings) if look else None
@@ -40,7 +40,7 @@ def find(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
             build[name] = tagged
         if preview and (main := digest(name_of(settings.release, None, platform, name))):
             released[name] = f"{settings.release}@{main}"
-    others = {name: tagged for name, tagged in build.items() if name != FIRST}
+    others = {name: tagged for name, tagged in build.items() if name != DEFAULT}
     contexts = (f"{base}=docker-image://{source}" for base, source in mirrored().items())
     return {
         "package": package,
@@ -51,7 +51,7 @@ def find(settings: Settings, options: argparse.Namespace) -> dict[str, str]:
         "found": " ".join(words(found)),
         "released": " ".join(words(released)),
         "build": " ".join(words(build)),
-        "first": build.get(FIRST, ""),
+        "first": build.get(DEFAULT, ""),
         "others": bake.define(others, platform or "linux/amd64") if others else "",
     }
 

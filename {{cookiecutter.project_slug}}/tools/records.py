@@ -29,7 +29,7 @@ class Record:
     Attributes:
         environment: where it was deployed.
         number: 1, 2, 3 …
-        image: reference of the first image, with digest; empty if the working tree was deployed.
+        image: reference of the default image, with digest; empty if the working tree was deployed.
         commit: of the source; empty if it is not known.
         others: references of the other images.
         rollback: whether it restored an earlier release.

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deployer.errors import DeployerError
-from deployer.image_references import FIRST
+from deployer.image_references import DEFAULT
 from tools import github, records
 from tools.build import base, call, in_mirror
 from tools.environments import images
@@ -44,7 +44,7 @@ def moved(settings: Settings) -> str | None:
     """Return why the images of this commit have to be built again; None if they do not."""
     platform = settings.variables.get("IMAGE_PLATFORM") or ""
     os.environ["BASE_MIRROR"] = settings.variables.get("BASE_MIRROR") or ""
-    for name in (FIRST, *images()):
+    for name in (DEFAULT, *images()):
         image = name_of(settings.release, None, platform, name)
         if not digest(image):
             continue  # the next push builds it

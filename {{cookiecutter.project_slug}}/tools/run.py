@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from deployer import errors, unchanged
 from deployer.errors import DeployerError
-from deployer.image_references import FIRST
+from deployer.image_references import DEFAULT
 from deployer.image_references import options as image_options
 from deployer.image_references import parse as parse_images
 from tools import records, trust
@@ -80,12 +80,14 @@ def nothing_differs(options: argparse.Namespace, environ: Mapping[str, str]) -> 
         return False
     images = parse_images(options.image.split())
     server = environ.get("PREFECT_API_URL", "")
-    given = unchanged.given(images, options.environment, options.work_pool or None, server)
-    if given is None:
+    deploy_hash = unchanged.deploy_hash(
+        images, options.environment, options.work_pool or None, server
+    )
+    if deploy_hash is None:
         return False
     with suppress(DeployerError, ValueError):
         keys = records.keys(options.environment)
-        return is_unchanged(keys, given, int(options.order), environ)
+        return is_unchanged(keys, deploy_hash, int(options.order), environ)
     return False
 
 
@@ -100,8 +102,10 @@ def command(options: argparse.Namespace, environ: Mapping[str, str]) -> list[str
         return [options.python, *deployer]
     settings = read(environ)
     images = parse_images(options.image.split())
-    if FIRST not in images:
-        raise DeployerError(f"{options.image} lacks the first image, which has no name before it.")
+    if DEFAULT not in images:
+        raise DeployerError(
+            f"{options.image} lacks the default image, which has no name before it."
+        )
     for image in images.values():
         if options.preview:
             trust.digest_in(image, settings.preview)
@@ -109,9 +113,9 @@ def command(options: argparse.Namespace, environ: Mapping[str, str]) -> list[str
             why = trust.proof(image, settings, options.built, environ)
             print(f"{image}: {why}", file=sys.stderr)
     passed_on = [f"--env={name}" for name in PASSED_ON]
-    passed_on.append(f"--env=DEPLOYER_IMAGE={images[FIRST]}")
+    passed_on.append(f"--env=DEPLOYER_IMAGE={images[DEFAULT]}")
     joined = f"--network={network(environ.get('PREFECT_API_URL', ''))}"
-    return ["docker", "run", "--rm", joined, *passed_on, images[FIRST], "python", *deployer]
+    return ["docker", "run", "--rm", joined, *passed_on, images[DEFAULT], "python", *deployer]
 
 
 def arguments(options: argparse.Namespace) -> list[str]:

@@ -14,7 +14,9 @@ from deployer.unchanged import Exchange, digest
 from tools.prefect_api import Missing, ask
 
 
-def is_unchanged(keys: Sequence[str], given: str, order: int, environ: Mapping[str, str]) -> bool:
+def is_unchanged(
+    keys: Sequence[str], deploy_hash: str, order: int, environ: Mapping[str, str]
+) -> bool:
     """Record this run, so that no older one deploys after it, and tell whether nothing differs.
 
     First, the order is recorded: any deploy that takes the lock later reads it before it writes.
@@ -24,7 +26,7 @@ def is_unchanged(keys: Sequence[str], given: str, order: int, environ: Mapping[s
 
     Args:
         keys: the keys of an environment's records, as `record_keys` makes them.
-        given: the hash of what is deployed, from `deployer.unchanged.given`.
+        deploy_hash: what is deployed, from `deployer.unchanged.deploy_hash`.
         order: id of the pipeline's run.
         environ: PREFECT_API_URL and the credentials for its server.
 
@@ -41,7 +43,11 @@ def is_unchanged(keys: Sequence[str], given: str, order: int, environ: Mapping[s
         requests = [Exchange(*asked) for asked in noted["requests"]]
         newer = int(noted["order"] or 0) > order
         # Only requests that read: anyone who can write Variables could have added others.
-        known = noted["given"] == given and not newer and all(each.reads for each in requests)
+        known = (
+            noted["deploy_hash"] == deploy_hash
+            and not newer
+            and all(each.reads for each in requests)
+        )
         updated, expected = noted | {"order": order}, noted["answers"]
     except (AttributeError, KeyError, TypeError, ValueError):
         return False  # nothing is recorded, or it was edited

@@ -171,7 +171,7 @@ def _value_problems(options: dict[str, Any]) -> Iterator[str]:
         yield "two triggers have the same name: give each its own."
     for trigger in options.get("triggers") or ():
         given = trigger.model_dump(include={"job_variables", "parameters"})
-        for path in credentials.find(given, f"trigger {trigger.name}"):
+        for path in credentials.find_credentials(given, f"trigger {trigger.name}"):
             yield readable(path, "load that in the flow")
     for option in ("description", "tags", "version"):
         yield from json_problems(option, options.get(option))
@@ -189,7 +189,7 @@ def _schedule_problems(schedules: dict[str, Schedule], options: dict[str, Any]) 
 
 def _timing_problem(schedule: Schedule) -> str | None:
     slug = schedule.slug
-    if slug is not None and (not slug.strip() or specs.nameless(slug)):
+    if slug is not None and (not slug.strip() or specs.is_schedule_id(slug)):
         return "its slug is blank or looks like an id: give it a name such as 'morning'"
     if (schedule.interval, schedule.cron, schedule.rrule) == (None, None, None):
         return "it has neither an interval, a cron nor an rrule"

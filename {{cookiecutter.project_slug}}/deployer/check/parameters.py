@@ -38,9 +38,9 @@ def parameter_problems(
         if found := [*json_problems(where, values, to_json)]:
             problems |= dict.fromkeys(found, "")
             continue
-        if secret := [*credentials.find(to_jsonable_python(values))]:
+        if secret := [*credentials.find_credentials(to_jsonable_python(values))]:
             for path in secret:
-                load = f'load that in the flow: Secret.load("{credentials.block(path)}").get()'
+                load = f'load that in the flow: Secret.load("{credentials.block_name(path)}").get()'
                 problems.setdefault(f".{readable(path, load)}", where)
             continue  # another message might show the value
         for name in [each for each in values if each not in known and not any_name]:

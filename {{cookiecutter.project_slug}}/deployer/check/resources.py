@@ -50,5 +50,5 @@ def _problems(entry: Any) -> Iterator[str]:
     if isinstance(entry, AutomationCore):
         dumped = entry.model_dump(mode="json")
         yield from json_problems("it", dumped)
-        for path in credentials.find({name: dumped[name] for name in ACTIONS}):
+        for path in credentials.find_credentials({name: dumped[name] for name in ACTIONS}):
             yield readable(path, "load that in the flow")

@@ -160,9 +160,9 @@ def deploy(
     Example: python -m deployer deploy preview --label pr-7 --image registry/flows@sha256:...
     """
     deploy_hash = identify_deploy(where, wanted)
-    # Only if it is needed: `connecting` adds an audit hook, which Python cannot remove.
+    # Only if it is needed: `recording_connections` adds an audit hook, which Python cannot remove.
     watch: AbstractContextManager[list[str]]
-    watch = unchanged.connecting() if deploy_hash else nullcontext([])
+    watch = unchanged.recording_connections() if deploy_hash else nullcontext([])
     with watch as connected:
         chosen, catalog = checked(where, wanted)
     how = replace(options, only=wanted.only, who=who())
@@ -187,7 +187,7 @@ def _deploy(
     from deployer import deploy
     from deployer.api_errors import explain
     from deployer.cli import render
-    from deployer.remember import remember
+    from deployer.note_unchanged import note_if_unchanged
 
     plans: list[Plan] = []
 
@@ -200,7 +200,7 @@ def _deploy(
         done = await deploy.deploy(server, *await want(server), options, say, present)
         if deploy_hash:
             try:
-                await remember(server, want, deploy_hash, options.order)
+                await note_if_unchanged(server, want, deploy_hash, options.order)
             except asyncio.CancelledError:
                 say("Interrupted after the deploy was done: nothing is rolled back.")
             except Exception as error:  # the deploy itself is done
@@ -231,8 +231,8 @@ def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Option
         snapshot = await refresh.refresh(server, resolved, specs, wanted.only)
         what = chosen.setup, snapshot.deployed, snapshot.smoke(specs)
         runs, _ = await verify.check(server, *what, timeout, say)
-        if runs and not wanted.only and (unverified := snapshot.unseen(specs)):
-            await release.confirm(server, resolved, unverified)
+        if runs and not wanted.only and (unverified := snapshot.unverified_release(specs)):
+            await release.mark_verified(server, resolved, unverified)
         return runs
 
     show(render.runs(act(work)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployer import credentials, unchanged
 from deployer.errors import DeployerError
-from deployer.image_references import FIRST, parse
+from deployer.image_references import DEFAULT, parse
 from deployer.options import Wanted, Where
 from deployer.rules import job_variable_problems
 
@@ -54,9 +54,9 @@ def chosen_environment(
     from deployer import environment
 
     chosen = environment.select(environment.load(), where.environment, where.label, shared=shared)
-    credentials.know(os.environ.get(name, "") for name in chosen.secrets.values())
+    credentials.add_secrets(os.environ.get(name, "") for name in chosen.secrets.values())
     images = parse(wanted.image)
-    others = images.keys() - {FIRST}
+    others = images.keys() - {DEFAULT}
     known = environment.images() if others else []
     for name in others:
         if problem := environment.image_problem(name, known):
@@ -150,10 +150,10 @@ def identify_deploy(where: Where, wanted: Wanted) -> str | None:
     if own is None or other_options:
         return None
     images = parse(wanted.image)
-    if own != images.get(FIRST):
+    if own != images.get(DEFAULT):
         return None
     server = os.environ.get("PREFECT_API_URL", "")
-    return unchanged.given(images, where.environment, where.work_pool, server)
+    return unchanged.deploy_hash(images, where.environment, where.work_pool, server)
 
 
 def who() -> str:

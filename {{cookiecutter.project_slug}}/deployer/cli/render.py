@@ -13,7 +13,7 @@ from prefect.utilities.urls import url_for
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from deployer.credentials import find, masked
+from deployer.credentials import find_credentials, mask_values
 from deployer.errors import cell
 from deployer.plan import SYMBOLS, Plan
 
@@ -101,7 +101,7 @@ def as_json(plan: Plan, hold: Hold | None = None) -> str:
             "key": change.key,
             "action": change.action,
             "fields": {
-                path: {"old": masked(old, path), "new": masked(new, path)}
+                path: {"old": mask_values(old, path), "new": mask_values(new, path)}
                 for path, (old, new) in change.fields.items()
             },
         }
@@ -136,7 +136,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, list[str]]]:
 
 def _field(path: str, pair: tuple[Any, Any]) -> str:
     """Return `path: old → new`."""
-    shown = [json.dumps(masked(value, path), ensure_ascii=False) for value in pair]
+    shown = [json.dumps(mask_values(value, path), ensure_ascii=False) for value in pair]
     old, new = (each if len(each) <= WIDTH else each[: WIDTH - 1] + "…" for each in shown)
     return f"{path}: {old} → {new}"
 
@@ -218,7 +218,7 @@ def _leaking(found: list[Release]) -> list[str]:
     for each in found:
         for key, spec in each.specs.items():
             declared = {name: spec[name] for name in DECLARED}
-            for where in find(declared, key):
+            for where in find_credentials(declared, key):
                 places.setdefault(str(each.number), where)
     if not places:
         return []

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from deployer import alive
-from deployer.credentials import cover
+from deployer.credentials import mask_text
 
 
 @cache
@@ -30,7 +30,7 @@ def show(report: Text | str) -> None:
     if isinstance(report, Text):
         console().print(_covered(report), soft_wrap=True)
     else:
-        print(cover(report), flush=True)
+        print(mask_text(report), flush=True)
 
 
 def say(message: str) -> None:
@@ -48,5 +48,5 @@ def fail(problem: str) -> None:
 
 def _covered(report: Text) -> Text:
     """Mask credentials in a report. A report with a mask loses its colours."""
-    text = cover(report.plain)
+    text = mask_text(report.plain)
     return report if text == report.plain else Text(text)

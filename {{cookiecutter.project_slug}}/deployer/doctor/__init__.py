@@ -72,7 +72,7 @@ async def _server(environment: Environment, found: list[Finding]) -> WorkPool | 
                 try:
                     now, version = await connection.probe(client)
                 except Exception as error:
-                    found.append(await connection.problem(error, client))
+                    found.append(await connection.explain_failure(error, client))
                     return None
                 found += connection.differences(now, version)
                 pool = await if_found(client.read_work_pool(environment.work_pool))
@@ -80,7 +80,7 @@ async def _server(environment: Environment, found: list[Finding]) -> WorkPool | 
                 if pool:
                     found += _template(environment, pool)
                     place = (pool, environment.queue, now, environment.setup)
-                    found += [each async for each in work_pools.standstill(client, *place)]
+                    found += [each async for each in work_pools.start_problems(client, *place)]
                 found += [each async for each in _secrets(client, environment)]
     except Exception as error:  # an unexpected error is a finding, too
         found.append(Finding(explain(error), "The rest was not checked.", "try again", True))

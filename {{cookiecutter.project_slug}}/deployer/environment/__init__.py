@@ -8,7 +8,7 @@ from typing import Any
 
 from deployer.environment.settings import FILLED, LABEL, Settings, validated
 from deployer.errors import DeployerError
-from deployer.image_references import FIRST
+from deployer.image_references import DEFAULT
 from deployer.project import FILE, read, record_keys, root
 from deployer.rules import hint, shown
 
@@ -76,7 +76,7 @@ class Environment(Settings):
 
     def image(self, name: str | None) -> str | None:
         """Return the reference of the image that an entry runs; None for the working tree."""
-        return self.given_images.get(name or FIRST)
+        return self.given_images.get(name or DEFAULT)
 
     @property
     def table(self) -> str:

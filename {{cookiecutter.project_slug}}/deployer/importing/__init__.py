@@ -144,7 +144,7 @@ def acceptance(
         if change.before is None:
             notes.append(f"{change.key}: somebody deleted it: remove its entry.")
             continue
-        spec = plan.settle(change.before, released.get(change.key), None)
+        spec = plan.keep_switches(change.before, released.get(change.key), None)
         try:
             variables = released.get(change.key, spec)["job_variables"]
             declared = entry(spec, environment, smoke.get(change.key))

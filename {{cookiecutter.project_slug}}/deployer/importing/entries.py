@@ -16,8 +16,7 @@ from pydantic import BaseModel, RootModel, TypeAdapter
 from deployer import plan
 from deployer import spec as specs
 from deployer.catalog import Deployment
-from deployer.credentials import block, masked
-from deployer.credentials import find as find_secrets
+from deployer.credentials import block_name, find_credentials, mask_values
 from deployer.environment import RESERVED, Environment, ordered
 from deployer.importing.flows import find
 from deployer.importing.source import Call, whole
@@ -76,7 +75,7 @@ def entry(
     spec = {**default, **spec}
     variables, default_variables = spec["job_variables"], default["job_variables"]
     same = {
-        option: masked(spec[field], field)
+        option: mask_values(spec[field], field)
         for option, field in SAME.items()
         if spec[field] != default[field]
     }
@@ -90,7 +89,7 @@ def entry(
         **same,
         "tags": [tag for tag in spec["tags"] if not tag.startswith(RESERVED)],
         "job_variables": {
-            name: _without_secrets(value) if name == "env" else masked(value, name)
+            name: _without_secrets(value) if name == "env" else mask_values(value, name)
             for name, value in variables.items()
             if name != "image" and value != default_variables.get(name)
         },
@@ -100,7 +99,7 @@ def entry(
     given = {option: value for option, value in options.items() if value not in (None, [], {})}
     call = Call(Deployment, (flow,), given if smoke is None else {**given, "smoke": smoke})
     before = {**spec, "tags": ordered([*spec["tags"], *environment.tags])}
-    after = plan.settle(specs.declared(call(), environment), before, None)
+    after = plan.keep_switches(specs.declared(call(), environment), before, None)
     return call, [*_changes(plan.difference(before, after))]
 
 
@@ -121,11 +120,13 @@ def _changes(fields: dict[str, tuple[Any, Any]]) -> Iterator[str]:
 def _schedules(found: dict[str, dict[str, Any]], off: bool) -> Iterator[Call]:
     """Yield the schedules, those with a default slug first; `off`: the environment has all off."""
     free = (slug for n in count(1) if (slug := f"schedule-{n}") not in found)
-    slugs = {next(free) if specs.nameless(slug) else slug: each for slug, each in found.items()}
+    slugs = {
+        next(free) if specs.is_schedule_id(slug) else slug: each for slug, each in found.items()
+    }
     numbered = [each for n in range(1, len(slugs) + 1) if (each := f"schedule-{n}") in slugs]
     ordered = dict.fromkeys([*numbered, *slugs])
     for number, slug in enumerate(ordered, 1):
-        schedule = masked(slugs[slug])
+        schedule = mask_values(slugs[slug])
         kind = next(each for each in KINDS if each in schedule)
         timing = schedule.pop(kind)
         timing = whole(timing) if kind == "interval" else timing.removeprefix(START)
@@ -148,8 +149,8 @@ def _without_secrets(env: Any) -> Any:
         return env
     made = {}
     for name, value in env.items():
-        secret = any(find_secrets(value, name))
-        made[name] = f"{{{{ prefect.blocks.secret.{block(name)} }}}}" if secret else value
+        secret = any(find_credentials(value, name))
+        made[name] = f"{{{{ prefect.blocks.secret.{block_name(name)} }}}}" if secret else value
     return made
 
 

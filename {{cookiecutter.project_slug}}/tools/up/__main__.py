@@ -13,7 +13,7 @@ from deployer import prefect_patches
 from deployer.alive import alive
 from deployer.errors import DeployerError
 from tools.up import processes
-from tools.up.local import Taken, check_port, claimed, free_port, isolate
+from tools.up.local import AlreadyRunning, check_port, claimed, free_port, isolate
 from tools.up.report import report
 from tools.up.steps import Up
 from tools.up.terminal import say
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
             isolate(up.url, once=options.once)
             try:
                 stack.enter_context(claimed(up.url))
-            except Taken as taken:
+            except AlreadyRunning as taken:
                 if not options.serve:
                     raise
                 isolate(taken.url)

@@ -76,7 +76,7 @@ def isolate(url: str, *, once: bool = False) -> None:
     os.chdir(ROOT)
 
 
-class Taken(DeployerError):
+class AlreadyRunning(DeployerError):
     """A server is using the project's database already.
 
     Attributes:
@@ -101,14 +101,14 @@ def claimed(url: str) -> Iterator[None]:
         url: the address that the server is going to have.
 
     Raises:
-        Taken: a server is using it.
+        AlreadyRunning: a server is using it.
     """
     HOME.mkdir(exist_ok=True)
     address = HOME / "up.url"  # on Windows a locked file cannot be read
     try:
         lock = FileLock(HOME / "up.lock").acquire(timeout=0)
     except Timeout:
-        raise Taken(address.read_text()) from None
+        raise AlreadyRunning(address.read_text()) from None
     with lock:
         address.write_text(url)
         prepare(HOME)

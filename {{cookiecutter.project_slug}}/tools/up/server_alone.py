@@ -12,7 +12,7 @@ from contextlib import suppress
 import psutil
 
 from deployer.alive import alive
-from tools.up.local import HOST, Taken, claimed
+from tools.up.local import HOST, AlreadyRunning, claimed
 
 
 def listens(pid: int) -> bool:
@@ -38,7 +38,7 @@ def main() -> int:
                 with suppress(KeyboardInterrupt):  # the server gets it too, and ends by itself
                     server.wait()
             return server.returncode
-    except Taken as error:
+    except AlreadyRunning as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -10,10 +10,10 @@ from deployer.environment import Environment
 from deployer.server import Server
 
 
-async def remember(
+async def note_if_unchanged(
     server: Server,
     want: Callable[[Server], Awaitable[tuple[Environment, Desired]]],
-    given: str,
+    deploy_hash: str,
     order: int | None,
 ) -> None:
     """Read and compare everything once more; if nothing differs, note the requests and answers.
@@ -21,12 +21,12 @@ async def remember(
     Args:
         server: where the deploy was made.
         want: returns the environment and what is desired, and reads from the server for that.
-        given: what was deployed: the hash from `unchanged.given`.
+        deploy_hash: what was deployed: the hash from `unchanged.deploy_hash`.
         order: id of the pipeline run.
     """
     with server.recording() as exchanges:
         environment, desired = await want(server)
         found = await refresh.refresh(server, environment, desired)
     nothing_to_do = found.plan.empty and not found.plan.notes and found.state.hold is None
-    if nothing_to_do and (noted := unchanged.note(given, exchanges, order)):
+    if nothing_to_do and (noted := unchanged.note(deploy_hash, exchanges, order)):
         await environment_state.note(server, environment, noted)
