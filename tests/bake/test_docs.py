@@ -11,7 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from tests import rooms
+from tests import diagram
 from tests.baking import ROOT, TEMPLATE_FOLDER, Project, run
 
 DECISIONS = ROOT / "docs" / "decisions"
@@ -149,53 +149,56 @@ def test_every_session_in_the_pages_is_one() -> None:
 
 
 @pytest.fixture(scope="module")
-def graph() -> rooms.Imports:
-    return rooms.imports(rooms.DEPLOYER)
+def graph() -> diagram.Imports:
+    return diagram.imports(diagram.DEPLOYER)
 
 
 @pytest.fixture(scope="module")
-def picture() -> list[rooms.Room]:
-    return rooms.parse(rooms.PAGE.read_text(encoding="utf-8"))[0]
+def picture() -> list[diagram.Box]:
+    return diagram.parse(diagram.PAGE.read_text(encoding="utf-8"))[0]
 
 
-def test_no_modules_of_the_deployer_import_each_other_in_a_circle(graph: rooms.Imports) -> None:
+def test_no_modules_of_the_deployer_import_each_other_in_a_circle(graph: diagram.Imports) -> None:
     assert len(graph) > 20
     TopologicalSorter(graph).prepare()
 
 
-def test_the_deployer_has_at_most_eleven_floors(graph: rooms.Imports) -> None:
-    assert rooms.layers(graph) <= MOST_LAYERS
+def test_the_deployer_has_at_most_eleven_layers(graph: diagram.Imports) -> None:
+    assert diagram.layers(graph) <= MOST_LAYERS
 
 
-def test_every_module_is_in_one_room(graph: rooms.Imports, picture: list[rooms.Room]) -> None:
-    shown = [module for room in picture for module in room.modules]
-    assert sorted(shown) == sorted(graph), "run `python -m tests.rooms` to redraw the diagram"
+def test_every_module_is_in_one_box(graph: diagram.Imports, picture: list[diagram.Box]) -> None:
+    shown = [module for box in picture for module in box.modules]
+    assert sorted(shown) == sorted(graph), "run `python -m tests.diagram` to redraw the diagram"
 
 
-def test_no_import_goes_up_or_back(graph: rooms.Imports, picture: list[rooms.Room]) -> None:
-    assert rooms.upward(picture, graph) == []
+def test_no_import_goes_up_or_back(graph: diagram.Imports, picture: list[diagram.Box]) -> None:
+    assert diagram.upward(picture, graph) == []
 
 
-def test_the_arrows_are_the_imports_between_the_rooms(
-    graph: rooms.Imports, picture: list[rooms.Room]
+def test_the_arrows_are_the_imports_between_the_boxes(
+    graph: diagram.Imports, picture: list[diagram.Box]
 ) -> None:
-    drawn = rooms.parse(rooms.PAGE.read_text(encoding="utf-8"))[1]
-    assert drawn == rooms.arrows(picture, graph), "run `python -m tests.rooms` to redraw it"
+    drawn = diagram.parse(diagram.PAGE.read_text(encoding="utf-8"))[1]
+    assert drawn == diagram.arrows(picture, graph), "run `python -m tests.diagram` to redraw it"
 
 
 def test_the_deployer_imports_nothing_of_the_project() -> None:
-    assert rooms.top_level_imports(rooms.DEPLOYER) & {"deployments", "flows", "tests", "tools"} == (
-        set()
-    )
+    assert diagram.top_level_imports(diagram.DEPLOYER) & {
+        "deployments",
+        "flows",
+        "tests",
+        "tools",
+    } == (set())
 
 
-def package(folder: Path, **modules: str) -> rooms.Imports:
+def package(folder: Path, **modules: str) -> diagram.Imports:
     """Create a package, and return the imports between its modules."""
     for name, text in {"__init__": "", **modules}.items():
         path = folder / "deployer" / f"{name.replace('__from__', '/')}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return rooms.imports(folder / "deployer")
+    return diagram.imports(folder / "deployer")
 
 
 def test_imports_are_found_in_every_form(tmp_path: Path) -> None:
@@ -223,20 +226,20 @@ def test_an_import_that_goes_up_is_seen(tmp_path: Path) -> None:
     found = package(
         tmp_path, top="from deployer import low", low="", side="from deployer import top"
     )
-    shown = [rooms.Room("t", "Top", ["__init__", "top"]), rooms.Room("l", "Low", ["side", "low"])]
-    assert rooms.upward(shown, found) == ["side imports top"]
+    shown = [diagram.Box("t", "Top", ["__init__", "top"]), diagram.Box("l", "Low", ["side", "low"])]
+    assert diagram.upward(shown, found) == ["side imports top"]
 
 
 def test_a_circle_is_seen(tmp_path: Path) -> None:
     found = package(tmp_path, a="from deployer import b", b="def f():\n    import deployer.a")
     with pytest.raises(CycleError):
-        rooms.layers(found)
+        diagram.layers(found)
 
 
 def test_a_floor_too_many_is_seen(tmp_path: Path) -> None:
     chain = {f"m{n}": f"from deployer import m{n + 1}" for n in range(MOST_LAYERS)}
     found = package(tmp_path, **chain, **{f"m{MOST_LAYERS}": ""})
-    assert rooms.layers(found) == MOST_LAYERS + 1
+    assert diagram.layers(found) == MOST_LAYERS + 1
 
 
 def test_drawing_again_finds_what_is_new_moved_or_gone(tmp_path: Path) -> None:
@@ -248,18 +251,18 @@ def test_drawing_again_finds_what_is_new_moved_or_gone(tmp_path: Path) -> None:
         words="",
     )
     before = [
-        rooms.Room("door", "Door", ["__init__", "door", "gone"]),
-        rooms.Room("check", "Check", ["check.rules"]),
-        rooms.Room("words", "Words", ["words"]),
+        diagram.Box("door", "Door", ["__init__", "door", "gone"]),
+        diagram.Box("check", "Check", ["check.rules"]),
+        diagram.Box("words", "Words", ["words"]),
     ]
-    after = rooms.rearrange(before, found)
-    assert [(room.id, room.modules) for room in after] == [
+    after = diagram.rearrange(before, found)
+    assert [(box.id, box.modules) for box in after] == [
         ("door", ["__init__", "door"]),
         ("check", ["rules"]),
         ("words", ["new", "words"]),
     ]
-    drawn = rooms.draw(after, found)
-    assert rooms.parse(drawn) == (after, {("door", "check"), ("check", "words")})
+    drawn = diagram.draw(after, found)
+    assert diagram.parse(drawn) == (after, {("door", "check"), ("check", "words")})
 
 
 # Decisions

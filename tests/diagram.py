@@ -1,7 +1,7 @@
 """The diagram of the deployer's modules in docs/design.md: read it, compare it and redraw it.
 
-A room is a box of the diagram: a few modules with one purpose. `python -m tests.rooms` redraws the
-diagram: it keeps the rooms and their titles, and updates modules, their order and the arrows.
+A box holds a few modules with one purpose. `python -m tests.diagram` redraws the
+diagram: it keeps the boxes and their titles, and updates modules, their order and the arrows.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from tests.baking import ROOT, TEMPLATE_FOLDER
 
 DEPLOYER = ROOT / TEMPLATE_FOLDER / "deployer"
 PAGE = ROOT / "docs" / "design.md"
-PICTURE = re.compile(r"```mermaid\nflowchart TB\n  %% rooms\n(.*?)```\n", re.DOTALL)
-ROOM = re.compile(r'^  (\w+)\["<b>(.+)</b><br>(.+)"\]$', re.MULTILINE)
+PICTURE = re.compile(r"```mermaid\nflowchart TB\n  %% modules\n(.*?)```\n", re.DOTALL)
+BOX = re.compile(r'^  (\w+)\["<b>(.+)</b><br>(.+)"\]$', re.MULTILINE)
 ARROW = re.compile(r"^  (\w+) --> (.+)$", re.MULTILINE)
 
 # The imports of each module, by module name inside the package: `deploy`, `cli.render`, `__init__`.
@@ -27,7 +27,7 @@ Imports = dict[str, set[str]]
 
 
 @dataclass
-class Room:
+class Box:
     """A box of the diagram.
 
     Attributes:
@@ -96,17 +96,17 @@ def _folder(module: str) -> str:
     return module.split(".")[0]
 
 
-def parse(text: str) -> tuple[list[Room], set[tuple[str, str]]]:
-    """Return the rooms of the diagram from top to bottom, and its arrows."""
+def parse(text: str) -> tuple[list[Box], set[tuple[str, str]]]:
+    """Return the boxes of the diagram from top to bottom, and its arrows."""
     (picture,) = PICTURE.findall(text)
-    rooms = [Room(id, title, names.split(" · ")) for id, title, names in ROOM.findall(picture)]
+    boxes = [Box(id, title, names.split(" · ")) for id, title, names in BOX.findall(picture)]
     arrows = {(a, b) for a, ends in ARROW.findall(picture) for b in ends.split(" & ")}
-    return rooms, arrows
+    return boxes, arrows
 
 
-def upward(rooms: list[Room], graph: Imports) -> list[str]:
-    """Return the imports of modules in a higher room, or further left in the same room."""
-    order = [module for room in rooms for module in room.modules]
+def upward(boxes: list[Box], graph: Imports) -> list[str]:
+    """Return the imports of modules in a higher box, or further left in the same box."""
+    order = [module for box in boxes for module in box.modules]
     place = {module: number for number, module in enumerate(order)}
     return [
         f"{module} imports {each}"
@@ -116,46 +116,46 @@ def upward(rooms: list[Room], graph: Imports) -> list[str]:
     ]
 
 
-def arrows(rooms: list[Room], graph: Imports) -> set[tuple[str, str]]:
-    """Return the arrows to draw: imports between rooms, except those implied by longer paths."""
-    home = {module: room.id for room in rooms for module in room.modules}
-    direct: Imports = {room.id: set() for room in rooms}
+def arrows(boxes: list[Box], graph: Imports) -> set[tuple[str, str]]:
+    """Return the arrows to draw: imports between boxes, except those implied by longer paths."""
+    home = {module: box.id for box in boxes for module in box.modules}
+    direct: Imports = {box.id: set() for box in boxes}
     for module, wanted in graph.items():
         direct[home[module]] |= {home[each] for each in wanted} - {home[module]}
     TopologicalSorter(direct).prepare()
 
     @cache
-    def below(room: str) -> frozenset[str]:
-        return frozenset(direct[room]).union(*(below(each) for each in direct[room]))
+    def below(box: str) -> frozenset[str]:
+        return frozenset(direct[box]).union(*(below(each) for each in direct[box]))
 
     return {
-        (room, each)
-        for room, wanted in direct.items()
+        (box, each)
+        for box, wanted in direct.items()
         for each in wanted
         if not any(each in below(other) for other in wanted)
     }
 
 
-def draw(rooms: list[Room], graph: Imports) -> str:
+def draw(boxes: list[Box], graph: Imports) -> str:
     """Return the Mermaid source of the diagram."""
-    lines = [f'  {each.id}["<b>{each.title}</b><br>{" · ".join(each.modules)}"]' for each in rooms]
-    drawn = arrows(rooms, graph)
-    for room in rooms:
-        if ends := [each.id for each in rooms if (room.id, each.id) in drawn]:
-            lines.append(f"  {room.id} --> {' & '.join(ends)}")
-    return "\n".join(["```mermaid", "flowchart TB", "  %% rooms", *lines, "```"]) + "\n"
+    lines = [f'  {each.id}["<b>{each.title}</b><br>{" · ".join(each.modules)}"]' for each in boxes]
+    drawn = arrows(boxes, graph)
+    for box in boxes:
+        if ends := [each.id for each in boxes if (box.id, each.id) in drawn]:
+            lines.append(f"  {box.id} --> {' & '.join(ends)}")
+    return "\n".join(["```mermaid", "flowchart TB", "  %% modules", *lines, "```"]) + "\n"
 
 
-def rearrange(rooms: list[Room], graph: Imports) -> list[Room]:
-    """Return the rooms with the modules that exist now.
+def rearrange(boxes: list[Box], graph: Imports) -> list[Box]:
+    """Return the boxes with the modules that exist now.
 
-    A new module goes into the room of a removed module of the same name (it moved into or out of a
-    folder), otherwise into the room of its folder, otherwise of the topmost module that it imports.
+    A new module goes into the box of a removed module of the same name (it moved into or out of a
+    folder), otherwise into the box of its folder, otherwise of the topmost module that it imports.
     """
-    old = {module: room.id for room in rooms for module in room.modules}
-    by_name = {module.split(".")[-1]: room for module, room in old.items() if module not in graph}
-    by_folder = {_folder(module): room for module, room in old.items()}
-    ids = [room.id for room in rooms]
+    old = {module: box.id for box in boxes for module in box.modules}
+    by_name = {module.split(".")[-1]: box for module, box in old.items() if module not in graph}
+    by_folder = {_folder(module): box for module, box in old.items()}
+    ids = [box.id for box in boxes]
     home: dict[str, str] = {}
     order = _importers_first([*old, *sorted(graph)], graph)
     for module in reversed(order):
@@ -166,10 +166,9 @@ def rearrange(rooms: list[Room], graph: Imports) -> list[Room]:
             or min((home[each] for each in graph[module]), key=ids.index, default=ids[-1])
         )
     filled = [
-        Room(room.id, room.title, [each for each in order if home[each] == room.id])
-        for room in rooms
+        Box(box.id, box.title, [each for each in order if home[each] == box.id]) for box in boxes
     ]
-    return [room for room in filled if room.modules]
+    return [box for box in filled if box.modules]
 
 
 def _importers_first(preferred: list[str], graph: Imports) -> list[str]:
@@ -187,7 +186,7 @@ def main() -> None:
     """Redraw the diagram in docs/design.md.
 
     Raises:
-        graphlib.CycleError: there is an import cycle between modules or rooms.
+        graphlib.CycleError: there is an import cycle between modules or boxes.
     """
     text, graph = PAGE.read_text(encoding="utf-8"), imports(DEPLOYER)
     TopologicalSorter(graph).prepare()
