@@ -97,6 +97,7 @@ def demo(session: nox.Session) -> None:
             session.run("git", *who, "commit", "--quiet", "--message=First commit", log=False)
             command = ["uvx", "nox", "-s", "up", "--", "--once", *session.posargs]
             session.run(*command, interrupt_timeout=0, terminate_timeout=60)
+        session.log("Deleting the project.")  # thousands of files, so this takes a moment
 
 
 @nox.session

@@ -136,7 +136,7 @@ def test_of_two_projects_it_is_the_nearest_with_its_own_catalog(
     for paths in ([project.path], [project.path, other]):
         assert ask(other / "flows", *paths).stdout.split() == ["elsewhere"]
         checked = ask(other / "flows", *paths, words=("check",))
-        assert checked.stdout == "1 deployments and 1 environments are fine.\n", checked.stderr
+        assert checked.stdout == "1 deployment and 1 environment are fine.\n", checked.stderr
 
 
 def test_where_there_is_no_project_a_sentence_says_where_it_was_looked_for(

@@ -174,7 +174,7 @@ def test_only_may_name_what_leaves(server: PrefectServer) -> None:
     assert done.release
     ((key, state),) = world.states().items()
     assert (key, state["parameters"]) == (world.key(rows(1)[0]), {"rows": 1})
-    with pytest.raises(DeployerError, match="matches no deployment"):
+    with pytest.raises(DeployerError, match="matches nothing"):
         world.deploy(rows(2), only="*/leaves*")
 
 

@@ -11,7 +11,7 @@ from deployer.api_errors import explain
 from deployer.desired import Desired
 from deployer.environment import Environment
 from deployer.environment_state import EnvironmentState, Hold
-from deployer.errors import DeployerError
+from deployer.errors import DeployerError, counted
 from deployer.kinds import Resources
 from deployer.options import Options
 from deployer.plan import Plan, difference
@@ -218,7 +218,7 @@ class Deploy:
                 if restored:
                     others = restored & work.resources.written.keys()
                     number = len(restored - others)
-                    count = [f"{number} deployment{'s' * (number != 1)}"] if number else []
+                    count = [counted(number, "deployment")] if number else []
                     what = f"put back {', '.join([*count, *sorted(others)])}"
                 kept = ", ".join([*work.resources.kept, *work.kept])
                 edits = f", but edits that somebody made meanwhile stay ({kept})" if kept else ""

@@ -59,6 +59,11 @@ def cell(text: str) -> str:
     return re.sub(r"([|`*_])", r"\\\1", escape(text, quote=False))
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 deployment`, `2 deployments`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def reason(error: BaseException) -> str:
     """Return the first useful line of an error's message, or the error's type."""
     name = type(error).__name__

@@ -71,7 +71,7 @@ def refuse_held(environment: Environment, hold: Hold | None, resume: bool) -> No
     if hold and not resume:
         raise DeployerError(
             f"{environment.name} {hold}. Nothing was changed. Once the fault is fixed, deploy with "
-            "--resume, or run deploy.yml by hand."
+            "--resume, or run deploy.yml with resume=true."
         )
 
 

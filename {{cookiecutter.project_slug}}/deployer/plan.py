@@ -117,7 +117,7 @@ def make(
 
 
 def _hash(changes: list[Change]) -> str:
-    """Return a hash of the changes, without what is unchanged and without operators' switches."""
+    """Return a hash of the changes. Operators' switches count only in a renamed deployment."""
     content = [
         (each.key, each.action, each.fields if each.before else each.after)
         for each in changes

@@ -118,7 +118,10 @@ async def refresh(
     taken = resource_plan.foreign(changes, resources)
     made = replace(made, notes=(*made.notes, *taken, *foreign_notes))
     if only and not made.everything:
-        raise DeployerError(f"--only {only!r} matches no deployment: it is a glob on FLOW/NAME.")
+        raise DeployerError(
+            f"--only {only!r} matches nothing: it is a glob on FLOW/NAME, or on KIND/NAME of a "
+            "resource."
+        )
     state = await environment_state.read(server, environment)
     return Snapshot(made, live, latest, state, foreign, (*taken, *foreign_notes), resources)
 

@@ -20,7 +20,7 @@ from cyclopts import App, Parameter
 from deployer import __version__, alive, unchanged
 from deployer.cli.context import act, checked, chosen_environment, declared, identify_deploy, who
 from deployer.cli.terminal import say, show
-from deployer.errors import DeployerError
+from deployer.errors import DeployerError, counted
 from deployer.options import (
     INTERNAL,
     Adopt,
@@ -71,7 +71,8 @@ def check(*, format: TextOrMarkdown = "text") -> None:
         resources.declared(entries, chosen)
     for warning in warnings(catalog):
         say(f"warning: {warning}")
-    show(f"{len(catalog)} deployments and {len(environments)} environments are fine.")
+    found = counted(len(catalog), "deployment"), counted(len(environments), "environment")
+    show(f"{' and '.join(found)} are fine.")
 
 
 def environments(

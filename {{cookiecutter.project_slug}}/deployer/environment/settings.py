@@ -153,7 +153,7 @@ class File(BaseModel):
     __pydantic_extra__: dict[Label, Settings]
 
     project: Annotated[str, _refuse(lambda name, _: name_problem(name))]
-    """Marks what belongs to this project on the server: nothing else is changed or deleted."""
+    """Marks what belongs to this project on the server; the rest changes only with `--adopt`."""
     origin: Label | None = None
     """Id that distinguishes this project from others of its name. If left out: there are none."""
     images: Annotated[
