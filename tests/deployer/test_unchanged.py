@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 import pytest
 from deployer import Deployment, environment_state
 from deployer.cli import commands
-from deployer.cli.context import declared
+from deployer.cli.context import desired_state
 from deployer.desired import Desired
 from deployer.environment import Environment
 from deployer.errors import DeployerError
@@ -66,7 +66,7 @@ class Pipeline:
 
     def remember(self, catalog: list[Deployment], order: int) -> None:
         async def want(server: Server) -> tuple[Environment, Desired]:
-            return await declared(server, self.world.environment, catalog)
+            return await desired_state(server, self.world.environment, catalog)
 
         self.world.run(lambda server: note_if_unchanged(server, want, self.deploy_hash, order))
 

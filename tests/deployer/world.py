@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 import httpx
 from deployer import release
 from deployer.catalog import Deployment
-from deployer.cli.context import declared
+from deployer.cli.context import desired_state
 from deployer.deploy import deploy
 from deployer.desired import Desired, from_catalog, from_release
 from deployer.destroy import destroy
@@ -153,7 +153,7 @@ class World:
 
 def planned(world: World, catalog: list[Deployment]) -> Desired:
     """Return the desired state that the command line computes, after reading the work pools."""
-    _, found = world.run(lambda server: declared(server, world.environment, catalog))
+    _, found = world.run(lambda server: desired_state(server, world.environment, catalog))
     return found
 
 

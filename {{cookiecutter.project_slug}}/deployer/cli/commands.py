@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from deployer import __version__, alive, unchanged
-from deployer.cli.context import act, checked, chosen_environment, declared, identify_deploy, who
+from deployer.cli.context import (
+    act,
+    checked,
+    chosen_environment,
+    desired_state,
+    identify_deploy,
+    who,
+)
 from deployer.cli.terminal import say, show
 from deployer.errors import DeployerError, counted
 from deployer.options import (
@@ -128,7 +135,7 @@ def plan(
                 return None
             resolved, specs = chosen, desired.from_release(latest[0])
         else:
-            resolved, specs = await declared(server, chosen, catalog)
+            resolved, specs = await desired_state(server, chosen, catalog)
         found = await refresh.refresh(server, resolved, specs, wanted.only)
         if adopt and found.foreign:
             return await refresh.refresh(server, resolved, specs, wanted.only, found.foreign)
@@ -169,7 +176,7 @@ def deploy(
     how = replace(options, only=wanted.only, who=who())
 
     async def want(server: Server) -> tuple[Environment, Desired]:
-        return await declared(server, chosen, catalog, how.commit)
+        return await desired_state(server, chosen, catalog, how.commit)
 
     _deploy(want, how, where.environment, format, None if connected else deploy_hash)
 
@@ -228,7 +235,7 @@ def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Option
     chosen, catalog = checked(where, wanted)
 
     async def work(server: Server) -> list[SmokeRun]:
-        resolved, specs = await declared(server, chosen, catalog)
+        resolved, specs = await desired_state(server, chosen, catalog)
         snapshot = await refresh.refresh(server, resolved, specs, wanted.only)
         what = chosen.setup, snapshot.deployed, snapshot.smoke(specs)
         runs, _ = await verify.check(server, *what, timeout, say)

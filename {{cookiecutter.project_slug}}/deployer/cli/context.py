@@ -103,7 +103,7 @@ def _missing_images(chosen: Environment, catalog: list[Deployment]) -> Iterator[
         )
 
 
-async def declared(
+async def desired_state(
     server: Server,
     chosen: Environment,
     catalog: list[Deployment],
@@ -116,7 +116,7 @@ async def declared(
 
     Raises:
         DeployerError: a work pool is missing, has another type than declared, does not suit the
-            image, or does not use a job variable.
+            image, or does not have a job variable that an entry sets.
     """
     from deployer import desired, load
     from deployer import work_pool as work_pools
