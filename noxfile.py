@@ -139,7 +139,7 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Run the long tests: every fault, fifty kills, hundreds of examples. This takes hours."""
+    """Run long tests: every fault, fifty kills, hundreds of examples, a first hour. Takes hours."""
     session.env.update(DEPLOYER_SOAK="1", DEPLOYER_EXAMPLES="200")
     parts = session.posargs or ["tests/deployer", "tests/e2e/test_walk.py"]
     run(session, "pytest", "--timeout=14400", *parts)

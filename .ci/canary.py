@@ -40,7 +40,7 @@ def lift(text: str) -> str:
 
 
 def caps(pyproject: str, locked: dict[str, str]) -> list[str]:
-    """Return a sentence for each cap that a locked version exceeds.
+    """Return a sentence for each cap that does not allow the locked version.
 
     Args:
         pyproject: the text with the caps.

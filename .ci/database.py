@@ -1,7 +1,7 @@
 """Write a new Prefect server's database as SQL statements: `python .ci/database.py FILE`.
 
 A new server runs more than a hundred migrations. The servers of projects load this file instead, so
-their first start is seconds faster. Run it with a Python that has the Prefect to write it for.
+their first start is seconds faster. Run it with a Python that has the wanted version of Prefect.
 """
 
 import os

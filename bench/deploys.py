@@ -90,7 +90,7 @@ def measure(
                     settle(server, schedules)
                 cost = made.run(*STEP)
                 if "the image was not pulled" not in cost.output:
-                    raise RuntimeError(f"the deploy step found differences: {cost.output}")
+                    raise RuntimeError(f"the deploy step would run the image: {cost.output}")
                 yield Sample(f"{about}: {IN_PIPELINE}", "s", OURS, cost.seconds)
             for who, peak in peaks.items():
                 yield Sample(f"{about}: peak memory", "MB", who, peak)

@@ -88,7 +88,7 @@ def machine() -> str:
 
 
 def lacks(need: str) -> bool:
-    """Return whether the machine lacks "Docker" or "PostgreSQL"; an empty need is never lacking."""
+    """Return whether the machine lacks "Docker" or "PostgreSQL"; False if the need is empty."""
     if need == "PostgreSQL":
         return programs() is None
     if need == "Docker":

@@ -97,7 +97,7 @@ def table(unit: str, rows: Sequence[Row]) -> str:
 
 
 def figure(value: float | None) -> str:
-    """Return a number with three significant digits, or a dash for None."""
+    """Return a number with two decimals, from 10 with one, from 100 with none; a dash for None."""
     if value is None:
         return "-"
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

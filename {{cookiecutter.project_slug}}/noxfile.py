@@ -5,7 +5,7 @@
 """The commands of this project: `uvx nox -s SESSION -- OPTIONS`.
 
 All sessions except `dev` and `update` share the environment `.nox/project`, which has the exact
-versions of poetry.lock. They need git, uv and Python 3.11 or newer.
+versions of poetry.lock. Only git, uv and Python 3.11 or newer have to be installed.
 """
 
 import os
@@ -64,7 +64,7 @@ def lint(session: nox.Session) -> None:
     """Run every pre-commit hook over all files, and mypy."""
     if not git("ls-files"):
         session.error(
-            "pre-commit checks the files that git knows, and there are none: "
+            "pre-commit checks the files that git tracks, and there are none: "
             "run `git init` and `git add --all` first."
         )
     run(session, "pre-commit", "run", "--all-files", *session.posargs)
@@ -85,7 +85,7 @@ def dev(session: nox.Session) -> None:
     python = str(PROJECT / ".venv" / PROGRAMS.name / "python")
     session.run(python, ".activate-hooks/.activate-hooks.py", ".venv", log=False)
     if not git("rev-parse", "--git-dir"):
-        session.error("There is no repository for the commit hook yet: run `git init`, then again.")
+        session.error("There is no repository for the commit hook yet: run `git init`, then retry.")
     session.run(python, "-m", "pre_commit", "install", log=False)
     # Otherwise the first commit waits for this. It is last, because all else works without it.
     hooks = ["-m", "deployer.alive", "commit hook", python, "-m", "pre_commit", "install-hooks"]

@@ -27,7 +27,7 @@ def test_an_environment_that_is_called_like_a_preview_is_none(server: PrefectSer
 
     done = world.run(lambda to: sweep(to, known, "preview", ["pr-10"], "a test", 60, quiet))
 
-    assert done == [f"deleted plain/main {world.number}-pr-1", "deleted 1 release records"]
+    assert done == [f"deleted plain/main {world.number}-pr-1", "deleted 1 release record"]
     for table, label in ((preview, "pr-10"), (eu, None), (asia, "pr-1")):
         world.environment = environment.select(known, table.name, label)
         assert len(world.states()) == 1, table.name

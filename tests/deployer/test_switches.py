@@ -157,10 +157,10 @@ def test_a_plan_says_which_switch_would_be_lost(server: PrefectServer) -> None:
     one, stays = f"{anywhere.name}/one{suffix}", f"{anywhere.name}/stays{suffix}"
     three, four = f"{anywhere.name}/three{suffix}", f"{anywhere.name}/four{suffix}"
     assert set(made.notes) == {
-        f"An operator switched off the deployment of {one}, which this deploy deletes. "
-        f"It creates {four}, {three} with the switches that the catalog declares.",
-        f"An operator switched off six of {stays}, which this deploy deletes. "
-        "It creates dawn, dusk with the switches that the catalog declares.",
+        f"Of {one}, this deploy deletes what an operator switched off (the deployment), "
+        f"and creates {four}, {three} with the switches that the catalog declares.",
+        f"Of {stays}, this deploy deletes what an operator switched off (six), "
+        "and creates dawn, dusk with the switches that the catalog declares.",
     }
 
 

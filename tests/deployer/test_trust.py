@@ -553,7 +553,10 @@ def test_one_issue_for_each_workflow_that_fails_on_main(
     monkeypatch.setattr(github, "issue", issue)
     for conclusion in ("failure", "timed_out", "success"):
         github.failed(workflow, conclusion, "URL")
-    assert github.failed(workflow, "cancelled", "URL") == "the issue stays: cancelled"
+    assert (
+        github.failed(workflow, "cancelled", "URL")
+        == "no change to an issue: the last run of deploy ended with cancelled"
+    )
     assert [(each[2], each[3]) for each in said] == [
         (False, f"failed {workflow}"),
         (False, f"failed {workflow}"),

@@ -129,7 +129,7 @@ class Site:
             self.deployer("deploy", "production", "--image", self.image, "--resume")
 
     def deployer(self, *arguments: str) -> str:
-        """Run the deployer of the default image, as a person does by hand."""
+        """Run the deployer of the first push's image, as a person does by hand."""
         secrets = {key: value for key, value in SECRETS.items() if key.startswith("PREFECT_")}
         environment = {"PREFECT_API_URL": self.gateway.api_url, **secrets}
         given = [f"--env={key}={value}" for key, value in environment.items()]

@@ -39,7 +39,7 @@ PACKAGES = "opt/venv/lib/python3.14/site-packages"
 LOCKED_DOWN = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 SOCKET = Path("/var/run/docker.sock")
 SLOW_FLOW = '''\
-"""A flow that takes as long as it is told to."""
+"""A flow that takes the given number of seconds."""
 
 import time
 
@@ -483,7 +483,7 @@ def test_a_run_that_is_cancelled_in_the_ui_stops_within_seconds(runs: dict[str, 
 
     asked = datetime.now(UTC)
     assert (run.wait_for_log("Flow run was cancelled.") - asked).total_seconds() < 10
-    # The state follows later, after another interpreter has run the flow's hooks.
+    # The state follows later: another interpreter first looks for the flow's own hooks.
     assert run.reaches("CANCELLED")["name"] == "Cancelled"
     run.wait_until_removed(within=60)
     run.wait_for_log("the flow has begun")

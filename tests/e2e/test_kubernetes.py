@@ -77,7 +77,7 @@ def test_the_smoke_runs_complete_non_root_read_only_and_within_the_limits_of_the
     assert len(deployed.containers) == 2
     for job in deployed.jobs:
         (asked,) = job["spec"]["template"]["spec"]["containers"]
-        # Prefect's files are therefore in the image's default, /work/.prefect.
+        # Prefect's files are therefore in the image's own PREFECT_HOME, /work/.prefect.
         assert "PREFECT_HOME" not in {each["name"] for each in asked["env"]}
     for container in json.loads(docker("inspect", *deployed.containers)):
         host, config = container["HostConfig"], container["Config"]

@@ -1,7 +1,7 @@
 """Run a generated project's workflows, unmodified, on this machine.
 
-Act (https://nektosact.com) runs the steps directly on the host. It replaces `actions/checkout` by a
-copy of the working tree and other actions by the stand-ins of tests/e2e/stand-ins.
+Act (https://nektosact.com) runs the steps directly on the host. It replaces `actions/checkout` with
+a copy of the working tree and other actions with the stand-ins of tests/e2e/stand-ins.
 """
 
 from __future__ import annotations

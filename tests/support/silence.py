@@ -1,7 +1,7 @@
 """Record a command's output with its times, and find the longest pause between two writes.
 
-Use the seconds in reports, not in assertions: a limit in seconds fails on a busy machine. Tests
-check the order of lines and events instead.
+Use the seconds in reports, not in assertions (except in `nox -s soak`): a limit in seconds fails on
+a busy machine. Other tests check the order of lines and events instead.
 """
 
 from __future__ import annotations

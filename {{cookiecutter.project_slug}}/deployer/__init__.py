@@ -2,7 +2,7 @@
 
     from deployer import Deployment
 
-is the only import that a catalog needs; `python -m deployer --help` lists the commands. The
+is all that a catalog imports from here; `python -m deployer --help` lists the commands. The
 deployer reads two files of the project: `deployments/catalog.py` declares the deployments, and
 `deployments/environments.toml` declares the environments that they are deployed to.
 
@@ -10,7 +10,7 @@ A deploy has these steps:
 
 1. `load` imports the catalog, and `check` reports what is wrong with it before any request is sent.
 2. `desired` turns it into specs (`spec`): plain JSON that describes a deployment completely.
-3. `refresh` reads the server once, and `plan` compares. If nothing differs, the deploy ends here.
+3. `refresh` reads the server once, and `plan` compares. If there is nothing to write, that is all.
 4. `lock` keeps other deployers out, `guards` refuse changes that need an option or an approval.
 5. `transaction` carries the plan out with `writers`, which call `flow.deploy()`. To restore or to
    roll back, they write a recorded spec instead.

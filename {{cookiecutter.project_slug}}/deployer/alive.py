@@ -1,7 +1,8 @@
-"""Shows that a slow step is still running, before two seconds of silence. Standard library only.
+"""Show that a slow step is still running, before two seconds of silence. Standard library only.
 
 On a terminal the sign of life is a line with the elapsed time, which the next output overwrites.
-In a pipe or a file it is a plain line. If CI is set, there is none: it would only fill the log.
+In a pipe, in a file, or with NO_COLOR or TERM=dumb it is a plain line. If CI is set, there is none:
+it would only fill the log.
 A thread that imports nothing writes the signs, because the slow step is often an import.
 
 `python -m deployer.alive WHAT COMMAND …` runs a command that prints nothing for a long time, and

@@ -1,4 +1,4 @@
-"""Turns the server's errors into sentences."""
+"""Turn the server's errors into sentences."""
 
 from __future__ import annotations
 

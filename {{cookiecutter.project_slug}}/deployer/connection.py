@@ -45,7 +45,7 @@ async def probe(client: PrefectClient) -> tuple[datetime, str]:
         The server's time and its version; the version is empty for Prefect Cloud.
 
     Raises:
-        Exception: the request failed; `problem` explains why.
+        Exception: the request failed; `explain_failure` explains why.
     """
     is_cloud = client.server_type is ServerType.CLOUD
     if is_cloud:

@@ -1,4 +1,4 @@
-"""Finds credentials, by the name or the text of a value. The known secrets are its only state.
+"""Find credentials, by the name or the text of a value. The known secrets are its only state.
 
 The same rules apply to input and output: a value that is refused as input is masked in output.
 """

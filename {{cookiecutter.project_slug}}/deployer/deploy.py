@@ -1,4 +1,4 @@
-"""A deploy, from the first read to the release record. If a step fails, it is undone."""
+"""A deploy, from the first read to the release record. If a step fails, the deploy is undone."""
 
 from __future__ import annotations
 

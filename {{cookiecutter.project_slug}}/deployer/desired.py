@@ -28,7 +28,7 @@ class Desired:
         image: the image of the specs that name none; None for a working tree.
         images: the other images, by the names that entries use.
         commit: the source commit.
-        rolled_back_to: number of the recorded release to roll back to; None for the catalog.
+        rolled_back_to: number of the recorded release that this is; None for the catalog.
         resources: the wanted specs of resources other than deployments, by `KIND/NAME`.
     """
 

@@ -1,4 +1,4 @@
-"""Deletes what a project owns in an environment."""
+"""Delete what a project owns in an environment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from deployer import environment_state, lock, release
 from deployer.environment import Environment, select
-from deployer.errors import DeployerError
+from deployer.errors import DeployerError, counted
 from deployer.kinds import Resources
 from deployer.server import Server
 
@@ -62,7 +62,7 @@ async def destroy(
         records = await release.delete_all(server, environment)
         await environment_state.delete(server, environment)
         if records:
-            done.append(f"deleted {records} release records")
+            done.append(f"deleted {counted(records, 'release record')}")
         queue = environment.work_queue
         for pool in sorted(pools) if environment.own_queue else ():
             if await server.delete_queue(pool, str(queue)):

@@ -1,4 +1,4 @@
-"""Converts a flow's docstring to Markdown, because Prefect's UI shows it as Markdown. Pure.
+"""Convert a flow's docstring to Markdown, because Prefect's UI shows it as Markdown. Pure.
 
 Unconverted, the lines of a section in Google style, such as `Args:`, would run together.
 """

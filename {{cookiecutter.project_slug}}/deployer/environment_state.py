@@ -29,7 +29,7 @@ class Hold:
         who: who rolled back.
         release: number of the release that was rolled back to.
         bad: number of the release that was deployed before; None if there was none.
-        commit: of the bad release; None if it is not known.
+        commit: commit of the bad release; None if it is not known.
     """
 
     at: str

@@ -1,4 +1,4 @@
-"""Exports the catalog as a `prefect.yaml`, for `prefect deploy --all`."""
+"""Export the catalog as a `prefect.yaml`, for `prefect deploy --all`."""
 
 from __future__ import annotations
 

@@ -110,8 +110,8 @@ def refuse_mass_deletion(wanted: Plan, limit: int) -> None:
             new.remove(_identity(change.before))
             renamed += 1
     _refuse_share(len(gone) - renamed, owned, "deployments", limit)
-    beside = [each.action for each in wanted.resources if each.action != "create"]
-    _refuse_share(beside.count("delete"), len(beside), "resources", limit)
+    others = [each.action for each in wanted.resources if each.action != "create"]
+    _refuse_share(others.count("delete"), len(others), "resources", limit)
 
 
 def _refuse_share(gone: int, owned: int, what: str, limit: int) -> None:

@@ -1,4 +1,4 @@
-"""Loads the catalog of the project, and refuses it if anything in it is wrong."""
+"""Load the catalog of the project, and refuse it if anything in it is wrong."""
 
 from __future__ import annotations
 

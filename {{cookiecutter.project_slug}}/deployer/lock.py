@@ -1,4 +1,4 @@
-"""Locks a project's environment for one deployer at a time, with a Prefect Variable.
+"""Lock a project's environment for one deployer at a time, with a Prefect Variable.
 
 Creating a Variable is atomic. Leases of concurrency limits are not used, because the server keeps
 them in memory and a restart leaves their slot taken.
@@ -117,7 +117,7 @@ async def _take(
 ) -> Lock:
     deadline = time.monotonic() + timeout
     wanted = VariableCreate(name=name, value={"holder": holder, "token": str(uuid4())}, tags=TAGS)
-    told = was_taken = False
+    announced = was_taken = False
     while True:
         sent = time.monotonic()
         with suppress(ObjectAlreadyExists):
@@ -142,9 +142,9 @@ async def _take(
                 f"{other} is deploying here: wait for it, or allow more time with --lock-timeout. "
                 f"A deployer that died loses its lock after {EXPIRY} seconds."
             )
-        if not told:
+        if not announced:
             say(f"waiting for {other}, who is deploying here")
-            told = True
+            announced = True
         await asyncio.sleep(1)
 
 

@@ -80,7 +80,7 @@ class Applying:
     ] = True
     timeout: Timeout = 600
     lock_timeout: LockTimeout = 600
-    prune_limit: Annotated[Whole, about("highest percentage that may be deleted")] = 50
+    prune_limit: Annotated[Whole, about("percent of deployments, or resources, to delete")] = 50
     run_url: Annotated[str | None, about("URL of the pipeline run, for the release record")] = None
 
 

@@ -137,8 +137,8 @@ def _switched_off(live: Spec, recorded: Spec | None) -> list[str]:
 
 def _note(key: str, off: set[str], new: set[str]) -> str:
     return (
-        f"An operator switched off {', '.join(sorted(off))} of {key}, which this deploy deletes. "
-        f"It creates {', '.join(sorted(new))} with the switches that the catalog declares."
+        f"Of {key}, this deploy deletes what an operator switched off ({', '.join(sorted(off))}), "
+        f"and creates {', '.join(sorted(new))} with the switches that the catalog declares."
     )
 
 

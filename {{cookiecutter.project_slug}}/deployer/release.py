@@ -31,7 +31,7 @@ class Release:
         number: 1, 2, 3 …
         at: when it was recorded, by the server's clock (ISO 8601).
         who: the person or the pipeline.
-        commit: of the source; None if it was not given.
+        commit: commit of the source; None if it was not given.
         image: image of the deployments that name none, with digest; None for a working tree.
         order: the id of the pipeline run; None for a deploy by hand.
         run_url: URL of the pipeline run.
@@ -71,7 +71,7 @@ async def recent(server: Server, environment: Environment, limit: int = 1) -> li
     """Return the latest releases, newest first.
 
     Raises:
-        DeployerError: a record was made by another deployer or changed by hand.
+        DeployerError: another version of the deployer wrote a record, or somebody changed it.
     """
     found: list[Release] = []
     async for row in _records(server, environment, min(PAGE, limit)):
@@ -85,7 +85,7 @@ async def repository(server: Server, environment: Environment) -> str | None:
     """Return the URL of the repository that deployed last; None if its record does not name it.
 
     Raises:
-        DeployerError: the record was made by another deployer or changed by hand.
+        DeployerError: another version of the deployer wrote the record, or somebody changed it.
     """
     query = {"artifacts": {"key": {"any_": _keys(environment)[:1]}}, "sort": "CREATED_DESC"}
     async for row in server.rows("/artifacts/filter", query, 1):
@@ -112,7 +112,9 @@ async def find(server: Server, environment: Environment, number: int | None) -> 
     """
     if number is None:
         deployed, found = await _rollback_target(server, environment)
-        missing = f"verified release before {deployed}" if deployed else "release"
+        if not deployed:
+            raise DeployerError(f"There is no release in {environment.name} yet: deploy first.")
+        missing = f"verified release before {deployed}"
     else:
         found, missing = None, f"release {number}"
         async for row in _numbered(server, environment, number):
@@ -150,7 +152,7 @@ async def record(server: Server, environment: Environment, release: Release, pag
     """Write a release record, and delete a duplicate that a retried request may have left.
 
     Args:
-        server: where to.
+        server: where to write.
         environment: whose release it is.
         release: what was deployed.
         page: Markdown that the UI shows.

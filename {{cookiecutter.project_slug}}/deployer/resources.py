@@ -102,7 +102,7 @@ def _declared(entry: Any, environment: Environment) -> Spec:
 
 
 def _work_pool(environment: Environment) -> Specs:
-    """Return the work pool's declared spec, without what previews share; none for --work-pool."""
+    """Return the work pool's declared spec, for previews only their queue; none for --work-pool."""
     if environment.given_pool:
         return {}
     shared = environment.label is not None

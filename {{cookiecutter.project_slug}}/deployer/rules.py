@@ -81,7 +81,7 @@ def job_variable_problems(variables: Any) -> Iterator[str]:
 
 
 def readable(path: str, instead: str) -> str:
-    """Return a sentence: what looks like a credential is not deployed; and what to do instead."""
+    """Return a sentence that a credential here would be readable, and what to do instead."""
     return (
         f"{path} would be readable in the UI and in every release: "
         f"put it into a Secret block and {instead}."

@@ -29,7 +29,7 @@ PAGE = 200  # the most rows that Prefect returns at once
 
 @dataclass(frozen=True)
 class Live:
-    """A deployment on the server: its spec, the row of that, and the names of its automations."""
+    """A deployment on the server: its spec, the row behind it, and the names of its automations."""
 
     id: str
     spec: Spec
@@ -197,7 +197,7 @@ class Server:
         return owned
 
     async def delete(self, live: Live) -> None:
-        """Delete a deployment and its automations; one that is gone already is fine."""
+        """Delete a deployment, unless it was deleted already, and its automations."""
         await self.delete_automations(live.id)
         await self._delete(f"/deployments/{live.id}")
 
@@ -208,7 +208,7 @@ class Server:
         return resource
 
     async def delete_schedule(self, live: Live, schedule_id: str) -> None:
-        """Delete one schedule of a deployment; one that is gone already is fine."""
+        """Delete one schedule of a deployment, unless it was deleted already."""
         await self._delete(f"/deployments/{live.id}/schedules/{schedule_id}")
 
     async def delete_queue(self, pool: str, name: str) -> bool:

@@ -33,7 +33,7 @@ DURATION = TypeAdapter(timedelta)  # seconds, or ISO 8601
 IDS = {"id", "created", "updated", "deployment_id", "owner_resource"}
 UNORDERED = {"after", "expect", "for_each"}
 USER_KEYS = {"parameters", "job_variables", "match", "match_related"}
-# The description of a flow without a docstring: "None" if it was created, empty if updated.
+# A deployment's description if its flow has no docstring: "None" if created, empty if updated.
 NO_DESCRIPTION = ("None", "", None)
 
 
@@ -192,7 +192,7 @@ def _live_schedule(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _timing(schedule: dict[str, Any]) -> dict[str, Any]:
-    """Normalise a schedule's timing: the interval in seconds, the anchor in UTC, a time zone."""
+    """Normalise a schedule's timing: the interval in seconds, the anchor in UTC, and defaults."""
     zone = schedule.get("timezone")
     if "interval" in schedule:
         anchor = datetime.fromisoformat(schedule["anchor_date"].replace("Z", "+00:00"))

@@ -75,7 +75,9 @@ async def check(
     for names in needed:
         await worker(server, setup, *names, say)
     others = [each for each in dict.fromkeys(map(_pool_and_queue, deployed)) if each not in needed]
-    warnings = [str(each) for names in others for each in await _standstill(server, setup, *names)]
+    warnings = [
+        str(each) for names in others for each in await _start_problems(server, setup, *names)
+    ]
     for warning in warnings:
         say(f"warning: {warning}")
     return await smoke_runs(server, smoke, timeout, say) if smoke else [], warnings
@@ -85,7 +87,7 @@ def _pool_and_queue(live: Live) -> tuple[str, str]:
     return live.spec["work_pool"], live.spec["work_queue"]
 
 
-async def _standstill(server: Server, setup: str, pool: str, queue: str) -> list[Finding]:
+async def _start_problems(server: Server, setup: str, pool: str, queue: str) -> list[Finding]:
     """Return why no run from a work queue would start now."""
     found = await if_found(server.client.read_work_pool(pool))
     if found is None:
@@ -104,7 +106,7 @@ async def worker(
     """
     deadline, announced = time.monotonic() + PATIENCE, False
     while True:
-        problems = await _standstill(server, setup, pool, queue)
+        problems = await _start_problems(server, setup, pool, queue)
         if not problems:
             return
         only_a_poll = all(each.what.startswith(work_pools.NO_WORKER) for each in problems)

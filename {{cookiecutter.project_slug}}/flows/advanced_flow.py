@@ -111,9 +111,10 @@ def process_partition(partition: str, path: Path, column: str) -> Summary:
 def task_runner() -> TaskRunner[Any]:
     """Return the task runner that the environment variable TASK_RUNNER names.
 
-    It is `threads`, which is the default, `dask` or `ray`. For these, DASK_ADDRESS or RAY_ADDRESS
-    is the address of the cluster, such as `tcp://scheduler:8786` or `ray://head:10001`. Its workers
-    need the same packages and flows as this process, and have to reach the same server.
+    It is `threads`, which is the default, `dask` or `ray`. For `dask` or `ray`, DASK_ADDRESS or
+    RAY_ADDRESS is the address of the cluster, such as `tcp://scheduler:8786` or
+    `ray://head:10001`. Its workers need the same packages and flows as this process, and have to
+    reach the same server.
 
     Raises:
         ValueError: TASK_RUNNER is something else, or the address is missing.

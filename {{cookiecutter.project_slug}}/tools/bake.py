@@ -36,7 +36,7 @@ def target(name: str, reference: str, platform: str) -> dict[str, Any]:
         "platforms": [platform],
         "contexts": {base: f"docker-image://{source}" for base, source in mirrored(file).items()},
         "secret": ["id=netrc,env=NETRC"],
-        # Read the default image's cache too. Each image writes its own: one holds a single image.
+        # Read the default image's cache too, but write another one: a cache keeps only one image.
         "cache-from": ["type=gha", f"type=gha,scope={name}"],
         "cache-to": [f"type=gha,scope={name},mode=max,ignore-error=true"],
     }

@@ -23,7 +23,7 @@ def call(*command: str, env: dict[str, str] | None = None, stdin: str | None = N
     """Run a command in the project's folder and return its output.
 
     Raises:
-        DeployerError: the program is not installed, or it failed; then with its last line.
+        DeployerError: the program is not installed, or it failed; the error has its last line.
     """
     try:
         answer = subprocess.run(  # noqa: S603
@@ -70,7 +70,7 @@ def build(name: str, recipe: str = "") -> None:
             call("docker", "pull", "--quiet", source)
         except DeployerError as error:
             raise DeployerError(
-                f"{error} Set BASE_MIRROR to the prefix that {base} has in the mirror."
+                f"Set BASE_MIRROR to the prefix that {base} has in the mirror. {error}"
             ) from None
         call("docker", "tag", source, base)
     print(f"Building {name}", file=sys.stderr)

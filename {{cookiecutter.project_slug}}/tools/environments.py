@@ -38,7 +38,7 @@ def names() -> list[str]:
 
 
 def images() -> dict[str, str]:
-    """Return how each image except the first is built, by the images' names.
+    """Return how each image except the default one is built, by the images' names.
 
     Returns:
         A stage of the Dockerfile, or the path of another Dockerfile.

@@ -176,7 +176,7 @@ def failed(workflow: str, conclusion: str, url: str) -> str:
         text = f"[The last run]({url}) ended with {conclusion}.\n"
         gone = conclusion == "success"
         return issue(f"{workflow} fails on main", text, gone, marker, f"[It works again]({url}).")
-    return f"the issue stays: {conclusion}"
+    return f"no change to an issue: the last run of {workflow} ended with {conclusion}"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -184,7 +184,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.github", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     command = commands.add_parser("comment", help="write or edit the comment on a pull request")
-    command.add_argument("number", type=int, help="of the pull request")
+    command.add_argument("number", type=int, help="number of the pull request")
     command.add_argument("--commit", default="", help="the commit that the text is about")
     command = commands.add_parser("drift", help="open, edit or close the issue about drift")
     command.add_argument("--gone", action="store_true", help="nothing differs")
@@ -193,8 +193,8 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--proposed", action="store_true", help="a pull request proposes it")
     command = commands.add_parser("failed", help="open or close the issue about a workflow on main")
     command.add_argument("workflow", help="its name")
-    command.add_argument("--conclusion", required=True, help="of its last run")
-    command.add_argument("--url", required=True, help="of that run")
+    command.add_argument("--conclusion", required=True, help="conclusion of its last run")
+    command.add_argument("--url", required=True, help="address of that run")
     commands.add_parser("previews", help="print the labels of the open pull requests' previews")
     command = commands.add_parser("delete-images", help="delete images of closed pull requests")
     command.add_argument("--label", default="", help="only this preview's, such as pr-7")

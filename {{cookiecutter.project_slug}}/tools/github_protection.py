@@ -179,7 +179,7 @@ def steps(state: State, wanted: Mapping[str, Mapping[str, str]]) -> list[Step]:
 
 FREE = (
     "GitHub has no environments and no rules for a private repository on a free plan. So the "
-    "secrets are the repository's, and whoever may push a branch can change production. Make it "
+    "secrets are the repository's, and anyone who may push a branch can change production. Make it "
     "public or upgrade to GitHub Pro or Team, and run this again."
 )
 APART = (
@@ -271,9 +271,9 @@ def _repository_wide(state: State) -> Iterator[Step]:
     held["secret"] = [each for each in SECRETS if each in state.place.secrets]
     for kind, names in held.items():
         for name in names:
-            what = f"every branch can use the {kind} {name} of the repository. Each environment has"
+            what = f"every branch can use the {kind} {name} of the repository; each environment has"
             command = f"gh {kind} delete {name} --repo {state.repository}"
-            yield Step(NOTE, f"{what} its own now, so delete it: `{command}`")
+            yield Step(NOTE, f"{what} its own now, so delete the repository's: `{command}`")
 
 
 def _ruleset(state: State) -> Step:

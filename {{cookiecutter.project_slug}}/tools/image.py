@@ -51,8 +51,8 @@ def content(name: str) -> tuple[str, ...]:
     file = DOCKERFILE if name in (DEFAULT, "worker") else parts(recipe(name))[0]
     if (ROOT / f"{file}.dockerignore").exists():
         raise DeployerError(
-            f"{file}.dockerignore exists, and Docker would read it instead of .dockerignore, "
-            "from which the image is named: move its lines into .dockerignore and delete it."
+            f"{file}.dockerignore exists, and Docker would read it instead of .dockerignore, but "
+            "the image's name depends on .dockerignore: move the lines there, and delete it."
         )
     if name in (DEFAULT, "worker"):
         return WORKER if name else CONTENT
@@ -71,8 +71,8 @@ def tag(name: str = DEFAULT) -> str:
         index = Path(call("git", "rev-parse", "--path-format=absolute", "--git-path", "index"))
     except DeployerError as error:
         raise DeployerError(
-            f"The image's name is a hash of git's ids of its files. {error} If this folder is not "
-            "a git repository yet, run `git init` first."
+            "The image's name is a hash of git's ids of its files. If this folder is not a git "
+            f"repository yet, run `git init` first. {error}"
         ) from None
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "index"

@@ -168,7 +168,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--environment", help="a table of deployments/environments.toml")
     parser.add_argument("--given", default="", help="images to use instead")
     parser.add_argument("--rebuild", default=False, type=is_true, help="`true`: even if it exists")
-    parser.add_argument("--images", default="", help="REFERENCE of the first one, NAME=REFERENCE …")
+    parser.add_argument("--images", default="", help="default image's REFERENCE, NAME=REFERENCE …")
     parser.add_argument("--released", default="", help="those that main has built already")
     parser.add_argument("--pushed", default="", help="the images that `push` printed")
     options = parser.parse_args(argv)

@@ -104,7 +104,7 @@ def command(options: argparse.Namespace, environ: Mapping[str, str]) -> list[str
     images = parse_images(options.image.split())
     if DEFAULT not in images:
         raise DeployerError(
-            f"{options.image} lacks the default image, which has no name before it."
+            f"{options.image} lacks the default image: put its reference first, without NAME=."
         )
     for image in images.values():
         if options.preview:

@@ -28,7 +28,8 @@ def digest_in(image: str, package: str) -> str:
     if name != package and not name.startswith(f"{package}:"):
         raise DeployerError(
             f"The image {image} is refused: only images of {package} are accepted. "
-            "A pull request's image is only for its preview: merge it, and main builds one."
+            "A pull request's image is only for its preview: merge the pull request, and main "
+            "builds an image."
         )
     if name != package or not DIGEST.fullmatch(digest):
         raise DeployerError(

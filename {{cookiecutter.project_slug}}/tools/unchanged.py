@@ -21,7 +21,7 @@ def is_unchanged(
 
     First, the order is recorded: any deploy that takes the lock later reads it before it writes.
     Then the lock must be free: all that its last holder wrote is in the answers, which are compared
-    next. At last, the record must be as written here: a deploy that deleted it may have read it
+    next. Last, the record must be as written here: a deploy that deleted it may have read it
     before the order was in it, and an older run may have overwritten it.
 
     Args:

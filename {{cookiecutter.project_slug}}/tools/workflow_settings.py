@@ -165,7 +165,7 @@ def separate_logins(environ: Mapping[str, str]) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print how and where to log in, and where the UI is, one `name=value` a line."""
+    """Print how and where to log in, and where the UI is, one `name=value` per line."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.workflow_settings", description=main.__doc__
     )

@@ -70,7 +70,7 @@ def _fits(values: dict[str, Any], schema: dict[str, Any], *, partial: bool) -> b
 
 
 def to_json(value: Any) -> Any:
-    """Convert a value to JSON; raise TypeError if that would change its meaning or its order."""
+    """Convert a value to JSON; raise TypeError if its meaning would change or it has no order."""
     if isinstance(value, timedelta):
         raise TypeError(f'{value!r} becomes a number in JSON: write text, such as "PT1H"')
     if isinstance(value, set | frozenset):

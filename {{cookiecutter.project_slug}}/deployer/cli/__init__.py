@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     except DeployerError as error:
         for problem in error.problems:
             terminal.fail(problem)
-        if bound.arguments.get("format") == "markdown":  # it is also for the summary of a job
+        if bound.arguments.get("format") == "markdown":  # the job summary shows the failure too
             where = bound.arguments.get("where")
             report = failure(where.environment if where else "check", error.problems)
             terminal.show("\n".join(filter(None, [report, error.details])))

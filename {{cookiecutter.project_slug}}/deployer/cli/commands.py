@@ -190,7 +190,7 @@ def _deploy(
 ) -> None:
     """Show the plan, apply it, and show the result; Markdown is one report at the end.
 
-    With `deploy_hash`, record for the next push that nothing differs any more.
+    With `deploy_hash`, note for the next push that nothing differs any more, if that is so.
     """
     from deployer import deploy
     from deployer.api_errors import explain

@@ -28,7 +28,7 @@ def show(report: Text | str) -> None:
     """Print a report; Markdown and JSON are `str` and stay as they are."""
     alive.clear()
     if isinstance(report, Text):
-        console().print(_covered(report), soft_wrap=True)
+        console().print(_masked(report), soft_wrap=True)
     else:
         print(mask_text(report), flush=True)
 
@@ -36,17 +36,17 @@ def show(report: Text | str) -> None:
 def say(message: str) -> None:
     """Print a message about progress, or a warning."""
     alive.clear()
-    console(stderr=True).print(_covered(Text(message)), soft_wrap=True)
+    console(stderr=True).print(_masked(Text(message)), soft_wrap=True)
 
 
 def fail(problem: str) -> None:
     """Print an error."""
     message = Text.assemble(("error:", "bold red"), f" {problem}")
     alive.clear()
-    console(stderr=True).print(_covered(message), soft_wrap=True)
+    console(stderr=True).print(_masked(message), soft_wrap=True)
 
 
-def _covered(report: Text) -> Text:
+def _masked(report: Text) -> Text:
     """Mask credentials in a report. A report with a mask loses its colours."""
     text = mask_text(report.plain)
     return report if text == report.plain else Text(text)

@@ -155,7 +155,7 @@ class File(BaseModel):
     project: Annotated[str, _refuse(lambda name, _: name_problem(name))]
     """Marks what belongs to this project on the server; the rest changes only with `--adopt`."""
     origin: Label | None = None
-    """Id that distinguishes this project from others of its name. If left out: there are none."""
+    """Id that distinguishes this project from others of its name; generated once, then kept."""
     images: Annotated[
         dict[ImageName, Recipe], Field(json_schema_extra={"additionalProperties": False})
     ] = {}

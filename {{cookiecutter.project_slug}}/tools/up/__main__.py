@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--serve", action="store_true", help="serve the flows from this process, schedules on"
     )
-    parser.add_argument("--port", type=int, help="of the server; a free one if not given")
+    parser.add_argument("--port", type=int, help="the server's port; by default a free one")
     options = parser.parse_args(argv)
     processes.catch_signals()
     processes.end_with_parent()

@@ -28,7 +28,7 @@ def prepare(home: Path) -> None:
         return
     first, _, _ = (text := EMPTY.read_text(encoding="utf-8")).partition("\n")
     if Version(version("prefect")) < Version(first.split()[-1]):
-        return  # it does not have the newest migrations
+        return  # the installed Prefect does not have the newest migrations
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new)) as connection:
         connection.executescript(text)

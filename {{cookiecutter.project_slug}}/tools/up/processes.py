@@ -92,7 +92,7 @@ class Program(psutil.Popen):
         """Wait until it can be used.
 
         Args:
-            ready: tells whether it can.
+            ready: returns whether it is ready.
 
         Raises:
             DeployerError: it ended, or was not ready in time.
@@ -111,7 +111,7 @@ class Program(psutil.Popen):
     def stop(self) -> None:
         """End it and all of its descendants: by SIGTERM, after ENDS_WITHIN by SIGKILL."""
         members = self.family()
-        # A worker waits for its runs. With SIGTERM too, they report to the server that they ended.
+        # A worker waits for its runs: SIGTERM makes them report their end to the server first.
         for member in members:
             with suppress(psutil.Error):
                 member.terminate()

@@ -155,7 +155,7 @@ class Up:
         return self.run("worker", [sys.executable, "-m", "prefect", "worker", "start", *which])
 
     def is_polled(self) -> bool:
-        """Tell whether the worker has asked for runs."""
+        """Tell whether the worker has polled for runs."""
         polled = ask(self.url, f"/work_pools/{self.pool}/queues/default")["last_polled"]
         return polled is not None and datetime.fromisoformat(polled) > self.began
 
