@@ -555,7 +555,7 @@ def test_one_issue_for_each_workflow_that_fails_on_main(
         github.failed(workflow, conclusion, "URL")
     assert (
         github.failed(workflow, "cancelled", "URL")
-        == "no change to an issue: the last run of deploy ended with cancelled"
+        == f"no change to an issue: the last run of {workflow} ended with cancelled"
     )
     assert [(each[2], each[3]) for each in said] == [
         (False, f"failed {workflow}"),
