@@ -58,8 +58,8 @@ def _absent(image: str, host: str, is_here: bool, problem: str) -> Finding:
     if DENIED.search(problem):
         return Finding(
             f"{image} cannot be read: {problem}.",
-            "It does not exist, or it is private, like every new package on GHCR: then a worker "
-            "without credentials cannot pull it either.",
+            "It does not exist, or it is private, like the packages of a private repository on "
+            "GHCR: then a worker without credentials cannot pull it either.",
             f"docker login {host}, here and where the worker runs",
         )
     if not ABSENT.search(problem):
@@ -95,7 +95,7 @@ def _private(image: str) -> Iterator[Finding]:
         platforms, problem = _in_registry(image, DOCKER_CONFIG=empty)
     if not platforms and DENIED.search(problem):
         yield Finding(
-            f"{image} is private, like every new package on GHCR.",
+            f"{image} is private, like the packages of a private repository.",
             "A worker without credentials cannot pull it, and its first run crashes.",
             "docker login ghcr.io where the worker runs, or make the package public in its "
             "settings on GitHub",
