@@ -11,9 +11,10 @@ HEAD = """\
 # Benchmarks
 
 `uvx nox -s bench` writes this page from the samples in [bench/results](bench/results). Each figure
-is the median of the rounds in the last table. The column "÷ ours" is the peer's figure divided by ours: above 1, ours is better. The
-sides take turns in the same run, in an order that alternates with each round. The last table has
-the load of the machine: compare columns of this page, not figures of two versions of it.
+is the median of the rounds in the last table. The column "÷ ours" is the peer's figure divided by
+ours: above 1, ours is better. The sides take turns in the same run, in an order that alternates
+with each round. The last table has the load of the machine: compare columns of this page, not
+figures of two versions of it.
 
 `-- --only PART` measures one part again, `-- --quick` only `generate` and `deploy-10-1`.
 Without Docker or PostgreSQL, the parts that need them keep their old samples.

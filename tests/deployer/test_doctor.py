@@ -817,7 +817,8 @@ def test_a_package_on_ghcr_that_only_we_can_read_is_a_finding(
 
     found = only(look("ghcr.io/me/flows:1.0"), fatal=False)
 
-    assert found.what == "ghcr.io/me/flows:1.0 is private, like the packages of a private repository."
+    what = "ghcr.io/me/flows:1.0 is private, like the packages of a private repository."
+    assert found.what == what
     assert "docker login ghcr.io where the worker runs" in found.fix
 
 
