@@ -130,7 +130,7 @@ def test_a_steady_catalog_passes_whatever_it_prints(project: Project) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("1 deployments and ")
+    assert done.stdout.startswith("1 deployment and ")
 
 
 def test_a_catalog_that_cannot_be_imported_later_is_refused_with_the_reason(

@@ -163,12 +163,13 @@ def test_a_free_private_repository_falls_back_to_its_own_secrets_and_is_told_wha
     None
 ):
     made = steps(replace(STATE, protects=False), {"preview": {}, "production": SERVER})
-    assert "whoever may push a branch can change production" in made[0].what
+    assert "anyone who may push a branch can change production" in made[0].what
     assert made[0].outcome == NOTE
     commands = [each.arguments for step in made for each in step.commands]
     assert commands == [
         ("variable", "set", "PREFECT_API_URL", "--body", URL, "--repo", "Acme/Flows"),
         ("secret", "set", "PREFECT_API_AUTH_STRING", "--repo", "Acme/Flows"),
+        ("variable", "set", "PREVIEWS", "--body", "off", "--repo", "Acme/Flows"),
     ]
 
 
@@ -476,13 +477,18 @@ def test_a_private_repository_on_a_free_plan_is_not_asked_for_what_it_cannot_hav
     made = hub.held
     assert (made["environments"], made["rulesets"]) == ({}, [])
     assert made["places"]["actions"]["secrets"] == {"PREFECT_API_AUTH_STRING": AUTH}
+    assert made["places"]["actions"]["variables"]["PREVIEWS"] == "off"
     before = len(hub.writes())
     assert setup_github.main([]) == 0
     assert len(hub.writes()) == before
+    for options in (["--share-server"], []):  # what was allowed stays allowed
+        assert setup_github.main(options) == 0
+        assert hub.held["places"]["actions"]["variables"]["PREVIEWS"] == "on"
     # With a plan that has environments, the same command uses them and names obsolete secrets.
     hub.held = {**hub.held, "plan": "team"}
     assert setup_github.main([]) == 0
     assert hub.held["environments"]["production"]["branches"] == ["main"]
+    assert "PREVIEWS" not in hub.held["places"]["actions"]["variables"]
     assert "`gh secret delete PREFECT_API_AUTH_STRING --repo Acme/Flows`" in capfd.readouterr().out
     assert_nothing_secret_was_told(hub, str(said))
 

@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 from tools.github_credentials import KEY, SECRETS, URL, wants_key
+from tools.preflight import OPEN, PREVIEWS
 
 ENVIRONMENTS = ("preview", "staging", "production")  # which the workflows deploy to
-OPEN = "preview"  # the environment that every branch may use
 UPDATE = "update"  # holds the token that opens pull requests with template updates
 PLAN = "PLAN_ENVIRONMENT"  # variable: the environment without reviewers that plans production
 CODE_OWNERS = ".github/CODEOWNERS"
@@ -155,12 +155,13 @@ class Step:
     text: str = ""
 
 
-def steps(state: State, wanted: Mapping[str, Mapping[str, str]]) -> list[Step]:
+def steps(state: State, wanted: Mapping[str, Mapping[str, str]], share: bool = False) -> list[Step]:
     """Return all steps, in the order in which they are carried out.
 
     Args:
         state: the current state.
         wanted: for each environment the values of URL and SECRETS that are known here.
+        share: whether previews get production's server.
     """
     result = []
     if state.protects:
@@ -170,10 +171,11 @@ def steps(state: State, wanted: Mapping[str, Mapping[str, str]]) -> list[Step]:
         if plans := state.plans:
             values = wanted.get("production", {})
             result += [*_environment(state, plans), *_values(state, plans, values)]
-        result += [*_repository_wide(state), _ruleset(state)]
+        result += [*_repository_wide(state), *_previews_again(state), _ruleset(state)]
     else:
         result.append(Step(NOTE, FREE))
         result += _values(state, "", wanted.get("production", {}))
+        result.append(_previews(state, share))
     return [*result, _code_owners(state)]
 
 
@@ -263,6 +265,25 @@ def _values(state: State, name: str, values: Mapping[str, str]) -> Iterator[Step
             yield Step(DONE, f"secret {secret} {where}; `{change}` changes it")
         elif secret == KEY and wants_key(url):
             yield Step(MISSING, f"secret {KEY} {where}: Prefect Cloud requires it, so set it here")
+
+
+def _previews(state: State, share: bool) -> Step:
+    """Return the step that keeps previews from the repository's server until that is wanted."""
+    held = state.place.variables.get(PREVIEWS)
+    value = "on" if share else held or "off"
+    arguments = ("variable", "set", PREVIEWS, "--body", value, "--repo", state.repository)
+    outcome = DONE if value == held else CHANGED if held else NEW
+    what = f"variable {PREVIEWS} of the repository is {value}"
+    if value == "off":
+        what += ": a preview would use production's server, which --share-server allows"
+    return Step(outcome, what, () if outcome == DONE else (Command(arguments),))
+
+
+def _previews_again(state: State) -> Iterator[Step]:
+    """Yield the step that takes the variable away, because previews have an environment now."""
+    if PREVIEWS in state.place.variables:
+        delete = Command(("variable", "delete", PREVIEWS, "--repo", state.repository))
+        yield Step(CHANGED, f"variable {PREVIEWS} of the repository is no longer needed", (delete,))
 
 
 def _repository_wide(state: State) -> Iterator[Step]:

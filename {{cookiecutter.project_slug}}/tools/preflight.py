@@ -30,6 +30,8 @@ NEEDS = {
 }
 SERVER = ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING")
 HEADERS = "PREFECT_CLIENT_CUSTOM_HEADERS"
+OPEN = "preview"  # the environment that every branch may use
+PREVIEWS = "PREVIEWS"  # variable: `off` if previews must not use the repository's server
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,15 @@ def registry(job: Job) -> Iterator[Problem]:
 
 def server(job: Job) -> Iterator[Problem]:
     """Yield what is missing for a connection to the Prefect server."""
+    if job.environment == OPEN and job.settings.variables.get(PREVIEWS) == "off":
+        yield Problem(
+            "Previews are off",
+            f"The variable {PREVIEWS} is off, because this repository has no environments, so a "
+            "preview would use production's server. To allow that: run "
+            "`uvx nox -s github -- --share-server` and `uvx nox -s setup -- preview`, and start a "
+            "worker for the previews' work pool",
+        )
+        return
     scope = f" --env {job.environment}" if job.environment else ""
     url = job.settings.variables.get("PREFECT_API_URL", "")
     if not url:

@@ -29,13 +29,13 @@ from tools.github_protection import (
     DONE,
     ENVIRONMENTS,
     MISSING,
-    OPEN,
     RULESET,
     Place,
     State,
     Step,
     steps,
 )
+from tools.preflight import OPEN
 
 FAILED = "failed"
 VIEW = "nameWithOwner,visibility,viewerCanAdminister,owner,isInOrganization,url"
@@ -185,7 +185,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     bad = False
-    for step in steps(found, wanted):
+    for step in steps(found, wanted, options.share_server):
         outcome, what = (step.outcome, "") if options.dry_run else carry_out(step)
         print(f"{outcome:<{len(DONE)}}  {what}" if what else script(step), flush=True)
         bad |= outcome in (FAILED, MISSING)
