@@ -9,7 +9,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -171,7 +171,8 @@ def steps(state: State, wanted: Mapping[str, Mapping[str, str]], share: bool = F
         if plans := state.plans:
             values = wanted.get("production", {})
             result += [*_environment(state, plans), *_values(state, plans, values)]
-        result += [*_repository_wide(state), *_previews_again(state), _ruleset(state)]
+        result += [*_repository_wide(state), *_without_previews_variable(state)]
+        result.append(_ruleset(state))
     else:
         result.append(Step(NOTE, FREE))
         result += _values(state, "", wanted.get("production", {}))
@@ -251,12 +252,11 @@ def _values(state: State, name: str, values: Mapping[str, str]) -> Iterator[Step
             )
         )
         return
-    commands = (Command(("variable", "set", URL, "--body", url, *scope)),) if url != held else ()
-    outcome = DONE if not commands else CHANGED if held else NEW
-    yield Step(outcome, f"variable {URL} {where} is {url}", commands)
+    variable = _variable(URL, url, held, where, scope)
+    yield variable
     for secret in SECRETS:
         is_set = secret in place.secrets
-        if secret in values and (commands or not is_set):
+        if secret in values and (variable.commands or not is_set):
             command = Command(("secret", "set", secret, *scope), values[secret], secret)
             yield Step(CHANGED if is_set else NEW, f"secret {secret} {where}", (command,))
         elif is_set:
@@ -271,15 +271,20 @@ def _previews(state: State, share: bool) -> Step:
     """Return the step that keeps previews from the repository's server until that is wanted."""
     held = state.place.variables.get(PREVIEWS)
     value = "on" if share else held or "off"
-    arguments = ("variable", "set", PREVIEWS, "--body", value, "--repo", state.repository)
+    step = _variable(PREVIEWS, value, held, "of the repository", ("--repo", state.repository))
+    why = ": a preview would use production's server, which --share-server allows"
+    return replace(step, what=step.what + why) if value == "off" else step
+
+
+def _variable(name: str, value: str, held: str | None, where: str, scope: tuple[str, ...]) -> Step:
+    """Return the step that sets a variable, unless GitHub holds this value already."""
     outcome = DONE if value == held else CHANGED if held else NEW
-    what = f"variable {PREVIEWS} of the repository is {value}"
-    if value == "off":
-        what += ": a preview would use production's server, which --share-server allows"
-    return Step(outcome, what, () if outcome == DONE else (Command(arguments),))
+    command = Command(("variable", "set", name, "--body", value, *scope))
+    what = f"variable {name} {where} is {value}"
+    return Step(outcome, what, () if outcome == DONE else (command,))
 
 
-def _previews_again(state: State) -> Iterator[Step]:
+def _without_previews_variable(state: State) -> Iterator[Step]:
     """Yield the step that takes the variable away, because previews have an environment now."""
     if PREVIEWS in state.place.variables:
         delete = Command(("variable", "delete", PREVIEWS, "--repo", state.repository))
