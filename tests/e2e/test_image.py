@@ -473,6 +473,8 @@ def test_a_worker_in_its_own_image_runs_a_locked_down_flow_and_its_logs_arrive(
 def test_a_run_that_is_cancelled_in_the_ui_stops_within_seconds(runs: dict[str, Run]) -> None:
     run = runs["cancelled"]
     run.reaches("RUNNING")
+    # A run is running a moment before its flow begins, and a flow that never began logs nothing.
+    run.wait_for_log("the flow has begun")
     limits = docker(
         "inspect", "--format={{.HostConfig.Memory}} {{.HostConfig.NanoCpus}}", run.container
     )
@@ -486,12 +488,12 @@ def test_a_run_that_is_cancelled_in_the_ui_stops_within_seconds(runs: dict[str, 
     # The state follows later: another interpreter first looks for the flow's own hooks.
     assert run.reaches("CANCELLED")["name"] == "Cancelled"
     run.wait_until_removed(within=60)
-    run.wait_for_log("the flow has begun")
 
 
 def test_a_container_that_is_asked_to_end_leaves_a_crashed_run(runs: dict[str, Run]) -> None:
     run = runs["terminated"]
     run.reaches("RUNNING")
+    run.wait_for_log("the flow has begun")
     start = time.monotonic()
     docker("stop", run.container)
     assert time.monotonic() - start < 8  # docker kills after ten seconds

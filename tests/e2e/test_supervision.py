@@ -66,12 +66,12 @@ def image(
 
 
 class Run:
-    """A run of the sleeping flow, which has started."""
+    """A run of the sleeping flow, which is running."""
 
     def __init__(
         self, server: PrefectServer, image: str, seconds: int, command: str | None = None
     ) -> None:
-        """Start the run and wait until the flow's own code runs."""
+        """Start the run and wait until the server has its state as running."""
         self.server = server
         variables = {"image": image, "image_pull_policy": "Never"}
         if command:
