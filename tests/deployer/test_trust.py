@@ -272,12 +272,7 @@ def test_everything_that_a_login_lacks_is_named_at_once(
             {"multi_line": frozenset(["PREFECT_CLIENT_CUSTOM_HEADERS"])},
             "PREFECT_CLIENT_CUSTOM_HEADERS has several lines",
         ),
-        (
-            preflight.server,
-            settings(PREFECT_API_URL="http://prefect/api", PREVIEWS="off"),
-            {"environment": "preview"},
-            "Previews are off",
-        ),
+        (preflight.previews, settings(PREVIEWS="off"), {}, "Previews are off"),
         (preflight.main_only, Settings({}, "a/b", ref="refs/heads/topic"), {}, "Not on main"),
         (preflight.main_only, Settings({}, "a/b", ref="refs/tags/main"), {}, "Not on main"),
         (preflight.runner, settings(RUNNER="own"), {}, "RUNNER is refused"),
@@ -292,11 +287,11 @@ def test_what_a_job_may_not_do_is_a_sentence(
     assert ": " in problem.text
 
 
-def test_a_runner_of_ones_own_is_fine_where_the_repository_is_private() -> None:
+def test_what_a_job_may_do_is_no_problem() -> None:
     assert list(preflight.runner(job(settings(PRIVATE, RUNNER="own")))) == []
     assert list(preflight.main_only(job(settings()))) == []
-    variables = {"PREFECT_API_URL": "http://prefect/api", "PREVIEWS": "off"}
-    assert list(preflight.server(job(settings(**variables), environment="staging"))) == []
+    assert list(preflight.previews(job(settings()))) == []
+    assert list(preflight.previews(job(settings(PREVIEWS="on")))) == []
 
 
 def test_preflight_is_told_only_whether_there_is_a_secret(

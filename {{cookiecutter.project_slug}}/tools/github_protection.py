@@ -14,9 +14,10 @@ from typing import Any
 from urllib.parse import quote
 
 from tools.github_credentials import KEY, SECRETS, URL, wants_key
-from tools.preflight import OPEN, PREVIEWS
+from tools.preflight import PREVIEWS
 
 ENVIRONMENTS = ("preview", "staging", "production")  # which the workflows deploy to
+OPEN = "preview"  # the environment that every branch may use
 UPDATE = "update"  # holds the token that opens pull requests with template updates
 PLAN = "PLAN_ENVIRONMENT"  # variable: the environment without reviewers that plans production
 CODE_OWNERS = ".github/CODEOWNERS"

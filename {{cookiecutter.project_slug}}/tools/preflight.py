@@ -30,7 +30,6 @@ NEEDS = {
 }
 SERVER = ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING")
 HEADERS = "PREFECT_CLIENT_CUSTOM_HEADERS"
-OPEN = "preview"  # the environment that every branch may use
 PREVIEWS = "PREVIEWS"  # variable: `off` if previews must not use the repository's server
 
 
@@ -92,15 +91,6 @@ def registry(job: Job) -> Iterator[Problem]:
 
 def server(job: Job) -> Iterator[Problem]:
     """Yield what is missing for a connection to the Prefect server."""
-    if job.environment == OPEN and job.settings.variables.get(PREVIEWS) == "off":
-        yield Problem(
-            "Previews are off",
-            f"The variable {PREVIEWS} is off, because this repository has no environments, so a "
-            "preview would use production's server. To allow that: run "
-            "`uvx nox -s github -- --share-server` and `uvx nox -s setup -- preview`, and start a "
-            "worker for the previews' work pool",
-        )
-        return
     scope = f" --env {job.environment}" if job.environment else ""
     url = job.settings.variables.get("PREFECT_API_URL", "")
     if not url:
@@ -113,6 +103,18 @@ def server(job: Job) -> Iterator[Problem]:
             f"{name} has several lines",
             f"GitHub masks each line of the secret {name} everywhere: a line like `{{` masks every "
             "`{`, and an output that contains one is lost. Set the secret again, on one line",
+        )
+
+
+def previews(job: Job) -> Iterator[Problem]:
+    """Yield a problem if previews are switched off."""
+    if job.settings.variables.get(PREVIEWS) == "off":
+        yield Problem(
+            "Previews are off",
+            f"The variable {PREVIEWS} is off, because this repository has no environments, so a "
+            "preview would use production's server. To allow that: run "
+            "`uvx nox -s github -- --share-server` and `uvx nox -s setup -- preview`, and start a "
+            "worker for the previews' work pool",
         )
 
 
@@ -160,6 +162,7 @@ CHECKS: dict[str, Callable[[Job], Iterator[Problem]]] = {
     "closed": closed,
     "image": image,
     "main": main_only,
+    "previews": previews,
     "registry": registry,
     "runner": runner,
     "server": server,

@@ -29,13 +29,13 @@ from tools.github_protection import (
     DONE,
     ENVIRONMENTS,
     MISSING,
+    OPEN,
     RULESET,
     Place,
     State,
     Step,
     steps,
 )
-from tools.preflight import OPEN
 
 FAILED = "failed"
 VIEW = "nameWithOwner,visibility,viewerCanAdminister,owner,isInOrganization,url"
