@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,13 +33,28 @@ def act(work: Callable[[Server], Awaitable[T]]) -> T:
     from deployer.server import connect
 
     async def run() -> T:
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
-        if task and sys.platform != "win32":
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        async with connect() as server:
-            return await work(server)
+        with _cancelled_by_sigterm():
+            async with connect() as server:
+                return await work(server)
 
     return asyncio.run(run())
+
+
+@contextmanager
+def _cancelled_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM cancel the current task, and restore the former handler at the end."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    if not task or sys.platform == "win32":
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        # A loop that is closed leaves the default handler, which would end `up` before its cleanup.
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
 
 
 def chosen_environment(
