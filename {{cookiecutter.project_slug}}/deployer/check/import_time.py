@@ -25,8 +25,9 @@ from deployer.check.catalog import FILE
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 
-# Changes the second, minute, hour, weekday, day of the month, month and year.
-LATER = timedelta(days=400, hours=1, minutes=1, seconds=1)
+# Changes the second, minute, hour, weekday, day of the month, month and year, and the hour even
+# where the clocks are changed in between.
+LATER = timedelta(days=400, hours=2, minutes=1, seconds=1)
 
 
 @contextmanager

@@ -122,6 +122,7 @@ class Program(psutil.Popen):
         for member in alive:
             with suppress(psutil.Error):
                 member.kill()
+        psutil.wait_procs(alive, ENDS_WITHIN)
         self.wait()
 
     def family(self) -> set[psutil.Process]:
