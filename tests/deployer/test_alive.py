@@ -67,7 +67,7 @@ class Screen(io.StringIO):
 
     def wait_for(self, text: str) -> None:
         """Wait until a text was written."""
-        eventually(lambda: text in self.getvalue(), 20, about=self.getvalue)
+        eventually(lambda: text in self.getvalue(), 60, about=self.getvalue)
 
 
 @pytest.fixture
@@ -93,17 +93,17 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Screen]]:
 def test_a_pipe_gets_whole_lines_for_as_long_as_it_lasts(screen: Callable[..., Screen]) -> None:
     out = screen(False)
     with alive.alive("server"):
-        out.wait_for("server 0:00\nserver 0:00\n")
+        eventually(lambda: out.getvalue().count("\n") >= 2, 60, about=out.getvalue)
     ended = out.getvalue()
 
-    assert set(ended.splitlines()) == {"server 0:00"}
+    assert set(ended.splitlines()) <= {f"server 0:{second:02}" for second in range(60)}
     assert ended.endswith("\n")
 
 
 def test_a_terminal_gets_one_line_that_makes_room_for_text(screen: Callable[..., Screen]) -> None:
     out = screen(True)
     with alive.alive("server"):
-        out.wait_for("| server 0:00\r")
+        out.wait_for("| server 0:0")
         alive.clear()
         out.write("text")
 
@@ -119,7 +119,7 @@ def test_a_terminal_that_is_to_be_plain_gets_lines(
 ) -> None:
     out = screen(True, **how)
     with alive.alive("server"):
-        out.wait_for("server 0:00\n")
+        out.wait_for("server 0:0")
 
     assert "\r" not in out.getvalue()
 
@@ -159,7 +159,7 @@ def test_a_closed_stderr_gets_none_and_changes_no_exit_code(
 def test_what_goes_on_for_ever_ends_them(screen: Callable[..., Screen]) -> None:
     out = screen(False)
     with alive.alive("flows"):
-        out.wait_for("flows 0:00\n")
+        out.wait_for("flows 0:0")
         (signs,) = alive._signs
         alive.end()
         assert not signs.is_alive()
@@ -238,11 +238,11 @@ def test_a_silent_command_gets_signs_and_is_heard_only_where_it_fails(tmp_path: 
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_silence_is_measured_with_what_came_before_it(tmp_path: Path, terminal: bool) -> None:
-    script = "import time; print('one', flush=True); time.sleep(1.5); print('two')"
+    script = "import time; print('one', flush=True); time.sleep(4); print('two')"
 
     found = record([sys.executable, "-c", script], tmp_path, os.environ, terminal=terminal)
 
     seconds, before = found.longest
     assert (found.exit_code, before) == (0, "one")
-    assert seconds >= 1.4
+    assert seconds >= 3
     assert found.output.split() == ["one", "two"]

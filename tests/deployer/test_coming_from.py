@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.baking import Project
-from tests.support.docker import docker, need_docker
+from tests.support.docker import docker, need_docker, remove_images
+from tests.support.processes import end
 from tests.support.server import PrefectServer
 from tests.support.waiting import eventually
 
@@ -101,6 +102,7 @@ def newcomer(
 
 def test_every_command_of_the_page_works_or_its_successor_does(newcomer: Newcomer) -> None:
     need_docker()
+    remove_images("coming-from")  # of a run of the tests that was killed
     page = newcomer.project.read(PAGE)
     rows = dict(re.findall(r"^\| (`.+?) \| (.+) \|$", page, re.MULTILINE))
     tried = set()
@@ -177,8 +179,7 @@ def test_every_command_of_the_page_works_or_its_successor_does(newcomer: Newcome
         ask = newcomer.server.request
         eventually(lambda: ask("POST", "/flow_runs/filter", completed))
     finally:
-        worker.terminate()
-        worker.wait(30)
+        end(worker)
 
     written("`flow.serve(interval=60)`", "schedules=[Interval(60)]")  # test_up.py tests the session
     written(

@@ -6,15 +6,16 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from tests.baking import Project
 from tests.deployer.conftest import DeployerProject
+from tests.support.processes import READY_WITHIN, end
 from tests.support.server import PrefectServer
 from tests.support.waiting import eventually
 
@@ -72,8 +73,9 @@ schedules = "off"
 @pytest.fixture
 def worker(project: DeployerProject, tmp_path: Path) -> Iterator[None]:
     """A process worker for the project's work pool."""
-    pool = project.read_pool()
-    with (tmp_path / "worker.log").open("w") as log:
+    pool, file = project.read_pool(), tmp_path / "worker.log"
+    path = f"/work_pools/{quote(pool)}/workers/filter"
+    with file.open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool],
             cwd=project.path,
@@ -81,9 +83,13 @@ def worker(project: DeployerProject, tmp_path: Path) -> Iterator[None]:
             stdout=log,
             stderr=log,
         )
-        yield
-        process.terminate()
-        process.wait(30)
+        try:
+            eventually(
+                lambda: project.server.request("POST", path, {}), READY_WITHIN, about=file.read_text
+            )
+            yield
+        finally:
+            end(process)
 
 
 def write_catalog(project: DeployerProject, name: str = "you", times: int = 1) -> None:
@@ -171,27 +177,23 @@ def test_a_smoke_run_that_does_not_end_in_time_is_cancelled(
 ) -> None:
     write_catalog(project, name="sleeper")
 
-    start = time.monotonic()
     failed = project.deployer("deploy", "local", "--timeout", "8")
 
     assert failed.returncode == 1
     assert "did not end in time and are cancelled" in failed.stderr
-    assert time.monotonic() - start < 60
     assert states(project) == []
     where = {"flow_runs": {"tags": {"all_": ["smoke"]}}, "sort": "EXPECTED_START_TIME_DESC"}
     run, *_ = project.server.request("POST", "/flow_runs/filter", where)
     assert run["state_type"] in ("CANCELLING", "CANCELLED")
 
 
-def test_without_a_worker_a_sentence_comes_within_seconds(project: DeployerProject) -> None:
-    start = time.monotonic()
+def test_without_a_worker_a_sentence_comes(project: DeployerProject) -> None:
     failed = project.deployer("deploy", "local")
 
     assert failed.returncode == 1
     assert failed.stdout.endswith("Plan: 2 to add, 0 to change, 0 to delete, 0 unchanged.\n")
     assert "No worker polls the work queue 'default'" in failed.stderr
     assert f"prefect worker start --pool '{project.read_pool()}'" in failed.stderr
-    assert time.monotonic() - start < 60
     assert states(project) == []
 
 
@@ -259,6 +261,14 @@ def test_serve_has_its_schedules_on_and_leaves_what_is_deployed_alone(
     def served() -> list[dict[str, Any]]:
         return [row for row in states(project) if row["name"].endswith("-serve")]
 
+    def has_polled() -> bool:
+        """Whether the runner has polled: from then on it pauses the schedules when it ends."""
+        tag = f"project:{project.project.answers['project_slug']}"
+        where = {"deployments": {"tags": {"all_": [tag]}}}
+        rows = project.server.request("POST", "/deployments/filter", where)
+        polled = [row["last_polled"] for row in rows if row["name"].endswith("-serve")]
+        return len(polled) == 2 and all(polled)
+
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "deployer", "serve"],
@@ -268,12 +278,12 @@ def test_serve_has_its_schedules_on_and_leaves_what_is_deployed_alone(
             stderr=output,
         )
     try:
-        eventually(lambda: "Your deployments are being served" in log.read_text())
-        time.sleep(2)  # it prints this before it starts
+        eventually(has_polled, about=log.read_text)
+        assert "Your deployments are being served" in log.read_text()
         rows = served()
     finally:
         process.send_signal(signal.SIGINT)
-        code = process.wait(30)
+        code = process.wait(120)
 
     assert code == 0, log.read_text()
     assert [row["work_pool_name"] for row in rows] == [None, None]

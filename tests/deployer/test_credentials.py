@@ -13,7 +13,7 @@ from deployer.cli import context, terminal
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.options import Wanted, Where
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron
@@ -126,6 +126,7 @@ def test_what_only_speaks_of_a_credential_is_left_alone(path: str, value: Any) -
     assert credentials.mask_values(content) == content
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from([CANARY, "a:b@c"]),

@@ -208,7 +208,12 @@ def test_a_port_that_nobody_listens_on_is_refused() -> None:
     assert "prefect server start" in found.fix
 
 
-def test_an_unknown_host_is_named() -> None:
+def test_an_unknown_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    # A machine without a name server would wait for one.
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     found = connection("http://nosuchhost.invalid:4200/api")
 
     assert "DNS cannot resolve the host 'nosuchhost.invalid'" in found.what

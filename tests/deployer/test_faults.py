@@ -96,7 +96,8 @@ def count_writes(server: PrefectServer) -> int:
     """Return the number of writing requests of the deploy from BEFORE to AFTER."""
     world = World(server, work_pool=POOL)
     deploy_all(world, BEFORE)
-    with Proxy(server.api_url) as proxy:
+    with Proxy(server.api_url) as proxy, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lock, "RENEWAL", 1000)  # a renewal is not one of them
         world.api_url = proxy.api_url
         deploy_all(world, AFTER)
     return len(proxy.writes)
@@ -137,7 +138,7 @@ def test_a_fault_at_any_write_ends_in_all_or_nothing(
             wrong.append(f"{kind} at write {k} ({proxy.writes[k - 1]}): a half state")
         if expected and world.releases() != recorded:
             wrong.append(f"{kind} at write {k}: the records are {world.releases()}, not {recorded}")
-        if took > 60:
+        if took > 300:
             wrong.append(f"{kind} at write {k}: took {took:.0f} seconds")
         deploy_all(world, AFTER)
         if held(world) != after:
@@ -182,7 +183,10 @@ def test_a_server_that_is_busy_for_a_while_is_waited_for(server: PrefectServer) 
     assert proxy.writes.count(proxy.writes[1]) > BUSY, "the refused write was sent again"
 
 
-def test_two_deployers_at_once_take_turns(server: PrefectServer) -> None:
+def test_two_deployers_at_once_take_turns(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "EXPIRY", 180)
     world = World(server)
     failures: list[BaseException] = []
 
@@ -205,7 +209,10 @@ def test_two_deployers_at_once_take_turns(server: PrefectServer) -> None:
     assert world.plan(catalog).empty
 
 
-def test_a_deployer_that_is_waited_for_too_long_is_named(server: PrefectServer) -> None:
+def test_a_deployer_that_is_waited_for_too_long_is_named(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "EXPIRY", 8)
     world = World(server)
     started, finish = threading.Event(), threading.Event()
 
@@ -221,7 +228,7 @@ def test_a_deployer_that_is_waited_for_too_long_is_named(server: PrefectServer) 
     try:
         # Longer than the expiry: the lock is renewed while its holder lives.
         with pytest.raises(DeployerError, match="Ada is deploying here"):
-            world.deploy(BEFORE, lock_timeout=6)
+            world.deploy(BEFORE, lock_timeout=11)
     finally:
         finish.set()
         thread.join(30)
@@ -242,7 +249,10 @@ def take_over(world: World) -> None:
 
 
 @pytest.mark.parametrize("value", ["kept for the week-end", None, 7])
-def test_a_lock_that_somebody_made_by_hand_holds_too(server: PrefectServer, value: object) -> None:
+def test_a_lock_that_somebody_made_by_hand_holds_too(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch, value: object
+) -> None:
+    monkeypatch.setattr(lock, "EXPIRY", 180)
     world = World(server)
     name = f"deployer-lock-{world.environment.key}"
     world.call("POST", "/variables/", {"name": name, "value": value})
@@ -283,12 +293,14 @@ def test_a_deployer_that_loses_its_lock_before_it_puts_back_says_so_at_once(
         take_over(world)
         time.sleep(1.5)  # longer than a lock is valid without renewal
 
-    with Proxy(server.api_url, "500", 3, then=lose) as proxy:
+    with Proxy(server.api_url, "500", 1, then=lose, path="/automations/") as proxy:
         world.api_url = proxy.api_url
         with pytest.raises(DeployerError, match=r"^Another deployer took the lock over"):
             world.deploy(AFTER)
 
-    assert len([each for each in proxy.writes if each.startswith("PATCH /api/variables/")]) == 1
+    lost = next(n for n, each in enumerate(proxy.writes) if "/automations/" in each)
+    later = [each for each in proxy.writes[lost:] if each.startswith("PATCH /api/variables/")]
+    assert len(later) == 1
 
 
 def test_an_older_run_is_refused_after_a_newer_one(server: PrefectServer) -> None:

@@ -92,8 +92,9 @@ def cluster(
         names[run["id"]] = deployment["name"]
     folder = tmp_path_factory.mktemp("cluster")
     with KubernetesApi(folder) as api, KubernetesWorker(api, server, POOL, folder):
-        eventually(lambda: len(api.jobs) >= len(names), about=lambda: api.jobs)
-        ids = {job["metadata"]["labels"]["prefect.io/flow-run-id"]: job for job in api.jobs}
+        # There are more jobs at the hour, when a schedule starts runs.
+        eventually(lambda: names.keys() <= by_run(api).keys(), about=lambda: api.jobs)
+        ids = by_run(api)
         jobs = {name: ids[run] for run, name in names.items()}
         yield Cluster(project, api, jobs)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.baking import Project
+from tests.support.processes import end
 from tests.support.server import PrefectServer
 
 SAME = [
@@ -51,9 +52,10 @@ def started(
         command = ["prefect", "worker", "start", "--pool", "local", "--type", "process"]
         with (tmp_path / "worker.log").open("w") as log:
             worker = subprocess.Popen(command, cwd=project.path, env=env, stdout=log, stderr=log)
-            yield project, env
-            worker.terminate()
-            worker.wait(30)
+            try:
+                yield project, env
+            finally:
+                end(worker)
 
 
 def test_the_transcript_in_the_docs_is_what_happens(

@@ -21,6 +21,7 @@ from deployer.verify import SmokeRun, smoke_runs, worker
 from tests.deployer.sample_flows import anywhere, plain
 from tests.deployer.world import POOL, World, quiet
 from tests.support.server import PrefectServer
+from tests.support.waiting import eventually
 
 Act = Callable[[World, str], None]
 
@@ -45,7 +46,12 @@ def smoke_run(world: World, act: Act) -> SmokeRun:
 def poll(world: World, queue: str = "default") -> None:
     """Poll for work, as a worker does."""
     body = {"work_queue_names": [queue]}
-    world.call("POST", f"/work_pools/{quote(POOL)}/get_scheduled_flow_runs", body)
+    pool = f"/work_pools/{quote(POOL)}"
+    where = f"{pool}/queues/{quote(queue)}"
+    before = world.call("GET", where)["last_polled"]
+    world.call("POST", f"{pool}/get_scheduled_flow_runs", body)
+    # The server records the time of the poll after it has answered.
+    eventually(lambda: world.call("GET", where)["last_polled"] != before)
 
 
 def becomes(kind: str, name: str, message: str | None = None) -> Act:

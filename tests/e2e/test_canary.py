@@ -14,8 +14,6 @@ import yaml
 from tests.baking import ROOT, TEMPLATE_FOLDER, Project, copy_template, run
 from tests.support.act import Act
 
-pytestmark = pytest.mark.timeout(600)
-
 PREFECT = re.compile(r'"prefect>=[\d.]+,<[\d.]+"')
 # A `uvx` for the workflow. `lock` writes a version that does not exist into the lock; the tests end
 # with a log and an exit code that the test chooses.

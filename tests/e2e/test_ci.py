@@ -11,8 +11,6 @@ from tests.baking import Project
 from tests.support.act import Act
 from tests.support.docker import docker
 
-pytestmark = pytest.mark.timeout(1200)
-
 
 @pytest.fixture
 def fork(docker_engine: None, bake: Callable[..., Project], tmp_path: Path) -> Iterator[Act]:

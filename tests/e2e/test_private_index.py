@@ -14,7 +14,7 @@ from tests.e2e.small import SECRETS, Site, explain
 from tests.support.act import Act
 from tests.support.index import PrivateIndex, make_wheel, requirement
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("preview_worker")]
+pytestmark = pytest.mark.usefixtures("preview_worker")
 
 HOST = "127.0.0.1"
 NETRC = SECRETS["NETRC"].replace("packages.invalid", HOST)

@@ -17,8 +17,6 @@ from tests.e2e.small import JOBS, Site, explain
 from tests.support.act import CHECKOUT, Act
 from tests.support.docker import docker
 
-pytestmark = pytest.mark.timeout(900)
-
 LOGIN = "docker/login-action"
 BUILDER = "docker/setup-buildx-action"
 BUILD = "docker/build-push-action"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -46,8 +45,6 @@ for process in pathlib.Path("/proc").glob("[0-9]*"):
     if words[1:3] == [b"-m", b"prefect.engine"]:
         os.kill(int(process.name), signal.SIGKILL)
 """
-
-pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
@@ -129,14 +126,12 @@ def test_a_run_whose_process_is_killed_has_crashed_and_its_hook_runs(
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_a_run_whose_container_is_ended_has_crashed_within_seconds(
+def test_a_run_whose_container_is_ended_has_crashed(
     server: PrefectServer, worker: Worker, image: str, end: str
 ) -> None:
     run = Run(server, image, seconds=600)
-    began = time.monotonic()
-    docker(end, run.container)
-    # `docker stop` waits for ten seconds before it kills.
-    assert time.monotonic() - began < 9
+    # Longer than the default, so that exit code 143 proves that nothing had to be killed.
+    docker(end, *(["--time=60"] if end == "stop" else []), run.container)
     assert run.wait_for_end() == "CRASHED"
     assert run.wait_for_exit() == {"stop": 143, "kill": 137}[end]
 

@@ -15,8 +15,6 @@ from tests.e2e.small import BUILDING, JOBS, Site, explain
 from tests.support.act import ATTESTED, Act
 from tests.support.docker import docker
 
-pytestmark = pytest.mark.timeout(900)
-
 OWNED = "the attacker has the credentials"
 
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.support.act import Act, WorkflowRun
 from tests.support.history import append, begin, commit
-
-pytestmark = pytest.mark.timeout(600)
 
 
 def weekly(repository: Act) -> WorkflowRun:

@@ -26,8 +26,6 @@ from tests.support.history import append, begin, commit, replace
 from tests.support.server import PrefectServer
 from tests.support.silence import Recording, record
 
-pytestmark = pytest.mark.timeout(1800)
-
 WHOLE = bool(os.environ.get("DEPLOYER_SOAK"))
 MOST_SILENCE = 2.0  # seconds
 MODULE, PACKAGE = ("cowsay", "cowsay>=6,<7") if WHOLE else ("slugify", "python-slugify")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -53,7 +54,9 @@ class Command:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 marked = f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes()
-                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                line = (
+                    (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
             except OSError:
                 continue
             if marked and line:
@@ -105,7 +108,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     yield begin
     for command in commands:
         for number in command.survivors():
-            os.kill(number, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
         command.process.wait()
 
 

@@ -164,7 +164,6 @@ def stack(project: Project, compose: Compose) -> Iterator[dict[str, str]]:
         compose("down", "--volumes", "--remove-orphans", "--rmi", "all")
 
 
-@pytest.mark.timeout(1200)
 def test_the_stack_comes_up_runs_a_flow_and_survives_going_down(
     project: Project, compose: Compose, stack: dict[str, str], tmp_path: Path
 ) -> None:

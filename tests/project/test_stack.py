@@ -58,6 +58,7 @@ KEPT = {
     "/variables/filter": ("id", "name", "value"),
 }
 EVENTS = 20
+CHANNEL = "prefect_automation_changes"
 STARTED = "prefect.server.events.actions - Started flow run"
 
 
@@ -91,7 +92,8 @@ def test_a_server_on_sqlite_that_is_restarted_has_lost_nothing(
         server.request("POST", f"/deployments/{deployment['id']}/create_flow_run", {})
         server.request("POST", "/variables/", {"name": "kept", "value": [1, 2]})
         create_automation(server, deployment["id"])
-        run = subprocess.Popen([sys.executable, str(long)], cwd=tmp_path, env=server.env)
+        env = {**server.env, "PREFECT_CLIENT_MAX_RETRIES": "7"}  # four minutes
+        run = subprocess.Popen([sys.executable, str(long)], cwd=tmp_path, env=env)
         stack.callback(run.kill)
         eventually((tmp_path / "is-under-way").exists)
         eventually(lambda: states(server, "task_runs", "long") == ["COMPLETED"])
@@ -104,7 +106,7 @@ def test_a_server_on_sqlite_that_is_restarted_has_lost_nothing(
         server.start()
 
         assert_held(there, held(server))
-        assert run.wait(120) == 0
+        assert run.wait(300) == 0
         assert states(server, "flow_runs", "long") == ["COMPLETED"]
         eventually(lambda: states(server, "task_runs", "long") == ["COMPLETED"] * 2)
         there = held(server)
@@ -152,7 +154,9 @@ class Services(Process):
         return {**self.env, "PREFECT_HOME": str(self.folder)}
 
     def is_ready(self) -> bool:
-        return "Starting action message handler" in self.output
+        # PostgreSQL keeps no notification for a process that does not listen yet.
+        lines = ("Starting action message handler", f"Listening on Postgres channel: {CHANNEL}")
+        return all(line in self.output for line in lines)
 
 
 class Api(PrefectServer):

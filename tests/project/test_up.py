@@ -12,6 +12,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -22,6 +23,7 @@ from tests.baking import TEMPLATE_FOLDER, Project
 from tests.project.conftest import Command
 from tests.support.docker import docker, need_docker
 from tests.support.processes import free_port
+from tests.support.waiting import eventually
 
 Start = Callable[..., Command]
 UP = ("uvx", "nox", "-s", "up", "--")
@@ -74,15 +76,15 @@ def test_the_demo_in_containers_leaves_no_container(
     clone: Path, start: Start, tmp_path: Path
 ) -> None:
     need_docker()
-    before = docker("ps", "--all", "--quiet").split()
+    # Only `up --docker` has this work pool; other tests run images with the same name.
+    ours = ("ps", "--all", "--quiet", "--filter=label=io.prefect.work-pool-name=local-docker")
+    before = set(docker(*ours).split())
 
     demo = start(clone, "uvx", "nox", "-s", "demo", "--", "--docker", TMPDIR=str(tmp_path))
 
     assert_everything_ran(demo, "-docker")
     demo.leaves_nothing()
-    images = docker("ps", "--all", "--format", "{{.ID}} {{.Image}}").splitlines()
-    ours = [line for line in images if "my-prefect-flows" in line]
-    assert [line for line in ours if line.split()[0] not in before] == []
+    assert set(docker(*ours).split()) - before == set()
     assert re.search(r"127\.0\.0\.1:\d+/my-prefect-flows@sha256:", demo.output)
 
 
@@ -151,9 +153,25 @@ def test_a_second_up_in_the_same_project_says_where_the_first_is_and_leaves_it_a
     up.leaves_nothing(within=0)
 
 
-def test_serve_starts_a_server_and_ctrl_c_ends_both(committed: Project, start: Start) -> None:
-    serve = start(committed.path, "uvx", "nox", "-s", "serve")
+def wait_until_served(serve: Command, began: datetime) -> None:
+    """Wait until the runner asks for runs: its own handling of Ctrl-C begins before that."""
     serve.wait_for("Your deployments are being served")
+    (url,) = re.findall(r"^The UI is at (\S+)\.$", serve.output, re.MULTILINE)
+    request = Request(f"{url}/api/deployments/filter", b"{}", {"Content-Type": "application/json"})
+
+    def is_polled() -> bool:
+        with urlopen(request, timeout=30) as answer:
+            rows = json.load(answer)
+        polls = [row["last_polled"] for row in rows if row["name"] == "hourly-serve"]
+        return any(poll and datetime.fromisoformat(poll) > began for poll in polls)
+
+    eventually(is_polled, about=lambda: serve.output)
+
+
+def test_serve_starts_a_server_and_ctrl_c_ends_both(committed: Project, start: Start) -> None:
+    began = datetime.now(UTC)
+    serve = start(committed.path, "uvx", "nox", "-s", "serve")
+    wait_until_served(serve, began)
     assert "basic-data-flow/hourly-serve" in serve.output
     os.killpg(serve.process.pid, signal.SIGINT)
 
@@ -177,8 +195,9 @@ def test_beside_a_server_of_the_project_serve_uses_it_and_up_is_refused(
     assert up.wait() == 1
     assert f"A server is running in this project already, with its UI at {url}." in up.output
 
+    began = datetime.now(UTC)
     serve = start(committed.path, "uvx", "nox", "-s", "serve")
-    serve.wait_for("Your deployments are being served")
+    wait_until_served(serve, began)
     assert f"The UI is at {url}." in serve.output
     os.killpg(serve.process.pid, signal.SIGINT)
     assert serve.wait(60) == 0, serve.output
@@ -216,7 +235,7 @@ def test_killing_nox_itself_ends_everything(committed: Project, start: Start) ->
         if "nox -s up" in line:
             os.kill(process, signal.SIGKILL)
 
-    up.leaves_nothing(within=30)
+    up.leaves_nothing(within=120)
 
 
 @pytest.fixture
@@ -376,6 +395,7 @@ def test_a_flow_that_fails_fails_up_and_nothing_is_left(
 ) -> None:
     project = bake()
     # Use the environment of the other project, which has the same versions.
+    (committed.path / ".nox").mkdir(exist_ok=True)
     (project.path / ".nox").symlink_to(committed.path / ".nox")
     flow = project.path / "flows" / "basic_flow.py"
     text = flow.read_text(encoding="utf-8")

@@ -27,7 +27,7 @@ RUNNERS = ("ubuntu-24.04", "ubuntu-24.04-arm", "ubuntu-latest")
 # Act closes a failed step's terminal at once and may lose its last output, so delay the exit.
 # `exec` would discard the trap, so run the program as a child.
 DELAY_EXIT = """\
-trap 'code=$?; [ $code = 0 ] || sleep 0.5; exit $code' EXIT
+trap 'code=$?; [ $code = 0 ] || sleep 1; exit $code' EXIT
 exec() { "$@"; exit $?; }
 """
 # A `python3` for workflows. Instead of installing the packages of the tests, it installs a nox that

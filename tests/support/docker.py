@@ -33,7 +33,7 @@ USERNAME, PASSWORD = "somebody", "canary-registry-password"
 HTPASSWD = f"{USERNAME}:$2b$04$XDmIJX040uDR8yLcdAGDleWzXiTuBdzS0Woh9/IDdHmcUkXXLR61K\n"
 
 
-def docker(*arguments: str, timeout: float = 120) -> str:
+def docker(*arguments: str, timeout: float = 600) -> str:
     """Run the Docker client and return what it printed."""
     done = subprocess.run(
         ["docker", *arguments], capture_output=True, text=True, timeout=timeout, check=False

@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from random import SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -21,11 +23,23 @@ ENDS_WITHIN = 15.0
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a free port of this address."""
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a free port of this address, below those that the kernel gives to other programs."""
+    # A seeded generator would give the same ports to every process of a test run.
+    for port in SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind((host, port))
+            return port
+    raise RuntimeError(f"100 ports of {host} were tried, and none of them is free.")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process with SIGTERM, or with SIGKILL if that does not end it."""
+    process.terminate()
+    try:
+        process.wait(ENDS_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class Process:
