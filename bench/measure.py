@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TypeVar
 
+from bench.base import python_image
+from tests.baking import ROOT, TEMPLATE_FOLDER, Project
 from tests.support.docker import docker
 from tests.support.postgres import programs
 
 Key = TypeVar("Key")
+LAUNCHER = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launcher.py"))]
+PEAK_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Cost:
 
     Attributes:
         seconds: from its start to its end.
-        megabytes: the largest resident set of its process.
+        megabytes: the largest resident set of its process, or of one that it waited for.
         output: what it printed.
     """
 
@@ -41,10 +45,10 @@ def measure(command: Sequence[str | Path], folder: Path, env: Mapping[str, str])
     Raises:
         RuntimeError: the command failed, so its time means nothing.
     """
-    with TemporaryFile() as file:
-        start = time.perf_counter()
+    with TemporaryFile() as file, TemporaryDirectory(prefix="bench-cost-") as place:
+        written = Path(place) / "cost.json"
         process = subprocess.Popen(
-            list(map(str, command)),
+            [*LAUNCHER, str(written), *map(str, command)],
             cwd=folder,
             env=dict(env),
             stdin=subprocess.DEVNULL,
@@ -52,27 +56,24 @@ def measure(command: Sequence[str | Path], folder: Path, env: Mapping[str, str])
             stderr=subprocess.STDOUT,
         )
         try:
-            # Unlike getrusage(RUSAGE_CHILDREN), this measures a single process.
-            _, status, usage = os.wait4(process.pid, 0)
+            process.wait()
         except BaseException:
-            process.terminate()  # it stops its own children
+            process.terminate()  # it stops the command, which stops its own children
             process.wait()
             raise
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
         file.seek(0)
         output = file.read().decode(errors="replace")
-    if process.returncode:
-        words = " ".join(map(str, command))
-        raise RuntimeError(f"{words} ended with {process.returncode}:\n{output[-4000:]}")
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    return Cost(seconds, usage.ru_maxrss / unit, output)
+        if process.returncode:
+            words = " ".join(map(str, command))
+            raise RuntimeError(f"{words} ended with {process.returncode}:\n{output[-4000:]}")
+        seconds, peak = json.loads(written.read_text())
+    return Cost(seconds, peak * PEAK_UNIT / 1e6, output)
 
 
 def rounds(sides: Sequence[Key], repeat: int) -> Iterator[list[Key]]:
-    """Yield all sides once per round, in alternating order, so that none is always first."""
+    """Yield all sides once per round: first in their order, then reversed, and so on in turn."""
     for number in range(repeat):
-        yield list(sides if number % 2 else reversed(sides))
+        yield list(reversed(sides) if number % 2 else sides)
 
 
 def load() -> float:
@@ -100,10 +101,14 @@ def lacks(need: str) -> bool:
 
 
 def versions(need: str) -> dict[str, str]:
-    """Return the versions of Prefect and Python, and of the program that the part needs."""
+    """Return the versions of Prefect and Python, and of what the part needs.
+
+    With Docker, flows run in containers, whose Python is another.
+    """
     found = {"Prefect": version("prefect"), "Python": platform.python_version()}
     if need == "Docker":
         found[need] = docker("version", "--format", "{{.Server.Version}}").partition("+")[0]
+        found["images on"] = python_image(Project(ROOT / TEMPLATE_FOLDER))
     if need == "PostgreSQL" and (folder := programs()):
         done = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True)
         found[need] = done.stdout.split()[2]

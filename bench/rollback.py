@@ -30,7 +30,7 @@ def measure(repeat: int) -> Generator[Sample]:
         TemporaryDirectory(prefix="bench-worker-") as name,
         Worker(place.server, POOL, Path(name)),
     ):
-        both = [PAGE, OURS]
+        both = [OURS, PAGE]
         # The images and the commits of the two versions.
         images: dict[str, list[str]] = {who: [] for who in both}
         commits: dict[str, list[str]] = {who: [] for who in both}

@@ -97,10 +97,9 @@ def test_a_peer_that_has_a_figure_in_other_rows_only_gets_a_dash() -> None:
     assert "| unchanged | 0.00 | - | - | 5.00 | - |" in page  # no division by zero
 
 
-def test_no_side_always_goes_first() -> None:
-    firsts = [turns[0] for turns in rounds(["one", "two"], 4)]
-    assert sorted(firsts) == ["one", "one", "two", "two"]
-    assert firsts[0] != firsts[1]
+def test_ours_goes_first_in_every_second_round() -> None:
+    sides = [OURS, PEER, "by hand"]
+    assert [*rounds(sides, 3)] == [sides, ["by hand", PEER, OURS], sides]
 
 
 def test_a_machine_without_an_engine_lacks_docker_and_nothing_else(
