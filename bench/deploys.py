@@ -17,8 +17,8 @@ compiled modules: `python -m deployer deploy --no-verify`, `prefect deploy --all
 `prefect.yaml` that `deployer export` writes, and a script that calls `prefect.deploy()` with
 every deployment. Each deployment has its own flow; the work pool has the type process. All three
 deploy to one server, under different names. Each command waits until the server has scheduled the
-runs of the command before. After each case the benchmark compares the deployments on the server
-with the declared ones. Each round has a fresh server.
+runs of the command before. After each case the benchmark checks that the server has every
+deployment, with the declared value of the parameter that changes. Each round has a fresh server.
 
 The server uses SQLite and Prefect's default settings, but it logs its requests, so that they can
 be counted. "PostgreSQL" means that its database is PostgreSQL; "zones" means that it reads time
@@ -33,10 +33,12 @@ their figures are those of "unchanged".
 """
 DEPLOY_ALL, SCRIPT = "`prefect deploy --all`", "`prefect.deploy()`"
 COMMANDS: dict[str, tuple[str | Path, ...]] = {
-    DEPLOY_ALL: (Path(sys.executable).parent / "prefect", "deploy", "--all"),
-    SCRIPT: (sys.executable, "deploy.py"),
     OURS: (*DEPLOYER, "deploy", "deployer", "--no-verify"),
+    SCRIPT: (sys.executable, "deploy.py"),
+    DEPLOY_ALL: (Path(sys.executable).parent / "prefect", "deploy", "--all"),
 }
+# What `prefect.deploy()` prints, before it ends with 0, if one of several deployments failed.
+ERRORS = "Encountered errors while creating/updating deployments"
 # The command of a workflow's deploy step; it runs with the runner's own Python.
 STEP = (sys.executable, "-m", "tools.run", "deploy", "pipeline", "--image", IMAGE, "--order", "2")
 ENVIRONMENTS = ("deployer", "yaml", "script")
@@ -59,7 +61,7 @@ def measure(
         zones: whether the server reads time zones from the package tzdata.
 
     Raises:
-        RuntimeError: after a case, the server's deployments differ from those that a side declares.
+        RuntimeError: a command failed, or the server lacks a deployment or its declared parameter.
     """
     about = label(size, schedules, postgres=postgres, zones=zones)
     with declared(size, schedules) as made:
@@ -73,6 +75,7 @@ def measure(
                     for who in turns:
                         before = requests(server)
                         cost = made.run(*COMMANDS[who])
+                        refuse_errors(who, cost.output)
                         row = f"{about}: {case}"
                         yield Sample(row, "s", who, cost.seconds)
                         yield Sample(row, "requests", who, requests(server) - before)
@@ -94,6 +97,12 @@ def measure(
                 yield Sample(f"{about}: {IN_PIPELINE}", "s", OURS, cost.seconds)
             for who, peak in peaks.items():
                 yield Sample(f"{about}: peak memory", "MB", who, peak)
+
+
+def refuse_errors(who: str, output: str) -> None:
+    """Raise RuntimeError if a command that ended with 0 says that a deployment failed."""
+    if ERRORS in output:
+        raise RuntimeError(f"{who} did not deploy everything, so its time means nothing:\n{output}")
 
 
 def label(size: int, schedules: int, *, postgres: bool = False, zones: bool = False) -> str:
