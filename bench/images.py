@@ -26,21 +26,29 @@ HOW = """\
 requirements first, installs them with uv and then copies the project, without a .dockerignore.
 "All compiled" adds `compileall` for all of Python, because an image without bytecode compiles at
 the start of every run. All have the same project and the same requirements, and all are based on
-Python's image. Prefect's base is a stand-in with uv for prefecthq/prefect, which contains more.
+Python's image. Prefect's base is a stand-in with uv for prefecthq/prefect. The real base already
+contains Prefect and its packages, compiled, and git and a compiler: a real default image installs
+less and leaves less in uv's cache, and its base is larger. These rows show the Dockerfile, not that
+base.
+
 Base images exist before the measurement; a cold build downloads all packages again. "Code" is
 a new line in a flow, "dependency" a new line in requirements.txt. "Of it" rows count the bytes of
-the files in the image.
+the files in the image; a file with several names counts once.
 """
 # Sums the sizes of all files by kind. A file's path decides: the first kind that matches.
 BYTES = """\
 import json, os, sys, sysconfig
-code, packages = sys.argv[1], sysconfig.get_path("purelib")
-found = {}
-for folder, folders, names in os.walk("/"):
+root, code, packages = *sys.argv[1:], sysconfig.get_path("purelib")
+found, seen = {}, set()
+for folder, folders, names in os.walk(root):
     if folder == "/":
         folders[:] = set(folders) - {"proc", "sys", "dev"}
     for name in names:
         path = os.path.join(folder, name)
+        about = os.lstat(path)
+        if (about.st_dev, about.st_ino) in seen:  # a hard link
+            continue
+        seen.add((about.st_dev, about.st_ino))
         pyc = name.endswith(".pyc")
         kind = (
             "the project" if path.startswith(code + "/")
@@ -50,7 +58,7 @@ for folder, folders, names in os.walk("/"):
             else "left by uv" if "/.cache/uv/" in path
             else "system, Python and tools"
         )
-        found[kind] = found.get(kind, 0) + os.lstat(path).st_size
+        found[kind] = found.get(kind, 0) + about.st_size
 print(json.dumps(found))
 """
 KINDS = (
@@ -91,7 +99,7 @@ class Image:
     def bytes(self) -> dict[str, int]:
         """Return the bytes of its files by kind."""
         run = ["run", "--rm", "--user=0", "--entrypoint=python", self.tag]
-        found: dict[str, int] = json.loads(docker(*run, "-c", BYTES, self.code))
+        found: dict[str, int] = json.loads(docker(*run, "-c", BYTES, "/", self.code))
         return found
 
 
