@@ -8,7 +8,7 @@ RUN python -m pip install --no-cache-dir --no-compile ${UV}
 WORKDIR /opt/prefect
 
 # With the project's requirements, so that the default Dockerfile has nothing left to install.
+# Without uv's cache and with bytecode, as Prefect's own Dockerfile installs Prefect.
 FROM plain AS filled
-ENV UV_COMPILE_BYTECODE=1
 COPY requirements.txt /tmp/requirements.txt
-RUN uv pip install --break-system-packages -r /tmp/requirements.txt
+RUN UV_COMPILE_BYTECODE=1 uv pip install --no-cache --break-system-packages -r /tmp/requirements.txt

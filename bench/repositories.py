@@ -24,6 +24,7 @@ from tests.support.server import PrefectServer
 
 PAGE_FILES = Path(__file__).parent / "page"
 PAGE, CACHED = "Prefect's page", "the page, `cache: pip`"
+NO_CACHE = "BENCH_NO_CACHE"
 POOL = "docker-pool"  # the default answer
 NAMES = {"hourly", "manual", "nightly"}
 DEPLOY_YML = ".github/workflows/deploy.yml"
@@ -109,6 +110,19 @@ class Place:
         if rows.keys() != NAMES or len(found) != 1:
             raise RuntimeError(f"{side.who}: deployments {[*rows]} have the images {found}")
         return str(found.pop())
+
+
+@contextmanager
+def without_cache() -> Iterator[None]:
+    """Let the workflows build their images as on a new machine, without the engine's cache.
+
+    The stand-in for build-push-action and the page's deploy.py read the variable.
+    """
+    os.environ[NO_CACHE] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[NO_CACHE]
 
 
 def check_success(run: WorkflowRun) -> None:
