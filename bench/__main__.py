@@ -13,7 +13,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from bench.measure import lacks, load, machine, versions
-from bench.plots import draw
 from bench.report import Part, render
 from bench.samples import Measured, Sample, gather
 from bench.sections import SECTIONS
@@ -44,13 +43,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in list(os.environ):
         if name.startswith("PREFECT_") or name == "PYTHONDONTWRITEBYTECODE":
             del os.environ[name]
-    for part in [] if options.render else chosen:
-        rounds = part.quick if options.quick else options.rounds or part.rounds
-        if rounds and lacks(part.needs):
-            print(f"{part.name}: not measured, because there is no {part.needs} here.")
-        elif rounds:
-            take(part, rounds)
-    write()
+    try:
+        for part in [] if options.render else chosen:
+            rounds = part.quick if options.quick else options.rounds or part.rounds
+            if rounds and lacks(part.needs):
+                print(f"{part.name}: not measured, because there is no {part.needs} here.")
+            elif rounds:
+                take(part, rounds)
+            elif options.only:
+                print(f"{part.name}: not measured, because --quick leaves it out.")
+    finally:
+        write()  # a part that fails leaves the samples of the parts before it
     return 0
 
 
@@ -74,6 +77,8 @@ def take(part: Part, rounds: int) -> None:
 
 def write() -> None:
     """Write the report and its plots from the samples on disk."""
+    from bench.plots import draw  # takes a second, and is not needed to measure
+
     files = {part.name: RESULTS / f"{part.name}.json" for part in PARTS}
     measured = {name: Measured.read(file) for name, file in files.items() if file.exists()}
     draw(measured, RESULTS)
