@@ -16,7 +16,8 @@ from tests.baking import copy_template
 HOW = """\
 `cookiecutter --no-input` with the default answers, compared with `prefect init --recipe docker`:
 whole commands, both installed and compiled. Prefect's command writes a `prefect.yaml` and no other
-file that runs, ours a whole project; the second table has the number of files.
+file that runs, ours a whole project; the second table has the number of files, where more is not
+worse.
 """
 PEER = "prefect init"
 PROGRAMS = Path(sys.executable).parent
