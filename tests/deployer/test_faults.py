@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -14,10 +15,11 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from deployer import lock
+from deployer import environment_state, lock
 from deployer.catalog import Deployment
 from deployer.errors import DeployerError
 from deployer.server import Server
@@ -85,6 +87,12 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "EXPIRY", 3)
     monkeypatch.setattr(lock, "RENEWAL", 1)
     monkeypatch.setattr("deployer.deploy.RESTORE_ATTEMPTS", 2)
+
+
+def unrenewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a deploy be too short for a renewal of its lock, also on a slow machine."""
+    monkeypatch.setattr(lock, "EXPIRY", 180)
+    monkeypatch.setattr(lock, "RENEWAL", 1000)
 
 
 def interrupt() -> None:
@@ -303,6 +311,137 @@ def test_a_deployer_that_loses_its_lock_before_it_puts_back_says_so_at_once(
     assert len(later) == 1
 
 
+def test_a_lock_that_expired_while_a_laptop_slept_is_renewed_before_a_write(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(server)
+    world.deploy(BEFORE)
+    unrenewed(monkeypatch)
+    said: list[str] = []
+    asleep = 0.0
+    # The monotonic clock stops while a laptop sleeps.
+    clocks = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + asleep)
+    monkeypatch.setattr(lock, "time", clocks)
+
+    def say(message: str) -> None:
+        nonlocal asleep
+        said.append(message)
+        if message.startswith("2/"):
+            asleep = 200
+            take_over(world)
+
+    with pytest.raises(DeployerError, match="took the lock over"):
+        world.deploy(AFTER, say=say)
+
+    assert said[-1].startswith("2/"), "nothing was written after that, and nothing was put back"
+    assert world.releases() == [1]
+
+
+def test_a_404_of_a_proxy_while_the_server_restarts_does_not_lose_the_lock(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(server)
+    world.deploy(BEFORE)
+    monkeypatch.setattr(lock, "RENEWAL", 0.05)
+    with Proxy(server.api_url, "404", 2, path="/variables/") as proxy:
+        world.api_url = proxy.api_url
+        world.deploy(AFTER)
+
+    assert proxy.writes[1].startswith("PATCH /api/variables/")
+
+
+def test_a_renewal_with_a_strange_answer_is_tried_again(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(server)
+    monkeypatch.setattr(lock, "RENEWAL", 0.01)
+    tried: list[int] = []
+
+    async def renew(_: lock.Lock) -> None:
+        tried.append(1)
+        raise json.JSONDecodeError("a page of a proxy", "<html>", 0)
+
+    async def hold(connection: Server) -> None:
+        async with lock.held(connection, world.environment, "Ada", 1, lambda _: None):
+            while len(tried) < 3:
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(lock.Lock, "renew", renew)
+    world.run(hold)
+
+
+def test_what_a_deploy_under_way_has_written_is_not_taken_for_deployed(
+    server: PrefectServer,
+) -> None:
+    world = World(server)
+    world.deploy(BEFORE)
+    name = f"deployer-lock-{world.environment.key}"
+    world.call("POST", "/variables/", {"name": name, "value": {"holder": "Ada"}})
+
+    with pytest.raises(DeployerError, match="Ada is deploying here"):
+        world.deploy(BEFORE, lock_timeout=0)
+
+
+def state_of(world: World) -> environment_state.EnvironmentState:
+    """Return the stored state of a world's environment."""
+    state, _ = world.run(lambda connection: environment_state.read(connection, world.environment))
+    return state
+
+
+def test_a_rollback_interrupted_while_its_hold_is_stored_leaves_no_hold(
+    server: PrefectServer,
+) -> None:
+    world = World(server)
+    world.deploy(BEFORE, order=1)
+    world.deploy(AFTER, order=2)
+    before, state = world.states(), state_of(world)
+    path = "/variables/name/deployer-state"
+    with Proxy(server.api_url, "none", 1, then=interrupt, path=path) as proxy:
+        world.api_url = proxy.api_url
+        with pytest.raises(KeyboardInterrupt):
+            world.roll_back(1)
+    world.api_url = server.api_url
+
+    assert (world.states(), state_of(world), world.releases()) == (before, state, [2, 1])
+
+
+def test_a_rollback_whose_first_hold_gets_no_answer_is_done(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unrenewed(monkeypatch)
+    world = World(server)
+    world.deploy(BEFORE)
+    world.deploy(AFTER)
+    with Proxy(server.api_url, "cut", 2, path="/variables/") as proxy:
+        world.api_url = proxy.api_url
+        world.roll_back(1)
+    world.api_url = server.api_url
+
+    assert proxy.writes.count("POST /api/variables/") == 3  # the lock, and the hold twice
+    hold = state_of(world).hold
+    assert hold
+    assert (hold.release, world.releases()) == (1, [3, 2, 1])
+
+
+def test_who_interrupts_after_the_deploy_is_told_that_it_stays(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unrenewed(monkeypatch)
+    world = World(server)
+    world.deploy(BEFORE)
+    said: list[str] = []
+    # The first write to Variables takes the lock, the second releases it.
+    with Proxy(server.api_url, "none", 2, then=interrupt, path="/variables/") as proxy:
+        world.api_url = proxy.api_url
+        done = world.deploy(AFTER, say=said.append)
+    world.api_url = server.api_url
+
+    assert [each for each in proxy.writes if "/variables/" in each][1].startswith("DELETE")
+    assert said[-1] == "Interrupted after the deploy was done: nothing is rolled back."
+    assert done.release
+    assert world.releases() == [2, 1]
+
+
 def test_an_older_run_is_refused_after_a_newer_one(server: PrefectServer) -> None:
     world = World(server)
     world.deploy(BEFORE, order=7)
@@ -387,7 +526,7 @@ def test_after_kill_9_at_any_moment_the_next_deploy_converges(server: PrefectSer
         world.destroy()
 
 
-@pytest.mark.parametrize("signs", ["SIGINT", "SIGTERM", "SIGINT SIGTERM"])
+@pytest.mark.parametrize("signs", ["SIGTERM", "SIGINT SIGTERM", "SIGINT SIGINT", "SIGHUP SIGHUP"])
 def test_an_interrupted_deploy_puts_back_what_was_there(server: PrefectServer, signs: str) -> None:
     world = World(server, work_pool=POOL)
     deploy_all(world, BEFORE)

@@ -15,7 +15,7 @@ from deployer.catalog import Deployment
 from deployer.cli import render
 from deployer.errors import DeployerError
 from deployer.refresh import refresh
-from deployer.server import Server
+from deployer.server import Live, Server
 from deployer.verify import SmokeRun, smoke_runs, worker
 
 from tests.deployer.sample_flows import anywhere, plain
@@ -89,6 +89,36 @@ def test_a_run_that_somebody_deletes_is_not_waited_for(server: PrefectServer) ->
 
     with pytest.raises(DeployerError, match="Somebody deleted the smoke runs of plain/main"):
         smoke_run(World(server), delete)
+
+
+def test_all_runs_are_cancelled_though_somebody_interrupts_twice(server: PrefectServer) -> None:
+    world = World(server)
+    world.deploy([Deployment(plain, name) for name in ("one", "two", "three")])
+    live = world.live()
+
+    async def work(connection: Server) -> None:
+        cancel = connection.client.set_flow_run_state
+        runs: dict[str, tuple[Live, dict[str, Any]]] = {k: (each, {}) for k, each in live.items()}
+
+        def say(_: str) -> None:
+            task.cancel()
+
+        task = asyncio.ensure_future(smoke_runs(connection, runs, 30, say))
+
+        async def interrupted(*args: Any, **kwargs: Any) -> Any:
+            task.cancel()
+            return await cancel(*args, **kwargs)
+
+        connection.client.set_flow_run_state = interrupted  # type: ignore[method-assign]
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        world.run(work)
+
+    where = {"deployments": {"id": {"any_": [each.id for each in live.values()]}}}
+    rows = world.call("POST", "/flow_runs/filter", where)
+    assert len(rows) == 3
+    assert {row["state_type"] for row in rows} <= {"CANCELLING", "CANCELLED"}
 
 
 def test_a_run_that_is_being_created_when_somebody_interrupts_is_cancelled_too(

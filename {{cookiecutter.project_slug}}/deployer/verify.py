@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -145,9 +145,7 @@ async def smoke_runs(
             await uninterrupted(_start(server, key, live.id, parameters, created))
         rows = await _wait(server, created, started + timeout, say)
     except BaseException:
-        for identity in created:
-            with suppress(Exception):  # the first error is the one to report
-                await server.client.set_flow_run_state(UUID(identity), Cancelling())
+        await uninterrupted(_cancel(server, created))
         raise
     finished = [await _finished(server, key, rows[identity]) for identity, key in created.items()]
     if failed := [run for run in finished if run.logs]:
@@ -162,6 +160,12 @@ async def _start(
         UUID(identity), parameters=parameters, tags=["smoke"], idempotency_key=str(uuid4())
     )
     created[str(run.id)] = key
+
+
+async def _cancel(server: Server, created: Iterable[str]) -> None:
+    for identity in created:
+        with suppress(Exception):  # the first error is the one to report
+            await server.client.set_flow_run_state(UUID(identity), Cancelling())
 
 
 async def _wait(

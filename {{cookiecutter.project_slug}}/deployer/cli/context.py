@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployer import credentials, unchanged
@@ -29,11 +30,11 @@ T = TypeVar("T")
 
 
 def act(work: Callable[[Server], Awaitable[T]]) -> T:
-    """Run a coroutine with a connection; SIGTERM and Ctrl-C cancel it, so that it can roll back."""
+    """Run a coroutine with a connection; a signal cancels it, so that it can put things back."""
     from deployer.server import connect
 
     async def run() -> T:
-        with _cancelled_by_sigterm():
+        with _cancelled_by_signals():
             async with connect() as server:
                 return await work(server)
 
@@ -41,20 +42,26 @@ def act(work: Callable[[Server], Awaitable[T]]) -> T:
 
 
 @contextmanager
-def _cancelled_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM cancel the current task, and restore the former handler at the end."""
+def _cancelled_by_signals() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and a closed terminal cancel the current task, as often as they come.
+
+    asyncio's own handler of Ctrl-C ends everything the second time, a restore too.
+    """
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     if not task or sys.platform == "win32":
         yield
         return
-    before = signal.getsignal(signal.SIGTERM)
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    handlers = {each: signal.getsignal(each) for each in (SIGINT, SIGTERM, signal.SIGHUP)}
+    before = {each: old for each, old in handlers.items() if old is not signal.SIG_IGN}  # nohup
+    for each in before:
+        loop.add_signal_handler(each, task.cancel)
     try:
         yield
     finally:
         # A loop that is closed leaves the default handler, which would end `up` before its cleanup.
-        loop.remove_signal_handler(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, before)
+        for each, old in before.items():
+            loop.remove_signal_handler(each)
+            signal.signal(each, old)
 
 
 def chosen_environment(

@@ -7,6 +7,7 @@ the same, without escape codes. Lines are never wrapped here.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import cache
 
 from rich.console import Console
@@ -16,12 +17,21 @@ from deployer import alive
 from deployer.credentials import mask_text
 
 
+class _Stderr(Console):
+    """A console whose reader may leave. Ctrl-C ends `tee` too, and a restore has to go on."""
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing from now on, instead of ending the command as rich does."""
+        self.quiet = True
+
+
 @cache
 def console(stderr: bool = False) -> Console:
     """Return the console of stdout, or that of stderr."""
     # With NO_COLOR alone, rich would still print bold and dim.
     plain = bool(os.environ.get("NO_COLOR"))
-    return Console(stderr=stderr, color_system=None if plain else "auto", highlight=False)
+    kind = _Stderr if stderr else Console
+    return kind(stderr=stderr, color_system=None if plain else "auto", highlight=False)
 
 
 def show(report: Text | str) -> None:
@@ -35,15 +45,18 @@ def show(report: Text | str) -> None:
 
 def say(message: str) -> None:
     """Print a message about progress, or a warning."""
-    alive.clear()
-    console(stderr=True).print(_masked(Text(message)), soft_wrap=True)
+    _to_stderr(Text(message))
 
 
 def fail(problem: str) -> None:
     """Print an error."""
-    message = Text.assemble(("error:", "bold red"), f" {problem}")
+    _to_stderr(Text.assemble(("error:", "bold red"), f" {problem}"))
+
+
+def _to_stderr(message: Text) -> None:
     alive.clear()
-    console(stderr=True).print(_masked(message), soft_wrap=True)
+    with suppress(OSError):  # the terminal was closed
+        console(stderr=True).print(_masked(message), soft_wrap=True)
 
 
 def _masked(report: Text) -> Text:
