@@ -25,6 +25,7 @@ from deployer.uninterrupted import uninterrupted
 from deployer.verify import SmokeRun
 
 RESTORE_ATTEMPTS = 5
+DONE = "Interrupted after the deploy was done: nothing is rolled back."
 
 
 async def deploy(
@@ -67,6 +68,7 @@ class Deploy:
         present: called with the plan.
         presented: the plan that `present` was called with last.
         clock: how long each step took.
+        done: what was done, once the release is recorded.
     """
 
     server: Server
@@ -77,19 +79,31 @@ class Deploy:
     present: Callable[[Plan], None]
     presented: Plan | None = None
     clock: Clock = field(default_factory=Clock)
+    done: Result | None = None
 
     async def run(self) -> Result:
+        """Deploy. An interruption after the release was recorded undoes nothing."""
+        try:
+            return await self._run()
+        except asyncio.CancelledError:
+            if self.done is None:
+                raise
+            self.say(DONE)
+            return self.done
+
+    async def _run(self) -> Result:
         """Plan. If anything differs, take the lock, read again if needed, and apply the plan."""
         before = await self._refresh()
         self.clock("plan")
-        if before.plan.empty and self._next_state(before) == before.state:
+        nothing_to_do = before.plan.empty and self._next_state(before) == before.state
+        if nothing_to_do and not before.locked:
             return self._nothing_to_do(before, before.state)
         self._refuse(before)
         who, timeout = self.options.who, self.options.lock_timeout
         async with lock.held(self.server, self.environment, who, timeout, self.say) as held:
             self.clock("lock")
             state = await environment_state.merge_note(self.server, self.environment)
-            changed = held.was_taken or state != before.state
+            changed = before.locked or held.was_taken or state != before.state
             if changed or await self._newer_release(before):
                 before = await self._refresh()
                 self._refuse(before)
@@ -102,9 +116,9 @@ class Deploy:
             if self.desired.entries is None:
                 await guards.require_pools(self.server, before.plan)
             self.clock("read")
-            done = await self._all_or_nothing(before, held)
-        await self._prune(done)
-        return done
+            self.done = await self._all_or_nothing(before, held)
+        await self._prune(self.done)
+        return self.done
 
     async def _newer_release(self, before: Snapshot) -> bool:
         """Whether another deployer recorded a release between our read and our lock."""
@@ -133,6 +147,8 @@ class Deploy:
         except BaseException as error:
             if held.lost:
                 raise  # another deployer writes now
+            if not isinstance(error, Exception):
+                self.say("Interrupted: what was there is put back first.")
             restored = await uninterrupted(self._put_back(before, work))
             if not isinstance(error, Exception):
                 self.say(restored)
@@ -208,6 +224,10 @@ class Deploy:
                 now = await self.server.read(self.environment, self._triggers(before))
                 restored |= {*await work.restore(now)}
                 await release.withdraw(self.server, self.environment, before.next_number)
+                state, _ = await environment_state.read(self.server, self.environment)
+                if state != before.state:
+                    await work.step("putting back the state of the environment")
+                    await environment_state.write(self.server, self.environment, before.state)
             except DeployerError:
                 raise  # another deployer has the lock now
             except Exception as error:

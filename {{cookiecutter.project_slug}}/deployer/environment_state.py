@@ -10,14 +10,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from deployer import lock
 from deployer.api_errors import if_found
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.project import STATE, UNCHANGED
 from deployer.server import Server
 from deployer.unchanged import Unchanged
-
-TAGS = ["deployer"]
 
 
 @dataclass(frozen=True)
@@ -58,36 +57,35 @@ class EnvironmentState:
     hold: Hold | None = None
 
 
-async def read(server: Server, environment: Environment) -> EnvironmentState:
-    """Return the stored state of an environment.
+async def read(server: Server, environment: Environment) -> tuple[EnvironmentState, bool]:
+    """Return the stored state of an environment, and whether its lock is taken.
+
+    While it is taken, a deploy is under way, and may put back what is read now.
 
     Raises:
         DeployerError: somebody changed the variable by hand.
     """
-    found: Any = None
-    for name in _names(environment):
-        found = found or await server.client.read_variable_by_name(name)
-    if found is None:
-        return EnvironmentState()
+    names, taken = _names(environment), lock.name(environment)
+    where = {"variables": {"name": {"any_": [*names, taken]}}}
+    found = {row["name"]: row["value"] for row in await server.pages("/variables/filter", where)}
+    name = next((each for each in names if each in found), None)
+    if name is None:
+        return EnvironmentState(), taken in found
+    value = found[name]
     try:
-        hold = found.value["hold"]
-        return EnvironmentState(found.value["highest_order"], Hold(**hold) if hold else None)
+        hold = Hold(**value["hold"]) if value["hold"] else None
+        return EnvironmentState(value["highest_order"], hold), taken in found
     except (KeyError, TypeError):
         raise DeployerError(
-            f"The variable {found.name} on the server is {found.value!r}, which the deployer did "
-            "not write: delete it in the UI, under Variables."
+            f"The variable {name} on the server is {value!r}, which the deployer did not write: "
+            "delete it in the UI, under Variables."
         ) from None
 
 
 async def write(server: Server, environment: Environment, state: EnvironmentState) -> None:
     """Store a state in place of the one before."""
     name, *_ = _names(environment)
-    body = {"name": name, "value": asdict(state), "tags": TAGS}
-    found = await server.client.read_variable_by_name(name)
-    if found is None:
-        await server.request("POST", "/variables/", json=body)
-    else:
-        await server.request("PATCH", f"/variables/{found.id}", json=body)
+    await server.set_variable(name, asdict(state))
 
 
 async def merge_note(server: Server, environment: Environment) -> EnvironmentState:
@@ -95,7 +93,7 @@ async def merge_note(server: Server, environment: Environment) -> EnvironmentSta
 
     Call this with the lock, before any other write: a run writes its order to the note without it.
     """
-    state = await read(server, environment)
+    state, _ = await read(server, environment)
     stored: Any = await server.client.read_variable_by_name(unchanged_name(environment))
     if stored is None:
         return state
@@ -114,7 +112,7 @@ async def note(server: Server, environment: Environment, found: Unchanged) -> No
     """
     name = unchanged_name(environment)
     if await server.client.read_variable_by_name(name) is None:
-        body = {"name": name, "value": vars(found), "tags": TAGS}
+        body = {"name": name, "value": vars(found), "tags": ["deployer"]}
         await server.request("POST", "/variables/", json=body)
 
 

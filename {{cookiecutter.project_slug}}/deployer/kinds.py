@@ -152,13 +152,10 @@ class Limits(Kind):
     async def _record_owner(self, name: str, ours: bool) -> None:
         before = await self._ours()
         after = before | {name} if ours else before - {name}
-        body = {"name": self._variable, "value": sorted(after), "tags": ["deployer"]}
         if not after:
             await if_found(self.server.client.delete_variable_by_name(self._variable))
-        elif not before:
-            await self.server.request("POST", "/variables/", json=body)
         elif after != before:
-            await self.server.request("PATCH", f"/variables/name/{self._variable}", json=body)
+            await self.server.set_variable(self._variable, sorted(after))
 
 
 class WorkPools(Kind):

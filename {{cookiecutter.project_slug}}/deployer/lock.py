@@ -22,6 +22,7 @@ from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.project import LOCK
 from deployer.server import Server
+from deployer.uninterrupted import uninterrupted
 
 EXPIRY = 180  # seconds without a renewal after which the holder counts as dead
 RENEWAL = 15  # seconds between renewals
@@ -39,14 +40,14 @@ class Lock:
     Attributes:
         server: where it is.
         id: the id of its Variable.
-        renewed: when it was renewed last, by this machine's monotonic clock.
+        renewed: when it was renewed last, by both clocks of this machine.
         lost: whether another deployer holds it now, so that nothing may be written any more.
         was_taken: whether another deployer held it at the first attempt.
     """
 
     server: Server
     id: UUID
-    renewed: float
+    renewed: tuple[float, float]
     lost: bool = False
     was_taken: bool = False
 
@@ -56,7 +57,10 @@ class Lock:
         Raises:
             DeployerError: another deployer took the lock over.
         """
-        if time.monotonic() - self.renewed > EXPIRY / 3:
+        if self.lost:
+            raise DeployerError(TAKEN_OVER)
+        age = max(now - then for now, then in zip(_clocks(), self.renewed, strict=True))
+        if age > EXPIRY / 3:
             await self.renew()
 
     async def renew(self) -> None:
@@ -65,16 +69,23 @@ class Lock:
         Raises:
             DeployerError: another deployer took the lock over.
         """
-        sent = time.monotonic()
+        sent = _clocks()
         try:
             await self.server.request("PATCH", f"/variables/{self.id}", json={"tags": TAGS})
         except PrefectHTTPStatusError as error:
-            # A takeover deletes the Variable: as long as it exists, the lock is ours.
-            if error.response.status_code != httpx.codes.NOT_FOUND:
+            if error.response.status_code != httpx.codes.NOT_FOUND or await self._exists():
                 raise
             self.lost = True
             raise DeployerError(TAKEN_OVER) from None
         self.renewed = sent
+
+    async def _exists(self) -> bool:
+        """Return whether the lock's Variable exists: a takeover deletes it.
+
+        A proxy answers 404 as well while the server restarts, but then to this request too.
+        """
+        where = {"variables": {"id": {"any_": [str(self.id)]}}}
+        return bool(await self.server.request("POST", "/variables/filter", json=where))
 
 
 @asynccontextmanager
@@ -97,8 +108,7 @@ async def held(
     Raises:
         DeployerError: another deployer held it until the timeout, or took it over.
     """
-    name = f"{LOCK}-{environment.keys[-1]}"  # the same for all origins
-    lock = await _take(server, name, holder, timeout, say)
+    lock = await _take(server, name(environment), holder, timeout, say)
     renewal = asyncio.create_task(_renew(lock, asyncio.current_task()))
     try:
         yield lock
@@ -109,7 +119,17 @@ async def held(
     finally:
         renewal.cancel()
         with suppress(Exception):  # a lock that cannot be released expires
-            await server.request("DELETE", f"/variables/{lock.id}")
+            await uninterrupted(server.request("DELETE", f"/variables/{lock.id}"))
+
+
+def name(environment: Environment) -> str:
+    """Return the name of the lock's Variable."""
+    return f"{LOCK}-{environment.keys[-1]}"  # the same for all origins
+
+
+def _clocks() -> tuple[float, float]:
+    """Return two clocks: the first stops while a laptop sleeps, the second may be set."""
+    return time.monotonic(), time.time()
 
 
 async def _take(
@@ -119,7 +139,7 @@ async def _take(
     wanted = VariableCreate(name=name, value={"holder": holder, "token": str(uuid4())}, tags=TAGS)
     announced = was_taken = False
     while True:
-        sent = time.monotonic()
+        sent = _clocks()
         with suppress(ObjectAlreadyExists):
             made = await server.client.create_variable(wanted)
             return Lock(server, made.id, sent, was_taken=was_taken)
@@ -151,7 +171,7 @@ async def _take(
 async def _renew(lock: Lock, holder: asyncio.Task[Any] | None) -> None:
     while not lock.lost:
         await asyncio.sleep(RENEWAL)
-        with suppress(httpx.HTTPError, DeployerError):  # tried again, unless the lock is lost
+        with suppress(Exception):  # tried again, unless the lock is lost
             await lock.renew()
     if holder:
         holder.cancel()

@@ -30,6 +30,7 @@ class Snapshot:
         live: this project's deployments by `FLOW/NAME`.
         latest: the newest release; None before the first.
         state: the environment's state: its highest order and its hold.
+        locked: whether another deploy was under way, which may put back what was read.
         foreign: deployments of other owners that have the names of new ones: Prefect would
             overwrite them silently.
         foreign_notes: a sentence about each of those, and about each such resource.
@@ -40,6 +41,7 @@ class Snapshot:
     live: Rows
     latest: Release | None
     state: EnvironmentState
+    locked: bool
     foreign: Rows
     foreign_notes: tuple[str, ...]
     resources: ResourceRows
@@ -98,6 +100,7 @@ async def refresh(
     Raises:
         DeployerError: the glob matches nothing.
     """
+    state, locked = await environment_state.read(server, environment)
     latest = next(iter(await release.recent(server, environment)), None)
     recorded = latest.specs if latest else {}
     specs = [*desired.specs.values(), *recorded.values()]
@@ -122,8 +125,8 @@ async def refresh(
             f"--only {only!r} matches nothing: it is a glob on FLOW/NAME, or on KIND/NAME of a "
             "resource."
         )
-    state = await environment_state.read(server, environment)
-    return Snapshot(made, live, latest, state, foreign, (*taken, *foreign_notes), resources)
+    notes = (*taken, *foreign_notes)
+    return Snapshot(made, live, latest, state, locked, foreign, notes, resources)
 
 
 async def _homes(server: Server, foreign: Rows, environment: Environment) -> dict[str, str]:

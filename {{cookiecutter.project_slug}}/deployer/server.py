@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.context import AsyncClientContext
-from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.exceptions import ObjectNotFound, PrefectException, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
 from deployer import connection, prefect_patches
@@ -78,6 +78,19 @@ class Server:
         """Send one request and return the JSON of the answer, None if it has no body."""
         response = await self.client.request(method, path, **kwargs)  # type: ignore[arg-type]
         return response.json() if response.content else None
+
+    async def set_variable(self, name: str, value: Any) -> None:
+        """Create a Variable, or replace its value."""
+        body = {"name": name, "value": value, "tags": ["deployer"]}
+        if await self.client.read_variable_by_name(name) is None:
+            try:
+                await self.request("POST", "/variables/", json=body)
+                return
+            except PrefectHTTPStatusError as error:
+                # The first answer was lost, so that the client sent this twice.
+                if error.response.status_code != httpx.codes.CONFLICT:
+                    raise
+        await self.request("PATCH", f"/variables/name/{name}", json=body)
 
     @contextmanager
     def recording(self) -> Iterator[list[Exchange]]:

@@ -210,7 +210,7 @@ def _deploy(
             try:
                 await note_if_unchanged(server, want, deploy_hash, options.order)
             except asyncio.CancelledError:
-                say("Interrupted after the deploy was done: nothing is rolled back.")
+                say(deploy.DONE)
             except Exception as error:  # the deploy itself is done
                 say(f"The next push will pull the image to find what differs: {explain(error)}")
         return done
@@ -268,7 +268,7 @@ def releases(
     async def work(server: Server) -> tuple[list[Release], EnvironmentState]:
         if forget:
             await release.forget(server, chosen, forget)
-        state = await environment_state.read(server, chosen)
+        state, _ = await environment_state.read(server, chosen)
         return await release.recent(server, chosen, limit), state
 
     found, state = act(work)
