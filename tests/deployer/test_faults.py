@@ -30,7 +30,7 @@ from prefect.variables import Variable
 
 from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.deployer.sample_flows import anywhere, plain, typed
-from tests.deployer.world import World
+from tests.deployer.world import World, lock_of, take_over
 from tests.support.proxy import BUSY, Proxy
 from tests.support.server import PrefectServer
 from tests.support.waiting import eventually
@@ -235,19 +235,6 @@ def test_a_deployer_that_is_waited_for_too_long_is_named(
     world.deploy(BEFORE, lock_timeout=1)
 
 
-def lock_of(world: World) -> str:
-    """Return the API path of a world's lock."""
-    return f"/variables/name/deployer-lock-{world.environment.key}"
-
-
-def take_over(world: World) -> None:
-    """Take over the lock, as a deployer does if its holder seems to be dead."""
-    held = world.call("GET", lock_of(world))
-    world.call("DELETE", f"/variables/{held['id']}")
-    body = {"name": held["name"], "value": {"holder": "Bob", "token": "b"}}
-    world.call("POST", "/variables/", body)
-
-
 @pytest.mark.parametrize("value", ["kept for the week-end", None, 7])
 def test_a_lock_that_somebody_made_by_hand_holds_too(
     server: PrefectServer, monkeypatch: pytest.MonkeyPatch, value: object
@@ -326,7 +313,7 @@ from deployer import lock
 from deployer.cli import context
 lock.EXPIRY, lock.RENEWAL = 3, 1
 from tests.deployer import test_faults
-from tests.deployer.world import World
+from tests.deployer.world import World, lock_of, take_over
 from tests.support.server import PrefectServer
 server = PrefectServer.__new__(PrefectServer)
 server.api_url, server.env = {api_url!r}, {{"PREFECT_HOME": {home!r}}}

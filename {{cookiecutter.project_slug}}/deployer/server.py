@@ -201,6 +201,12 @@ class Server:
         await self.delete_automations(live.id)
         await self._delete(f"/deployments/{live.id}")
 
+    async def delete_starters(self, live: Live) -> None:
+        """Delete what starts a deployment's runs by itself: its automations and schedules."""
+        await self.delete_automations(live.id)
+        for row in live.row["schedules"]:
+            await self.delete_schedule(live, row["id"])
+
     async def delete_automations(self, identity: str) -> str:
         """Delete a deployment's automations, which Prefect would keep; return their owner."""
         resource = f"prefect.deployment.{identity}"
