@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -32,7 +33,7 @@ from prefect.variables import Variable
 
 from tests.baking import ROOT, TEMPLATE_FOLDER
 from tests.deployer.sample_flows import anywhere, plain, typed
-from tests.deployer.world import World
+from tests.deployer.world import World, lock_of, take_over
 from tests.support.proxy import BUSY, Proxy
 from tests.support.server import PrefectServer
 from tests.support.waiting import eventually
@@ -241,19 +242,6 @@ def test_a_deployer_that_is_waited_for_too_long_is_named(
         finish.set()
         thread.join(30)
     world.deploy(BEFORE, lock_timeout=1)
-
-
-def lock_of(world: World) -> str:
-    """Return the API path of a world's lock."""
-    return f"/variables/name/deployer-lock-{world.environment.key}"
-
-
-def take_over(world: World) -> None:
-    """Take over the lock, as a deployer does if its holder seems to be dead."""
-    held = world.call("GET", lock_of(world))
-    world.call("DELETE", f"/variables/{held['id']}")
-    body = {"name": held["name"], "value": {"holder": "Bob", "token": "b"}}
-    world.call("POST", "/variables/", body)
 
 
 @pytest.mark.parametrize("value", ["kept for the week-end", None, 7])
@@ -465,7 +453,7 @@ from deployer import lock
 from deployer.cli import context
 lock.EXPIRY, lock.RENEWAL = 3, 1
 from tests.deployer import test_faults
-from tests.deployer.world import World
+from tests.deployer.world import World, lock_of, take_over
 from tests.support.server import PrefectServer
 server = PrefectServer.__new__(PrefectServer)
 server.api_url, server.env = {api_url!r}, {{"PREFECT_HOME": {home!r}}}
@@ -629,3 +617,103 @@ def test_an_automation_whose_creation_gets_no_answer_does_not_act_twice(
 
         world.deploy(catalog)
         assert world.plan(catalog).empty
+
+
+TRIGGERED: dict[str, Any] = {"triggers": [DeploymentEventTrigger(name="a trigger", expect={"a"})]}
+
+
+def fail_at(start: str) -> Callable[[str], None]:
+    """Return a `say` that fails at the first message with this start."""
+
+    def say(message: str) -> None:
+        if message.startswith(start):
+            raise DeployerError("The test fails here.")
+
+    return say
+
+
+def add_schedules(world: World, *hours: int) -> list[Any]:
+    """Add schedules to the only deployment as the UI does, without slugs; return them all."""
+    (live,) = world.live().values()
+    for hour in hours:
+        body = [{"schedule": {"cron": f"0 {hour} * * *"}, "active": True}]
+        world.call("POST", f"/deployments/{live.id}/schedules", body)
+    return schedules_of(world)
+
+
+def schedules_of(world: World) -> list[Any]:
+    """Return slug and time of each schedule of the only deployment."""
+    (live,) = world.live().values()
+    return sorted((str(row["slug"]), row["schedule"]["cron"]) for row in live.row["schedules"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "k"),
+    [
+        ("500", "/automations/", 4),  # the first attempt to restore ends after the schedules
+        ("cut", "/schedules", 4),  # the schedule is sent again, after three deletions
+    ],
+)
+def test_schedules_without_slugs_are_restored_once(
+    server: PrefectServer, kind: str, path: str, k: int
+) -> None:
+    world = World(server)
+    options: dict[str, Any] = {"schedules": [Cron("0 1 * * *", slug="a")], **TRIGGERED}
+    world.deploy([Deployment(plain, "main", **options)])
+    before = add_schedules(world, 2, 3, 3)
+    changed = Deployment(plain, "main", description="new", **options)
+    with Proxy(server.api_url, kind, k, path=path) as proxy:
+        world.api_url = proxy.api_url
+        with pytest.raises(DeployerError, match="before the deploy: put back 1 deployment"):
+            world.deploy([changed], say=fail_at("recording"))
+
+    world.api_url = server.api_url
+    assert len([each for each in proxy.writes if path in each]) > k
+    assert schedules_of(world) == before
+
+
+def test_a_deployment_that_is_created_again_has_its_schedules_without_slugs(
+    server: PrefectServer,
+) -> None:
+    world = World(server)
+    world.deploy([Deployment(plain, "main")])
+    before = add_schedules(world, 2)
+
+    with pytest.raises(DeployerError, match="put back 1 deployment"):
+        world.deploy([], say=fail_at("recording"), prune_limit=100)
+
+    restored = schedules_of(world)
+    world.deploy([Deployment(plain, "main", description="new")])
+    assert (restored, schedules_of(world)) == (before, [])
+
+
+@pytest.mark.parametrize("retries", ["5", "0"])
+def test_an_automation_whose_restoring_gets_no_answer_does_not_act_twice(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch, retries: str
+) -> None:
+    world = World(server)
+    world.deploy([Deployment(plain, "main", **TRIGGERED)])
+    (live,) = world.live().values()
+    (row,) = [a for a in world.automations() if a["actions"][0]["deployment_id"] == live.id]
+    body = {name: row[name] for name in ("name", "enabled", "trigger", "actions")}
+    copy = world.call("POST", "/automations/", body)["id"]  # an operator's
+    (live,) = world.live().values()
+
+    def send_before() -> None:
+        if retries == "0":  # as if every try had arrived, but no answer came back
+            owner = {"owner_resource": f"prefect.deployment.{live.id}"}
+            world.call("POST", "/automations/", {**body, **owner})
+
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", retries)
+    with Proxy(server.api_url, "cut", 4, then=send_before, path="/automations/") as proxy:
+        world.api_url = proxy.api_url
+        with pytest.raises(DeployerError, match="before the deploy: put back 1 deployment"):
+            world.deploy(
+                [Deployment(plain, "main", description="new", **TRIGGERED)],
+                say=fail_at("recording"),
+            )
+
+    world.api_url = server.api_url
+    (now,) = world.live().values()
+    assert now.automations == live.automations == ("a trigger", "a trigger")
+    assert world.call("GET", f"/automations/{copy}")["name"] == "a trigger"

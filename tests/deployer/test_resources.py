@@ -338,6 +338,32 @@ def test_an_automation_whose_creation_gets_no_answer_is_one(server: PrefectServe
     assert row(world, keys(world)[-1])
 
 
+def test_an_automation_that_a_restore_creates_without_an_answer_is_one(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(server)
+    world.deploy(MAIN, resources=resources(1))
+    key = keys(world)[-1]
+    body = {"name": row(world, key)["name"], **specs(world)[key]}
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")
+
+    def say(message: str) -> None:
+        if message.startswith("recording"):
+            raise DeployerError("The test fails here.")
+
+    def send_before() -> None:  # as if both tries had arrived, but no answer came back
+        world.call("POST", "/automations/", body)
+
+    with Proxy(server.api_url, "cut", 2, then=send_before, path="/automations/") as proxy:
+        world.api_url = proxy.api_url
+        with pytest.raises(DeployerError, match=f"before the deploy: put back {key}"):
+            world.deploy(MAIN, resources=resources(1)[:-1], say=say)
+    world.api_url = server.api_url
+
+    assert len(world.resources()[key].ids) == 1
+    assert row(world, key)["trigger"]["triggers"][0]["threshold"] == 1
+
+
 def test_only_takes_the_keys_of_resources_too(server: PrefectServer) -> None:
     world = World(server)
     world.deploy(MAIN, resources=resources(1))

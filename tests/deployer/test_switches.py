@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from deployer import Deployment, plan
 from deployer.errors import DeployerError
 from deployer.plan import value_to_restore
 from deployer.server import Live
+from deployer.transaction import spec_to_restore
 from prefect.schedules import Schedule
 
 from tests.deployer.sample_flows import anywhere, plain
@@ -105,6 +107,24 @@ def test_a_restore_takes_back_what_was_written_and_nothing_else() -> None:
     assert value_to_restore(old, wrote, {**wrote, "a": 9}) == {**old, "a": 9}
     theirs = {**wrote, "b": {"x": 2, "new": 9, "theirs": 5}}
     assert value_to_restore(old, wrote, theirs) == {**old, "b": {**old["b"], "theirs": 5}}
+
+
+def test_a_schedule_without_a_slug_is_recognised_when_it_is_there_again() -> None:
+    old, again = [[str(UUID(int=10 * side + each)) for each in range(3)] for side in (1, 2)]
+    early, late = {"cron": "0 1 * * *"}, {"cron": "0 2 * * *"}
+    before = {"schedules": {"a": early, old[0]: early, old[1]: early}}
+    written = {"schedules": {"a": late}}
+    three = dict.fromkeys(again, early)  # one too many, because an answer was lost
+
+    def restored(**schedules: Any) -> Any:
+        same, spec = spec_to_restore(before, written, {"schedules": {"a": late, **schedules}})
+        return same["schedules"] == spec["schedules"], spec["schedules"]
+
+    assert restored() == (True, before["schedules"])
+    assert restored(**{again[0]: early}) == (True, {"a": early, again[0]: early, old[1]: early})
+    assert restored(**three) == (True, {"a": early, again[0]: early, again[1]: early})
+    theirs = {again[0]: late}
+    assert restored(**theirs) == (False, {**before["schedules"], **theirs})
 
 
 def test_a_new_name_keeps_what_was_switched_off(server: PrefectServer) -> None:

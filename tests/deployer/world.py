@@ -151,6 +151,19 @@ class World:
         return entry.key + self.environment.name_suffix
 
 
+def lock_of(world: World) -> str:
+    """Return the API path of a world's lock."""
+    return f"/variables/name/deployer-lock-{world.environment.key}"
+
+
+def take_over(world: World) -> None:
+    """Take over the lock, as a deployer does if its holder seems to be dead."""
+    held = world.call("GET", lock_of(world))
+    world.call("DELETE", f"/variables/{held['id']}")
+    body = {"name": held["name"], "value": {"holder": "Bob", "token": "b"}}
+    world.call("POST", "/variables/", body)
+
+
 def planned(world: World, catalog: list[Deployment]) -> Desired:
     """Return the desired state that the command line computes, after reading the work pools."""
     _, found = world.run(lambda server: desired_state(server, world.environment, catalog))

@@ -36,6 +36,9 @@ async def destroy(
 ) -> list[str]:
     """Delete deployments, resources and release records, and the work queue of a preview.
 
+    Deployments are deleted last, because `labels` finds a preview by them: whatever an interrupted
+    call leaves, the next one deletes. Until then nothing starts their runs.
+
     Args:
         server: where they are.
         environment: the environment that owns them.
@@ -45,28 +48,37 @@ async def destroy(
 
     Returns:
         One sentence for each thing that was deleted.
+
+    Raises:
+        DeployerError: another deployer holds the lock, or took it over.
     """
     done = []
     pools = {environment.work_pool}
     async with lock.held(server, environment, who, lock_timeout, say) as held:
-        for key, live in (await server.read(environment, set())).items():
+        deployments = await server.read(environment, set())
+        for live in deployments.values():
             await held.confirm()
-            await server.delete(live)
+            await server.delete_starters(live)
             pools |= {live.spec["work_pool"] or environment.work_pool}
-            done.append(f"deleted {key}")
         resources = Resources(server, environment)
         for key, found in (await resources.read({}, every_kind=True)).items():
             await held.confirm()
             await resources.delete(key, found)
             done.append(f"deleted {key}")
-        records = await release.delete_all(server, environment)
-        await environment_state.delete(server, environment)
-        if records:
+        await held.confirm()
+        if records := await release.delete_all(server, environment):
             done.append(f"deleted {counted(records, 'release record')}")
+        await held.confirm()
+        await environment_state.delete(server, environment)
         queue = environment.work_queue
         for pool in sorted(pools) if environment.own_queue else ():
+            await held.confirm()
             if await server.delete_queue(pool, str(queue)):
                 done.append(f"deleted the work queue {queue}")
+        for key, live in deployments.items():
+            await held.confirm()
+            await server.delete(live)
+            done.append(f"deleted {key}")
     return done or [f"{environment.project} owns nothing in {environment.name}."]
 
 

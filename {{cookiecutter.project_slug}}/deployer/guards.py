@@ -137,10 +137,14 @@ def refuse_duplicates(before: dict[str, Live], after: dict[str, Live]) -> None:
         DeployerError: there are more automations of one name than before.
     """
     for key, live in after.items():
-        had = Counter(before[key].automations) if key in before else Counter[str]()
-        for name, count in Counter(live.automations).items():
-            if count > max(1, had[name]):
-                raise DeployerError(
-                    f"The server created the automation {name!r} of {key} twice, because its "
-                    "first answer was lost: deploy again."
-                )
+        for name in duplicates(before.get(key), live):
+            raise DeployerError(
+                f"The server created the automation {name!r} of {key} twice, because its "
+                "first answer was lost: deploy again."
+            )
+
+
+def duplicates(before: Live | None, after: Live) -> list[str]:
+    """Return the names of which a deployment has several automations, and more than before."""
+    had = Counter(before.automations if before else ())
+    return [each for each, count in Counter(after.automations).items() if count > max(1, had[each])]

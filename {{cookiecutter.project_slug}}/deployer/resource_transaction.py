@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deployer import resources
 from deployer.api_errors import explain
@@ -90,9 +90,12 @@ class ResourceTransaction:
             spec = value_to_restore(old.spec, wrote, new.spec) if new else old.spec
             if difference(old.spec, spec) and key not in self.kept:
                 self.kept.append(key)
-            if new and new.ours == old.ours and not difference(spec, new.spec):
+            twice = new and new.ids[1:] and {*old.ids}.isdisjoint(new.ids)
+            if new and not twice and new.ours == old.ours and not difference(spec, new.spec):
                 continue
             await self.step(f"putting back {key}")
+            if new and twice:  # an earlier attempt created it, and an answer was lost
+                await self.target.delete(key, replace(new, ids=new.ids[1:]))
             await self.target.write(key, spec, new, old.ours)
             restored.append(key)
         return restored

@@ -214,11 +214,26 @@ class Server:
         await self.delete_automations(live.id)
         await self._delete(f"/deployments/{live.id}")
 
+    async def delete_starters(self, live: Live) -> None:
+        """Delete what starts a deployment's runs by itself: its automations and schedules."""
+        await self.delete_automations(live.id)
+        for row in live.row["schedules"]:
+            await self.delete_schedule(live, row["id"])
+
     async def delete_automations(self, identity: str) -> str:
         """Delete a deployment's automations, which Prefect would keep; return their owner."""
         resource = f"prefect.deployment.{identity}"
         await self.client.delete_resource_owned_automations(resource)
         return resource
+
+    async def automation_ids(self, identity: str, names: set[str]) -> set[str]:
+        """Return the ids of the automations of these names that run a deployment."""
+        owned = await self._automations(names)
+        return {each["id"] for each in owned.get(identity, [])}
+
+    async def delete_automation(self, automation_id: str) -> None:
+        """Delete one automation, unless it was deleted already."""
+        await self._delete(f"/automations/{automation_id}")
 
     async def delete_schedule(self, live: Live, schedule_id: str) -> None:
         """Delete one schedule of a deployment, unless it was deleted already."""

@@ -153,11 +153,33 @@ def is_schedule_id(slug: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", slug) is not None
 
 
+def renumber(before: dict[str, Any], now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Match schedules without slugs by content: one that is created again has another id.
+
+    Args:
+        before: the schedules to have, by slug or id.
+        now: the schedules on the server, by slug or id.
+
+    Returns:
+        `before` with the ids that its schedules have now, and what is on the server too often,
+        because a creation was sent again after its answer was lost.
+    """
+    new = {slug: each for slug, each in now.items() if slug not in before and is_schedule_id(slug)}
+    found: dict[str, Any] = {}
+    surplus: dict[str, Any] = {}
+    for slug, schedule in before.items():
+        gone = is_schedule_id(slug) and slug not in now
+        same = {other: each for other, each in new.items() if gone and each == schedule}
+        surplus |= same
+        found[next((other for other in same if other not in found), slug)] = schedule
+    return found, {slug: each for slug, each in surplus.items() if slug not in found}
+
+
 def schedule_create(slug: str | None, schedule: dict[str, Any]) -> dict[str, Any]:
-    """Return the request body for a schedule; without a slug if that is None."""
+    """Return the request body for a schedule; without a slug if that is None or an id."""
     timing = {k: v for k, v in schedule.items() if k not in ("active", "parameters")}
     body = {"schedule": timing, "active": schedule["active"], "parameters": schedule["parameters"]}
-    return body if slug is None else {**body, "slug": slug}
+    return body if slug is None or is_schedule_id(slug) else {**body, "slug": slug}
 
 
 def to_schedule(slug: str, schedule: dict[str, Any]) -> Schedule:

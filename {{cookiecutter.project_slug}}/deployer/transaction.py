@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from deployer import prefect_patches, writers
+from deployer import guards, prefect_patches, writers
 from deployer import spec as specs
 from deployer.api_errors import explain, is_refusal
 from deployer.desired import Desired
@@ -140,15 +140,26 @@ class Transaction:
                 await self.step(f"putting back {key}")
                 await self.server.delete(new)
             else:
-                spec = value_to_restore(old.spec, wrote, new.spec) if new else old.spec
-                if difference(old.spec, spec) and key not in self.kept:
+                before, spec = spec_to_restore(old.spec, wrote, new.spec if new else None)
+                if difference(before, spec) and key not in self.kept:
                     self.kept.append(key)
-                if new and not difference(spec, new.spec):
+                if new and not difference(spec, new.spec) and not guards.duplicates(old, new):
                     continue
                 await self.step(f"putting back {key}")
                 await writers.put(self.server, spec, new)
             restored.append(key)
         return restored
+
+
+def spec_to_restore(old: Spec, wrote: Spec, now: Spec | None) -> tuple[Spec, Spec]:
+    """Return the spec from before a deploy, and the same with what somebody changed since.
+
+    Both have the ids of the schedules without slugs that an earlier attempt created again.
+    """
+    schedules, surplus = specs.renumber(old["schedules"], now["schedules"] if now else {})
+    before = {**old, "schedules": schedules}
+    written = {**wrote, "schedules": {**wrote["schedules"], **surplus}}
+    return before, value_to_restore(before, written, now)
 
 
 def with_old_schedules(spec: Spec, live: Spec | None) -> Spec:

@@ -111,19 +111,27 @@ async def _put_schedules(server: Server, spec: Spec, live: Live) -> None:
         await server.request("DELETE", f"{path}/{ids[slug]}")
     for slug, schedule in spec["schedules"].items():
         if slug not in ids:
-            named = None if specs.is_schedule_id(slug) else slug
-            await server.request("POST", path, json=[specs.schedule_create(named, schedule)])
+            await server.request("POST", path, json=[specs.schedule_create(slug, schedule)])
         elif schedule != live.spec["schedules"][slug]:
             body = specs.schedule_create(None, schedule)
             await server.request("PATCH", f"{path}/{ids[slug]}", json=body)
+    if any(specs.is_schedule_id(slug) for slug in spec["schedules"].keys() - ids.keys()):
+        row = await server.request("GET", f"/deployments/{live.id}")
+        now = specs.live(row, spec["flow"])["schedules"]
+        for each in specs.renumber(spec["schedules"], now)[1]:
+            await server.delete_schedule(live, each)
 
 
 async def _put_triggers(server: Server, spec: Spec, identity: str) -> None:
     resource = await server.delete_automations(identity)
+    names = {*spec["triggers"]}
+    known = await server.automation_ids(identity, names)  # an operator's own, with the same names
     for automation in spec["triggers"].values():
         actions = [{**each, "deployment_id": identity} for each in automation["actions"]]
         body = {**automation, "actions": actions, "owner_resource": resource}
-        await server.request("POST", "/automations/", json=body)
+        known.add((await server.request("POST", "/automations/", json=body))["id"])
+    for each in await server.automation_ids(identity, names) - known:
+        await server.delete_automation(each)  # made by a first try whose answer was lost
 
 
 def _concurrency_options(spec: Spec) -> dict[str, Any]:
