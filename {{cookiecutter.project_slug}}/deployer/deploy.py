@@ -218,11 +218,10 @@ class Deploy:
     async def _put_back(self, before: Snapshot, work: Transaction) -> str:
         """Put back what was there, and return a sentence about the result."""
         problem = ""
-        restored: set[str] = set()
         for attempt in range(RESTORE_ATTEMPTS):
             try:
                 now = await self.server.read(self.environment, self._triggers(before))
-                restored |= {*await work.restore(now)}
+                await work.restore(now)
                 await release.withdraw(self.server, self.environment, before.next_number)
                 state, _ = await environment_state.read(self.server, self.environment)
                 if state != before.state:
@@ -234,12 +233,10 @@ class Deploy:
                 problem = explain(error)
                 await asyncio.sleep(2**attempt)
             else:
-                what = "nothing was changed"
-                if restored:
-                    others = restored & work.resources.written.keys()
-                    number = len(restored - others)
-                    count = [counted(number, "deployment")] if number else []
-                    what = f"put back {', '.join([*count, *sorted(others)])}"
+                number = len(work.restored)
+                back = [counted(number, "deployment")] if number else []
+                back += sorted(work.resources.restored)
+                what = f"put back {', '.join(back)}" if back else "nothing was changed"
                 kept = ", ".join([*work.resources.kept, *work.kept])
                 edits = f", but edits that somebody made meanwhile stay ({kept})" if kept else ""
                 return f"The server is as it was before the deploy{edits}: {what}."

@@ -27,6 +27,7 @@ class ResourceTransaction:
         step: called with a message before every write; raises if the lock is lost.
         written: the specs that were sent so far, whether they arrived or not, by key.
         kept: the keys of resources in which a restore kept somebody else's change.
+        restored: the keys of resources that a restore wrote, in any attempt.
     """
 
     target: Resources
@@ -37,6 +38,7 @@ class ResourceTransaction:
     step: Callable[[str], Awaitable[None]]
     written: Specs = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
+    restored: set[str] = field(default_factory=set)
 
     async def apply(self) -> None:
         """Write every creation and update, then check that the server holds it.
@@ -71,21 +73,16 @@ class ResourceTransaction:
                 self.written[change.key] = change.before
                 await uninterrupted(self.target.delete(change.key, self.before[change.key]))
 
-    async def restore(self) -> list[str]:
-        """Restore what was there, except for what somebody else has changed since.
-
-        Returns:
-            The keys that were written.
-        """
-        restored = []
+    async def restore(self) -> None:
+        """Restore what was there, except for what somebody else has changed since."""
         now = await self._now() if self.written else {}
         for key, wrote in self.written.items():
             old, new = self.before.get(key), now.get(key)
             if old is None:
                 if new is None or new.ours:
                     await self.step(f"putting back {key}")
+                    self.restored |= {key} if new else set()
                     await self.target.delete(key, new)
-                    restored += [key] if new else []
                 continue
             spec = value_to_restore(old.spec, wrote, new.spec) if new else old.spec
             if difference(old.spec, spec) and key not in self.kept:
@@ -94,11 +91,10 @@ class ResourceTransaction:
             if new and not twice and new.ours == old.ours and not difference(spec, new.spec):
                 continue
             await self.step(f"putting back {key}")
+            self.restored.add(key)
             if new and twice:  # an earlier attempt created it, and an answer was lost
                 await self.target.delete(key, replace(new, ids=new.ids[1:]))
             await self.target.write(key, spec, new, old.ours)
-            restored.append(key)
-        return restored
 
     async def _now(self) -> Rows:
         return await self.target.read({**self.recorded, **self.wanted})

@@ -35,6 +35,7 @@ class Transaction:
         written: the specs that were sent so far, whether they arrived or not, by `FLOW/NAME`.
         ids: the ids of the deployments that were created or updated, by `FLOW/NAME`.
         kept: the keys of deployments in which a restore kept somebody else's change.
+        restored: the keys of deployments that a restore wrote, in any attempt.
     """
 
     server: Server
@@ -47,6 +48,7 @@ class Transaction:
     written: dict[str, Spec] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
+    restored: set[str] = field(default_factory=set)
 
     async def apply(self) -> None:
         """Write every creation and update, and switch off every deployment to be deleted.
@@ -122,22 +124,20 @@ class Transaction:
             await uninterrupted(self.server.delete(self.before[change.key]))
         await self.resources.prune()
 
-    async def restore(self, now: dict[str, Live]) -> list[str]:
+    async def restore(self, now: dict[str, Live]) -> None:
         """Restore what was there, except for what somebody else has changed since.
 
         Args:
             now: the live deployments, by `FLOW/NAME`.
-
-        Returns:
-            The keys that were written.
         """
-        restored = await self.resources.restore()
+        await self.resources.restore()
         for key, wrote in self.written.items():
             old, new = self.before.get(key), now.get(key)
             if old is None:
                 if new is None:
                     continue
                 await self.step(f"putting back {key}")
+                self.restored.add(key)
                 await self.server.delete(new)
             else:
                 before, spec = spec_to_restore(old.spec, wrote, new.spec if new else None)
@@ -146,9 +146,8 @@ class Transaction:
                 if new and not difference(spec, new.spec) and not guards.duplicates(old, new):
                     continue
                 await self.step(f"putting back {key}")
+                self.restored.add(key)
                 await writers.put(self.server, spec, new)
-            restored.append(key)
-        return restored
 
 
 def spec_to_restore(old: Spec, wrote: Spec, now: Spec | None) -> tuple[Spec, Spec]:
