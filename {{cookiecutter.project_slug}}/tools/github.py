@@ -13,12 +13,14 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
 from deployer.errors import DeployerError, short_digests
 from tools.gh import gh
 
+PAGE = 100  # rows, the most that GitHub's API answers at once
 LIMIT = 65_536  # characters that a comment or an issue may have on GitHub
 CUT = "\n\n… cut here: the whole text is in the summary of the run.\n"
 AUTHOR = "github-actions[bot]"  # anyone can write a marker: only the workflows' count
@@ -45,20 +47,25 @@ def signature(commit: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Send a request to GitHub's API; a GET returns the list of its pages.
+    """Send a request to GitHub's API, and return its answer; None if it is empty.
 
     Raises:
         DeployerError: gh is not installed, or GitHub refuses the request.
     """
-    options = ["--paginate", "--slurp"] if method == "GET" else ["--input", "-"] if body else []
+    options = ["--input", "-"] if body else []
     answer = gh("api", "--method", method, path, *options, stdin=json.dumps(body))
     return json.loads(answer) if answer.strip() else None
 
 
 def rows(path: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of all pages."""
-    for page in api("GET", path + ("&" if "?" in path else "?") + "per_page=100"):
+    # Not by `gh api --paginate --slurp`: a runner of one's own may have a gh without it.
+    start = f"{path}{'&' if '?' in path else '?'}per_page={PAGE}&page="
+    for number in count(1):
+        page = api("GET", f"{start}{number}")
         yield from page
+        if len(page) < PAGE:
+            return
 
 
 def repository() -> str:
@@ -131,7 +138,7 @@ def open_previews() -> list[str]:
 def package(name: str) -> str:
     """Return the API's path of a container package of the owner's, such as `flows/preview`."""
     owner = repository().partition("/")[0]
-    kind = "orgs" if api("GET", f"users/{owner}")[0]["type"] == "Organization" else "users"
+    kind = "orgs" if api("GET", f"users/{owner}")["type"] == "Organization" else "users"
     return f"{kind}/{owner}/packages/container/{quote(name, safe='')}"
 
 
