@@ -543,30 +543,6 @@ def test_only_old_images_that_no_release_names_are_deleted(monkeypatch: pytest.M
     assert deleted == []
 
 
-@pytest.mark.parametrize("workflow", ["Deploy", "Drift"])
-def test_one_issue_for_each_workflow_that_fails_on_main(
-    monkeypatch: pytest.MonkeyPatch, workflow: str
-) -> None:
-    said: list[Any] = []
-
-    def issue(*given: Any) -> str:
-        said.append(given)
-        return "said"
-
-    monkeypatch.setattr(github, "issue", issue)
-    for conclusion in ("failure", "timed_out", "success"):
-        github.failed(workflow, conclusion, "URL")
-    assert (
-        github.failed(workflow, "cancelled", "URL")
-        == f"no change to an issue: the last run of {workflow} ended with cancelled"
-    )
-    assert [(each[2], each[3]) for each in said] == [
-        (False, f"failed {workflow}"),
-        (False, f"failed {workflow}"),
-        (True, f"failed {workflow}"),
-    ]
-
-
 def test_a_comment_calls_nobody_and_shows_short_digests() -> None:
     text = github.without_mentions(f"by @ada, {RELEASE}@{DIGEST}, jo@example.com")
     assert text == f"by @\u200bada, {RELEASE}@sha256:aaaaaaaaaaaa…, jo@example.com"

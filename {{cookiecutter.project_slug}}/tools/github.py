@@ -176,16 +176,6 @@ def delete_images(label: str = "") -> list[str]:
     return done
 
 
-def failed(workflow: str, conclusion: str, url: str) -> str:
-    """Open the issue about a workflow that fails on main, or close it once it works again."""
-    marker = f"failed {workflow}"
-    if conclusion in ("success", "failure", "timed_out", "startup_failure"):
-        text = f"[The last run]({url}) ended with {conclusion}.\n"
-        gone = conclusion == "success"
-        return issue(f"{workflow} fails on main", text, gone, marker, f"[It works again]({url}).")
-    return f"no change to an issue: the last run of {workflow} ended with {conclusion}"
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run one command; it reads the text of a comment or an issue from stdin."""
     parser = argparse.ArgumentParser(prog="python -m tools.github", description=__doc__)
@@ -198,10 +188,6 @@ def main(argv: list[str] | None = None) -> int:
     command = commands.add_parser("update", help="open, edit or close the issue about the template")
     command.add_argument("--gone", action="store_true", help="nothing is left to do")
     command.add_argument("--proposed", action="store_true", help="a pull request proposes it")
-    command = commands.add_parser("failed", help="open or close the issue about a workflow on main")
-    command.add_argument("workflow", help="its name")
-    command.add_argument("--conclusion", required=True, help="conclusion of its last run")
-    command.add_argument("--url", required=True, help="address of that run")
     commands.add_parser("previews", help="print the labels of the open pull requests' previews")
     command = commands.add_parser("delete-images", help="delete images of closed pull requests")
     command.add_argument("--label", default="", help="only this preview's, such as pr-7")
@@ -217,8 +203,6 @@ def main(argv: list[str] | None = None) -> int:
             gone = options.gone or options.proposed
             solved = "A pull request has it." if options.proposed else "This project is up to date."
             print(issue(title, text, gone, "update", solved))
-        elif options.command == "failed":
-            print(failed(options.workflow, options.conclusion, options.url))
         elif options.command == "previews":
             print(*open_previews())
         else:
