@@ -74,10 +74,11 @@ def test_so_are_those_that_plan_production_and_bring_the_templates_changes() -> 
     assert find(made, "secret PREFECT_API_AUTH_STRING of production plans").outcome == NEW
     assert "PREFECT_API_URL of update" not in str(made)
     # Staging already has what it needs.
-    place = Place(variables={"PLAN_ENVIRONMENT": "staging"})
-    assert len(steps(replace(STATE, place=place), {"staging": SERVER})) == len(
-        steps(STATE, {"staging": SERVER})
-    )
+    for name in ("staging", "Staging"):
+        place = Place(variables={"PLAN_ENVIRONMENT": name})
+        assert len(steps(replace(STATE, place=place), {"staging": SERVER})) == len(
+            steps(STATE, {"staging": SERVER})
+        )
 
 
 def test_an_environment_keeps_its_reviewers_and_its_waiting_time_when_it_is_limited() -> None:
@@ -429,6 +430,23 @@ def test_the_second_time_it_changes_nothing(
     assert sum(line.startswith(DONE) for line in lines) == 10
     assert hub.doctored[-1]["PREFECT_API_AUTH_STRING"] == AUTH
     assert_nothing_secret_was_told(hub, str([first, second]))
+
+
+def test_an_environment_that_is_written_in_capitals_keeps_its_reviewers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    reviewers = [{"type": "User", "reviewer": {"id": 7}}]
+    rule = {"type": "required_reviewers", "prevent_self_review": True, "reviewers": reviewers}
+    settings = {"deployment_branch_policy": None, "protection_rules": [rule], "branches": []}
+    environments = {"Production": {"name": "Production", **settings}}
+    hub = Hub(monkeypatch, tmp_path, environments=environments)
+    assert setup_github.main([]) == 0
+    assert hub.held["environments"].keys() == {"Production", "preview", "staging", "update"}
+    production = hub.held["environments"]["Production"]
+    assert (production["protection_rules"], production["branches"]) == ([rule], ["main"])
+    before = len(hub.writes())
+    assert setup_github.main([]) == 0
+    assert len(hub.writes()) == before
 
 
 def test_a_dry_run_prints_the_commands_and_changes_nothing(

@@ -106,10 +106,15 @@ class State:
     code_owners: str = ""
 
     @property
+    def planned_in(self) -> str:
+        """The environment in which production is planned; GitHub ignores the case of its name."""
+        name = self.place.variables.get(PLAN) or "production"
+        return name.lower() if name.lower() in ENVIRONMENTS else name
+
+    @property
     def plans(self) -> str | None:
         """The environment in which production is planned, if it is a separate one."""
-        name = self.place.variables.get(PLAN)
-        return name if name and name not in ENVIRONMENTS else None
+        return None if self.planned_in in ENVIRONMENTS else self.planned_in
 
     @property
     def names(self) -> list[str]:
