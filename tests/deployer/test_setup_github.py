@@ -102,6 +102,19 @@ def test_an_environment_keeps_its_reviewers_and_its_waiting_time_when_it_is_limi
     }
 
 
+@pytest.mark.parametrize("rule", ["required_reviewers", "wait_timer", "branch_policy"])
+@pytest.mark.parametrize(("plans", "noted"), [("", True), ("Production", True), ("plan", False)])
+def test_whatever_makes_the_workflows_of_the_night_wait_is_noted(
+    rule: str, plans: str, noted: bool
+) -> None:
+    settings = {"protection_rules": [{"type": rule, "wait_timer": 30, "reviewers": []}]}
+    place = Place(variables={"PLAN_ENVIRONMENT": plans})
+    environments = {"production": Place(settings=settings), "plan": Place()}
+    made = steps(replace(STATE, place=place, environments=environments), {"production": SERVER})
+    said = [each for each in made if "drift.yml and renew.yml wait" in each.what]
+    assert [each.outcome for each in said] == [NOTE] * (noted and rule != "branch_policy")
+
+
 def test_other_branches_that_an_environment_is_open_to_are_named() -> None:
     place = Place(settings={"deployment_branch_policy": LIMITED}, branches=("main", "release/*"))
     made = steps(replace(STATE, environments={"production": place}), {"production": SERVER})

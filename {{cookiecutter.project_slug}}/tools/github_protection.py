@@ -177,6 +177,7 @@ def steps(state: State, wanted: Mapping[str, Mapping[str, str]], share: bool = F
         if plans := state.plans:
             values = wanted.get("production", {})
             result += [*_environment(state, plans), *_values(state, plans, values)]
+        result += _unattended(state)
         result += [*_repository_wide(state), *_without_previews_variable(state)]
         result.append(_ruleset(state))
     else:
@@ -225,6 +226,19 @@ def _environment(state: State, name: str) -> Iterator[Step]:
     yield Step(outcome, f"environment {name}, only for main", tuple(calls))
     if others := [each for each in branches if each != "main"]:
         yield Step(NOTE, f"environment {name} also allows {', '.join(others)}: is that intended?")
+
+
+def _unattended(state: State) -> Iterator[Step]:
+    """Yield a note if workflows with a schedule have to wait for a person or a timer."""
+    name = state.planned_in
+    rules = state.environments.get(name, Place()).settings.get("protection_rules", ())
+    if any(each["type"] in ("required_reviewers", "wait_timer") for each in rules):
+        yield Step(
+            NOTE,
+            f"drift.yml and renew.yml wait at each run for the reviewers or the timer of {name}: "
+            f"set the variable {PLAN} to the name of an environment without them, and run this "
+            "again",
+        )
 
 
 def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
