@@ -146,6 +146,11 @@ def test_one_issue_is_opened_edited_and_closed(monkeypatch: pytest.MonkeyPatch) 
     body = github.marked("drift", "a")
     assert hub.written == [("POST", "repos/Acme/Flows/issues", {"title": "Drift", "body": body})]
 
+    # A person's edit in the browser changes the ends of the lines.
+    hub = GitHub(monkeypatch, issues=[row("another"), row(body.replace("\n", "\r\n"))])
+    github.issue("Drift", "a", gone=False)
+    assert hub.written[0][:2] == ("PATCH", "repos/Acme/Flows/issues/5")
+
     hub = GitHub(monkeypatch, issues=[row("another"), row(body)])
     github.issue("Drift", "a", gone=False)
     assert hub.written == []

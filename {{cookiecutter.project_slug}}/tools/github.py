@@ -78,7 +78,8 @@ def repository() -> str:
 
 def find(path: str, marker: str) -> dict[str, Any] | None:
     """Return the workflows' first comment or issue with this marker."""
-    start = marked(marker, "")
+    # Without the line's end: if a person edits the text in the browser, it becomes "\r\n".
+    start = marked(marker, "").rstrip()
     ours = (row for row in rows(path) if row["user"]["login"] == AUTHOR)
     return next((row for row in ours if (row["body"] or "").startswith(start)), None)
 
