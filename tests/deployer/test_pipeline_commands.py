@@ -130,7 +130,7 @@ def test_a_comment_is_found_by_its_marker_and_cut(monkeypatch: pytest.MonkeyPatc
     assert (method, path) == ("PATCH", "repos/Acme/Flows/issues/comments/3")
     assert len(body["body"]) == 65_536
     assert body["body"].startswith("<!-- deployer: preview -->\nxxx")
-    assert body["body"].endswith("summary of the run.\n")
+    assert body["body"].endswith("the summary of the run has more.\n")
 
     hub = GitHub(monkeypatch, comments=[strange])
     github.comment(7, "text")

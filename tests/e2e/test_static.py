@@ -160,6 +160,19 @@ def test_nothing_that_can_turn_a_failure_green_stands_in_a_deploy(default_projec
         assert "continue-on-error" not in step or where == "rollback.yml: rollback, step 3", where
 
 
+def test_a_plan_of_any_length_fits_into_the_summary(default_project: Project) -> None:
+    """GitHub drops a summary above 1 MiB as a whole."""
+    reports = 0
+    for where, step in steps(default_project.path):
+        for line in step.get("run", "").splitlines():
+            if "GITHUB_STEP_SUMMARY" in line and re.search(r"\bcat\b|/comment|\.md", line):
+                assert "head --bytes=1000000 " in line, where
+                reports += 1
+        if "tools.run " in step.get("run", ""):
+            assert "GITHUB_STEP_SUMMARY" not in step["run"], where
+    assert reports == 6
+
+
 def test_a_job_that_writes_to_a_server_is_never_cancelled_by_another(
     default_project: Project,
 ) -> None:

@@ -22,7 +22,7 @@ from tools.gh import gh
 
 PAGE = 100  # rows, the most that GitHub's API answers at once
 LIMIT = 65_536  # characters that a comment or an issue may have on GitHub
-CUT = "\n\n… cut here: the whole text is in the summary of the run.\n"
+CUT = "\n\n… cut here: the summary of the run has more.\n"
 AUTHOR = "github-actions[bot]"  # anyone can write a marker: only the workflows' count
 
 
