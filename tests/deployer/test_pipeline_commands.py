@@ -207,7 +207,7 @@ def test_gh_that_refuses_is_a_sentence(
     for page, rows in (("1", [{"number": 3}] * github.PAGE), ("2", [{"number": 9}])):
         (tmp_path / f"page={page}").write_text(json.dumps(rows))
     # As the gh of Debian and Ubuntu, it knows no `--slurp`.
-    gh.write_text(f'#!/bin/sh\n[ $# = 4 ] && cat {tmp_path}/${{4##*&}}\n')
+    gh.write_text(f"#!/bin/sh\n[ $# = 4 ] && cat {tmp_path}/${{4##*&}}\n")
     assert github.main(["previews"]) == 0
     assert capsys.readouterr().out.split() == ["pr-3"] * github.PAGE + ["pr-9"]
 

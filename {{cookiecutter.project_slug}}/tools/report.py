@@ -34,7 +34,8 @@ def took_too_long(path: str, run: int) -> bool:
 
 def is_partial(run: dict[str, Any]) -> bool:
     """Tell whether a run was a dry run, or a deploy to staging alone."""
-    return run["event"] == "workflow_dispatch" and run["display_title"].startswith(PARTIAL)
+    event, title = str(run["event"]), str(run["display_title"])
+    return event == "workflow_dispatch" and title.startswith(PARTIAL)
 
 
 def newer(path: str, run: dict[str, Any]) -> dict[str, Any] | None:
