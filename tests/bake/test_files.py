@@ -158,6 +158,7 @@ FILES = [
     "tools/prefect_api.py",
     "tools/records.py",
     "tools/renew.py",
+    "tools/report.py",
     "tools/run.py",
     "tools/workflow_settings.py",
     "tools/setup_github.py",

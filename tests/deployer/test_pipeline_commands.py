@@ -106,13 +106,13 @@ class GitHub:
         monkeypatch.setattr(github, "api", self.api)
 
     def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Return one page of the answer, or record a write."""
+        """Return the answer, or record a write."""
         if method != "GET":
             return self.written.append((method, path, body))
         answer = self.answers[path.partition("?")[0].rpartition("/")[2]]
         if isinstance(answer, Exception):
             raise answer
-        return [answer]
+        return answer
 
 
 def row(body: str, login: str = "github-actions[bot]", **more: Any) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def test_a_comment_is_found_by_its_marker_and_cut(monkeypatch: pytest.MonkeyPatc
     assert (method, path) == ("PATCH", "repos/Acme/Flows/issues/comments/3")
     assert len(body["body"]) == 65_536
     assert body["body"].startswith("<!-- deployer: preview -->\nxxx")
-    assert body["body"].endswith("summary of the run.\n")
+    assert body["body"].endswith("the summary of the run has more.\n")
 
     hub = GitHub(monkeypatch, comments=[strange])
     github.comment(7, "text")
@@ -145,6 +145,11 @@ def test_one_issue_is_opened_edited_and_closed(monkeypatch: pytest.MonkeyPatch) 
     github.issue("Drift", "", gone=True)
     body = github.marked("drift", "a")
     assert hub.written == [("POST", "repos/Acme/Flows/issues", {"title": "Drift", "body": body})]
+
+    # A person's edit in the browser changes the ends of the lines.
+    hub = GitHub(monkeypatch, issues=[row("another"), row(body.replace("\n", "\r\n"))])
+    github.issue("Drift", "a", gone=False)
+    assert hub.written[0][:2] == ("PATCH", "repos/Acme/Flows/issues/5")
 
     hub = GitHub(monkeypatch, issues=[row("another"), row(body)])
     github.issue("Drift", "a", gone=False)
@@ -199,9 +204,12 @@ def test_gh_that_refuses_is_a_sentence(
     monkeypatch.setattr("sys.stdin", io.StringIO("text"))
     assert github.main(["comment", "7"]) == 1
     assert "Bad credentials" in capsys.readouterr().err
-    gh.write_text(f"#!/bin/sh\necho '{json.dumps([[{'number': 3}], [{'number': 9}]])}'\n")
+    for page, rows in (("1", [{"number": 3}] * github.PAGE), ("2", [{"number": 9}])):
+        (tmp_path / f"page={page}").write_text(json.dumps(rows))
+    # As the gh of Debian and Ubuntu, it knows no `--slurp`.
+    gh.write_text(f"#!/bin/sh\n[ $# = 4 ] && cat {tmp_path}/${{4##*&}}\n")
     assert github.main(["previews"]) == 0
-    assert capsys.readouterr().out == "pr-3 pr-9\n"
+    assert capsys.readouterr().out.split() == ["pr-3"] * github.PAGE + ["pr-9"]
 
 
 @pytest.mark.parametrize(

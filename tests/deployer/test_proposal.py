@@ -27,7 +27,7 @@ def test_the_issue_is_closed_with_the_true_reason(
     found = {"number": 5, "user": {"login": github.AUTHOR}, "body": github.marked("update", "")}
 
     def api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        return [[found]] if method == "GET" else sent.append(body)
+        return [found] if method == "GET" else sent.append(body)
 
     monkeypatch.setenv("GITHUB_REPOSITORY", "Acme/Flows")
     monkeypatch.setattr(github, "api", api)
@@ -66,7 +66,7 @@ class Hub:
 
     def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         if method == "GET":
-            return [self.pulls]
+            return self.pulls
         self.sent.append((method, body))
         if method == "POST":
             number = len(self.pulls) + 3

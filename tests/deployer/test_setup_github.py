@@ -74,10 +74,11 @@ def test_so_are_those_that_plan_production_and_bring_the_templates_changes() -> 
     assert find(made, "secret PREFECT_API_AUTH_STRING of production plans").outcome == NEW
     assert "PREFECT_API_URL of update" not in str(made)
     # Staging already has what it needs.
-    place = Place(variables={"PLAN_ENVIRONMENT": "staging"})
-    assert len(steps(replace(STATE, place=place), {"staging": SERVER})) == len(
-        steps(STATE, {"staging": SERVER})
-    )
+    for name in ("staging", "Staging"):
+        place = Place(variables={"PLAN_ENVIRONMENT": name})
+        assert len(steps(replace(STATE, place=place), {"staging": SERVER})) == len(
+            steps(STATE, {"staging": SERVER})
+        )
 
 
 def test_an_environment_keeps_its_reviewers_and_its_waiting_time_when_it_is_limited() -> None:
@@ -99,6 +100,19 @@ def test_an_environment_keeps_its_reviewers_and_its_waiting_time_when_it_is_limi
         "prevent_self_review": True,
         "reviewers": [{"type": "Team", "id": 7}],
     }
+
+
+@pytest.mark.parametrize("rule", ["required_reviewers", "wait_timer", "branch_policy"])
+@pytest.mark.parametrize(("plans", "noted"), [("", True), ("Production", True), ("plan", False)])
+def test_whatever_makes_the_workflows_of_the_night_wait_is_noted(
+    rule: str, plans: str, noted: bool
+) -> None:
+    settings = {"protection_rules": [{"type": rule, "wait_timer": 30, "reviewers": []}]}
+    place = Place(variables={"PLAN_ENVIRONMENT": plans})
+    environments = {"production": Place(settings=settings), "plan": Place()}
+    made = steps(replace(STATE, place=place, environments=environments), {"production": SERVER})
+    said = [each for each in made if "drift.yml and renew.yml wait" in each.what]
+    assert [each.outcome for each in said] == [NOTE] * (noted and rule != "branch_policy")
 
 
 def test_other_branches_that_an_environment_is_open_to_are_named() -> None:
@@ -429,6 +443,23 @@ def test_the_second_time_it_changes_nothing(
     assert sum(line.startswith(DONE) for line in lines) == 10
     assert hub.doctored[-1]["PREFECT_API_AUTH_STRING"] == AUTH
     assert_nothing_secret_was_told(hub, str([first, second]))
+
+
+def test_an_environment_that_is_written_in_capitals_keeps_its_reviewers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    reviewers = [{"type": "User", "reviewer": {"id": 7}}]
+    rule = {"type": "required_reviewers", "prevent_self_review": True, "reviewers": reviewers}
+    settings = {"deployment_branch_policy": None, "protection_rules": [rule], "branches": []}
+    environments = {"Production": {"name": "Production", **settings}}
+    hub = Hub(monkeypatch, tmp_path, environments=environments)
+    assert setup_github.main([]) == 0
+    assert hub.held["environments"].keys() == {"Production", "preview", "staging", "update"}
+    production = hub.held["environments"]["Production"]
+    assert (production["protection_rules"], production["branches"]) == ([rule], ["main"])
+    before = len(hub.writes())
+    assert setup_github.main([]) == 0
+    assert len(hub.writes()) == before
 
 
 def test_a_dry_run_prints_the_commands_and_changes_nothing(

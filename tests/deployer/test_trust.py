@@ -528,6 +528,21 @@ def test_only_old_images_that_no_release_names_are_deleted(monkeypatch: pytest.M
     monkeypatch.setattr(records, "of_environments", lambda *given: iter(named))
     assert len(renew.retain(settings(), 150, NOW)) == 1
     assert deleted == ["DELETE packages/flows/versions/1"]
+
+    def keep(method: str, path: str) -> None:
+        if path.endswith("/1"):
+            raise DeployerError(f"{reason} (HTTP 400)")
+
+    monkeypatch.setattr(github, "api", keep)
+    reason = "Publicly visible package versions with more than 5000 downloads cannot be deleted."
+    assert renew.retain(settings(), 50, NOW) == [
+        f"kept sha256:1 of 2026-01-29: {reason} (HTTP 400)",
+        "deleted sha256:3 of 2026-08-17",
+    ]
+    reason = "Server Error"
+    with pytest.raises(DeployerError, match="Server Error"):
+        renew.retain(settings(), 50, NOW)
+    monkeypatch.setattr(github, "api", lambda method, path: deleted.append(f"{method} {path}"))
     # The newest images stay, regardless of their age.
     deleted.clear()
     monkeypatch.setattr(github, "versions", lambda path: old)
@@ -541,30 +556,6 @@ def test_only_old_images_that_no_release_names_are_deleted(monkeypatch: pytest.M
     with pytest.raises(DeployerError, match="does not say"):
         renew.retain(settings(), 1, NOW)
     assert deleted == []
-
-
-@pytest.mark.parametrize("workflow", ["Deploy", "Drift"])
-def test_one_issue_for_each_workflow_that_fails_on_main(
-    monkeypatch: pytest.MonkeyPatch, workflow: str
-) -> None:
-    said: list[Any] = []
-
-    def issue(*given: Any) -> str:
-        said.append(given)
-        return "said"
-
-    monkeypatch.setattr(github, "issue", issue)
-    for conclusion in ("failure", "timed_out", "success"):
-        github.failed(workflow, conclusion, "URL")
-    assert (
-        github.failed(workflow, "cancelled", "URL")
-        == f"no change to an issue: the last run of {workflow} ended with cancelled"
-    )
-    assert [(each[2], each[3]) for each in said] == [
-        (False, f"failed {workflow}"),
-        (False, f"failed {workflow}"),
-        (True, f"failed {workflow}"),
-    ]
 
 
 def test_a_comment_calls_nobody_and_shows_short_digests() -> None:

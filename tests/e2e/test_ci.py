@@ -1,4 +1,7 @@
-"""The unmodified ci.yml for a pull request from a fork: no secrets, no variables, no push."""
+"""The unmodified ci.yml for a pull request from a fork: no secrets, no variables, no push.
+
+A merge queue, which GitHub itself fills, gets only what its private package index asks for.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.baking import Project
+from tests.e2e.small import SECRETS
 from tests.support.act import Act
 from tests.support.docker import docker
 
@@ -19,7 +23,11 @@ def fork(docker_engine: None, bake: Callable[..., Project], tmp_path: Path) -> I
     The variable RUNNER names a self-hosted runner, but no runner has this label.
     """
     repository = Act(
-        bake().path, tmp_path, name="Somebody/Weather-Flows", variables={"RUNNER": "private"}
+        bake().path,
+        tmp_path,
+        name="Somebody/Weather-Flows",
+        variables={"RUNNER": "private"},
+        secrets={"NETRC": SECRETS["NETRC"]},
     )
     repository.private = True  # only private repositories may use self-hosted runners
     repository.skip_tests()
@@ -40,6 +48,8 @@ def test_a_pull_request_is_tested_and_its_image_checked_without_any_secret(
     assert run.jobs == RAN, run.output[-6000:]
     assert fork.records_of("nox") == ["-s lint tests"]
     assert "3 deployments and 5 environments are fine." in run.summaries["image"]
+    # To a bot, GitHub gives only the secrets of Dependabot.
+    assert fork.records_of("netrc") == ["" if kind == "User" else "given"]
     assert fork.records_of("login-action") == []
     assert fork.records_of("gh") == []
 
@@ -59,6 +69,7 @@ def test_a_pull_request_with_a_parameter_that_no_flow_has_is_red(fork: Act) -> N
 def test_a_merge_queue_is_tested_and_pushes_nothing(fork: Act) -> None:
     run = fork.run("merge_group", "ci.yml", {"merge_group": {"head_ref": "gh-readonly-queue/1"}})
     assert run.jobs == RAN, run.output[-6000:]
+    assert fork.records_of("netrc") == ["given"]
     assert fork.records_of("login-action") == []
     assert fork.records_of("gh") == []
 

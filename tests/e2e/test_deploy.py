@@ -106,7 +106,7 @@ def test_an_unset_variable_is_named_in_the_first_step_with_the_command_that_sets
     assert run.jobs["staging"] == "failure", explain(run)
     assert "production" not in run.jobs
     ran = [step.name for step in run.steps if step.job == "staging"]
-    assert ran[1:] == ["Check the settings", "Deploy"]
+    assert ran[1:] == ["Check the settings", "Deploy", "Write the summary"]
     assert "gh variable set PREFECT_API_URL --env staging" in run.output
     assert deployments(server) == before
 

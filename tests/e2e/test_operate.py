@@ -181,6 +181,14 @@ def test_what_is_not_set_is_named_in_the_first_step_with_the_command_that_sets_i
     assert f"run `{command}`" in run.output
 
 
+def test_the_environment_that_plans_is_named_if_it_lacks_a_setting(clone: Act, site: Site) -> None:
+    del clone.variables["PREFECT_API_URL"]
+    clone.variables["PLAN_ENVIRONMENT"] = "plans"
+    run = clone.dispatch("deploy.yml", environment="production", image=site.image)
+    assert run.jobs == {"tests": "success", "image": "success", "plan": "failure"}, explain(run)
+    assert "run `gh variable set PREFECT_API_URL --env plans`" in run.output
+
+
 def test_what_reaches_the_server_waits_for_a_runner_of_ones_own(clone: Act) -> None:
     clone.private = True
     clone.variables["RUNNER"] = "private"

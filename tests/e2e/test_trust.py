@@ -158,10 +158,13 @@ def test_a_known_vulnerability_is_listed_and_stops_from_the_threshold_on(
 
 
 def test_a_run_that_fails_on_main_opens_one_issue_that_the_next_good_one_closes(clone: Act) -> None:
-    for conclusion, state in (("failure", "open"), ("cancelled", "open"), ("success", "closed")):
-        payload = {
-            "workflow_run": {"name": "Deploy", "conclusion": conclusion, "html_url": "https://run"}
-        }
+    for number, (conclusion, state) in enumerate(
+        [("failure", "open"), ("cancelled", "open"), ("success", "closed")]
+    ):
+        of_main = {"workflow_id": 1, "run_number": number, "event": "push", "display_title": "Edit"}
+        ended = {"id": number, "conclusion": conclusion, "html_url": "https://run", **of_main}
+        clone.github = {**clone.github, "runs": [ended]}
+        payload = {"workflow": {"name": "Deploy"}, "workflow_run": {"id": number, "name": "Edit"}}
         run = clone.run("workflow_run", "report.yml", payload)
         assert run.jobs == {"report": "success"}, explain(run)
         (issue,) = clone.github["issues"]

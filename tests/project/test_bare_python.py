@@ -35,6 +35,7 @@ def test_these_are_what_the_workflows_run() -> None:
         "tools.pipeline",
         "tools.preflight",
         "tools.renew",
+        "tools.report",
         "tools.run",
         "tools.update",
         "tools.vulnerabilities",

@@ -13,14 +13,16 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
 from deployer.errors import DeployerError, short_digests
 from tools.gh import gh
 
+PAGE = 100  # rows, the most that GitHub's API answers at once
 LIMIT = 65_536  # characters that a comment or an issue may have on GitHub
-CUT = "\n\n… cut here: the whole text is in the summary of the run.\n"
+CUT = "\n\n… cut here: the summary of the run has more.\n"
 AUTHOR = "github-actions[bot]"  # anyone can write a marker: only the workflows' count
 
 
@@ -45,20 +47,25 @@ def signature(commit: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Send a request to GitHub's API; a GET returns the list of its pages.
+    """Send a request to GitHub's API, and return its answer; None if it is empty.
 
     Raises:
         DeployerError: gh is not installed, or GitHub refuses the request.
     """
-    options = ["--paginate", "--slurp"] if method == "GET" else ["--input", "-"] if body else []
+    options = ["--input", "-"] if body else []
     answer = gh("api", "--method", method, path, *options, stdin=json.dumps(body))
     return json.loads(answer) if answer.strip() else None
 
 
 def rows(path: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of all pages."""
-    for page in api("GET", path + ("&" if "?" in path else "?") + "per_page=100"):
+    # Not by `gh api --paginate --slurp`: a runner of one's own may have a gh without it.
+    start = f"{path}{'&' if '?' in path else '?'}per_page={PAGE}&page="
+    for number in count(1):
+        page = api("GET", f"{start}{number}")
         yield from page
+        if len(page) < PAGE:
+            return
 
 
 def repository() -> str:
@@ -71,7 +78,8 @@ def repository() -> str:
 
 def find(path: str, marker: str) -> dict[str, Any] | None:
     """Return the workflows' first comment or issue with this marker."""
-    start = marked(marker, "")
+    # Without the line's end: if a person edits the text in the browser, it becomes "\r\n".
+    start = marked(marker, "").rstrip()
     ours = (row for row in rows(path) if row["user"]["login"] == AUTHOR)
     return next((row for row in ours if (row["body"] or "").startswith(start)), None)
 
@@ -131,7 +139,7 @@ def open_previews() -> list[str]:
 def package(name: str) -> str:
     """Return the API's path of a container package of the owner's, such as `flows/preview`."""
     owner = repository().partition("/")[0]
-    kind = "orgs" if api("GET", f"users/{owner}")[0]["type"] == "Organization" else "users"
+    kind = "orgs" if api("GET", f"users/{owner}")["type"] == "Organization" else "users"
     return f"{kind}/{owner}/packages/container/{quote(name, safe='')}"
 
 
@@ -169,16 +177,6 @@ def delete_images(label: str = "") -> list[str]:
     return done
 
 
-def failed(workflow: str, conclusion: str, url: str) -> str:
-    """Open the issue about a workflow that fails on main, or close it once it works again."""
-    marker = f"failed {workflow}"
-    if conclusion in ("success", "failure", "timed_out", "startup_failure"):
-        text = f"[The last run]({url}) ended with {conclusion}.\n"
-        gone = conclusion == "success"
-        return issue(f"{workflow} fails on main", text, gone, marker, f"[It works again]({url}).")
-    return f"no change to an issue: the last run of {workflow} ended with {conclusion}"
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run one command; it reads the text of a comment or an issue from stdin."""
     parser = argparse.ArgumentParser(prog="python -m tools.github", description=__doc__)
@@ -191,10 +189,6 @@ def main(argv: list[str] | None = None) -> int:
     command = commands.add_parser("update", help="open, edit or close the issue about the template")
     command.add_argument("--gone", action="store_true", help="nothing is left to do")
     command.add_argument("--proposed", action="store_true", help="a pull request proposes it")
-    command = commands.add_parser("failed", help="open or close the issue about a workflow on main")
-    command.add_argument("workflow", help="its name")
-    command.add_argument("--conclusion", required=True, help="conclusion of its last run")
-    command.add_argument("--url", required=True, help="address of that run")
     commands.add_parser("previews", help="print the labels of the open pull requests' previews")
     command = commands.add_parser("delete-images", help="delete images of closed pull requests")
     command.add_argument("--label", default="", help="only this preview's, such as pr-7")
@@ -210,8 +204,6 @@ def main(argv: list[str] | None = None) -> int:
             gone = options.gone or options.proposed
             solved = "A pull request has it." if options.proposed else "This project is up to date."
             print(issue(title, text, gone, "update", solved))
-        elif options.command == "failed":
-            print(failed(options.workflow, options.conclusion, options.url))
         elif options.command == "previews":
             print(*open_previews())
         else:

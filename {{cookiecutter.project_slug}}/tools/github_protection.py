@@ -106,10 +106,15 @@ class State:
     code_owners: str = ""
 
     @property
+    def planned_in(self) -> str:
+        """The environment in which production is planned; GitHub ignores the case of its name."""
+        name = self.place.variables.get(PLAN) or "production"
+        return name.lower() if name.lower() in ENVIRONMENTS else name
+
+    @property
     def plans(self) -> str | None:
         """The environment in which production is planned, if it is a separate one."""
-        name = self.place.variables.get(PLAN)
-        return name if name and name not in ENVIRONMENTS else None
+        return None if self.planned_in in ENVIRONMENTS else self.planned_in
 
     @property
     def names(self) -> list[str]:
@@ -172,6 +177,7 @@ def steps(state: State, wanted: Mapping[str, Mapping[str, str]], share: bool = F
         if plans := state.plans:
             values = wanted.get("production", {})
             result += [*_environment(state, plans), *_values(state, plans, values)]
+        result += _unattended(state)
         result += [*_repository_wide(state), *_without_previews_variable(state)]
         result.append(_ruleset(state))
     else:
@@ -220,6 +226,19 @@ def _environment(state: State, name: str) -> Iterator[Step]:
     yield Step(outcome, f"environment {name}, only for main", tuple(calls))
     if others := [each for each in branches if each != "main"]:
         yield Step(NOTE, f"environment {name} also allows {', '.join(others)}: is that intended?")
+
+
+def _unattended(state: State) -> Iterator[Step]:
+    """Yield a note if workflows with a schedule have to wait for a person or a timer."""
+    name = state.planned_in
+    rules = state.environments.get(name, Place()).settings.get("protection_rules", ())
+    if any(each["type"] in ("required_reviewers", "wait_timer") for each in rules):
+        yield Step(
+            NOTE,
+            f"drift.yml and renew.yml wait at each run for the reviewers or the timer of {name}: "
+            f"set the variable {PLAN} to the name of an environment without them, and run this "
+            "again",
+        )
 
 
 def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:

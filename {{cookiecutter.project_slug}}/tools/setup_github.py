@@ -93,10 +93,10 @@ def state(root: Path = ROOT) -> State:
 
 
 def environments(path: str, names: Collection[str]) -> dict[str, Place]:
-    """Return those environments of these names that exist."""
-    places = {}
+    """Return those environments of these names that exist; GitHub ignores the case of a name."""
+    places, wanted = {}, {name.lower(): name for name in names}
     for each in get(f"{path}/environments?per_page=100")["environments"]:
-        if (name := each["name"]) in names:
+        if name := wanted.get(each["name"].lower()):
             base = f"{path}/environments/{quote(name, safe='')}"
             policy = each.get("deployment_branch_policy") or {}
             branches: tuple[str, ...] = ()
