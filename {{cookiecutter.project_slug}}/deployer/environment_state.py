@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from deployer import lock
 from deployer.api_errors import if_found
 from deployer.environment import Environment
 from deployer.errors import DeployerError
-from deployer.project import STATE, UNCHANGED
+from deployer.project import STATE, UNCHANGED, lock_name
 from deployer.server import Server
 from deployer.unchanged import Unchanged
 
@@ -65,7 +64,7 @@ async def read(server: Server, environment: Environment) -> tuple[EnvironmentSta
     Raises:
         DeployerError: somebody changed the variable by hand.
     """
-    names, taken = _names(environment), lock.name(environment)
+    names, taken = _names(environment), lock_name(environment.keys)
     where = {"variables": {"name": {"any_": [*names, taken]}}}
     found = {row["name"]: row["value"] for row in await server.pages("/variables/filter", where)}
     name = next((each for each in names if each in found), None)

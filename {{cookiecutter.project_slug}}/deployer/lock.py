@@ -20,7 +20,7 @@ from prefect.exceptions import ObjectAlreadyExists, PrefectHTTPStatusError
 
 from deployer.environment import Environment
 from deployer.errors import DeployerError
-from deployer.project import LOCK
+from deployer.project import lock_name
 from deployer.server import Server
 from deployer.uninterrupted import uninterrupted
 
@@ -108,7 +108,7 @@ async def held(
     Raises:
         DeployerError: another deployer held it until the timeout, or took it over.
     """
-    lock = await _take(server, name(environment), holder, timeout, say)
+    lock = await _take(server, lock_name(environment.keys), holder, timeout, say)
     renewal = asyncio.create_task(_renew(lock, asyncio.current_task()))
     try:
         yield lock
@@ -120,11 +120,6 @@ async def held(
         renewal.cancel()
         with suppress(Exception):  # a lock that cannot be released expires
             await uninterrupted(server.request("DELETE", f"/variables/{lock.id}"))
-
-
-def name(environment: Environment) -> str:
-    """Return the name of the lock's Variable."""
-    return f"{LOCK}-{environment.keys[-1]}"  # the same for all origins
 
 
 def _clocks() -> tuple[float, float]:

@@ -13,7 +13,7 @@ from deployer.errors import DeployerError
 
 FILE = "deployments/environments.toml"
 # Prefixes of names of Prefect Variables; after a dash comes one of `record_keys`.
-LOCK, STATE, UNCHANGED = "deployer-lock", "deployer-state", "deployer-unchanged"
+STATE, UNCHANGED = "deployer-state", "deployer-unchanged"
 
 
 @cache
@@ -61,6 +61,11 @@ def record_keys(project: str, environment: str, origin: str | None) -> list[str]
     # Two dashes, because project a-b in environment c is not project a in environment b-c.
     shared = f"{_plain(project)}--{_plain(environment)}"
     return [f"{shared}--{_plain(origin)}", shared] if origin else [shared]
+
+
+def lock_name(keys: list[str]) -> str:
+    """Return the name of the Variable that is an environment's lock, from its `record_keys`."""
+    return f"deployer-lock-{keys[-1]}"  # the same for all origins
 
 
 def _plain(name: str) -> str:

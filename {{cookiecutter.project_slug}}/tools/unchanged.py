@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from deployer.project import LOCK, UNCHANGED
+from deployer.project import UNCHANGED, lock_name
 from deployer.unchanged import Exchange, digest
 from tools.prefect_api import Missing, ask
 
@@ -57,7 +57,7 @@ def is_unchanged(
         ask("PATCH", f"/variables/{found['id']}", {"value": updated}, environ)
     except Missing:
         return False
-    if _variable(f"{LOCK}-{keys[-1]}", environ) is not None:
+    if _variable(lock_name(keys), environ) is not None:
         return False
     if digest(_answer(each, environ) for each in requests) != expected:
         return False
