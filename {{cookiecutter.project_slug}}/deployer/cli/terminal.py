@@ -2,11 +2,14 @@
 
 Colours are for terminals that support them. Otherwise (pipes, `NO_COLOR`, `TERM=dumb`) the text is
 the same, without escape codes. Lines are never wrapped here.
+A message to stderr is dropped if its terminal is closed or the reader of its pipe has gone: it must
+not stop a rollback.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import cache
 
 from rich.console import Console
@@ -16,12 +19,20 @@ from deployer import alive
 from deployer.credentials import mask_text
 
 
+class Stderr(Console):
+    """The console of stderr."""
+
+    def on_broken_pipe(self) -> None:
+        """Drop the text; rich would redirect stdout to nowhere and exit."""
+
+
 @cache
 def console(stderr: bool = False) -> Console:
     """Return the console of stdout, or that of stderr."""
     # With NO_COLOR alone, rich would still print bold and dim.
     plain = bool(os.environ.get("NO_COLOR"))
-    return Console(stderr=stderr, color_system=None if plain else "auto", highlight=False)
+    kind = Stderr if stderr else Console
+    return kind(stderr=stderr, color_system=None if plain else "auto", highlight=False)
 
 
 def show(report: Text | str) -> None:
@@ -35,15 +46,18 @@ def show(report: Text | str) -> None:
 
 def say(message: str) -> None:
     """Print a message about progress, or a warning."""
-    alive.clear()
-    console(stderr=True).print(_masked(Text(message)), soft_wrap=True)
+    _tell(Text(message))
 
 
 def fail(problem: str) -> None:
     """Print an error."""
-    message = Text.assemble(("error:", "bold red"), f" {problem}")
+    _tell(Text.assemble(("error:", "bold red"), f" {problem}"))
+
+
+def _tell(message: Text) -> None:
     alive.clear()
-    console(stderr=True).print(_masked(message), soft_wrap=True)
+    with suppress(OSError):
+        console(stderr=True).print(_masked(message), soft_wrap=True)
 
 
 def _masked(report: Text) -> Text:
