@@ -79,7 +79,6 @@ def bake(session: nox.Session, folder: Path) -> Path:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Generate a project and run its flows, in processes or, with `-- --docker`, in containers."""
-
     signals = [signal.SIGINT, signal.SIGTERM]
     # A closed terminal sends SIGHUP. Windows does not have it, and `nohup` ignores it.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:

@@ -169,7 +169,6 @@ def up(session: nox.Session) -> None:
 
 def run_up(session: nox.Session, *options: str, interrupt_timeout: float = 0) -> None:
     """Run `tools.up`; when nox is ended, everything that it started ends too."""
-
     signals = [signal.SIGINT, signal.SIGTERM]
     # A closed terminal sends SIGHUP. Windows does not have it, and `nohup` ignores it.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:

@@ -292,9 +292,9 @@ def test_a_message_that_nobody_can_read_any_more_does_not_stop_a_rollback(
 ) -> None:
     ours, theirs = getattr(os, pair)()
     os.close(ours)
-    monkeypatch.setattr(sys, "stderr", open(theirs, "w", buffering=1))  # noqa: SIM115
+    monkeypatch.setattr(sys, "stderr", os.fdopen(theirs, "w", 1))
     try:
-        with pytest.raises(OSError, match="Broken pipe|Input/output error"):
+        with pytest.raises(OSError, match=r"Broken pipe|Input/output error"):
             os.write(theirs, b"nobody reads this")
         terminal.say("putting back a/b")
         terminal.fail("Interrupted.")

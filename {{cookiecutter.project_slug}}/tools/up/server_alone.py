@@ -26,7 +26,7 @@ def listens(pid: int) -> bool:
 
 
 def main() -> int:
-    """Run `prefect server start` with the given options; return its exit code, 1, or 0 after Ctrl-C."""
+    """Run `prefect server start` with the given options; return its exit code; 0 after Ctrl-C."""
     url = os.environ.get("PREFECT_API_URL") or f"http://{HOST}:4200/api"
     command = [sys.executable, "-m", "prefect", "server", "start", *sys.argv[1:]]
     processes.catch_signals()
