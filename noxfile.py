@@ -79,14 +79,18 @@ def bake(session: nox.Session, folder: Path) -> Path:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Generate a project and run its flows, in processes or, with `-- --docker`, in containers."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    # A closed terminal sends SIGHUP. Windows does not have it, and `nohup` ignores it.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signals.append(signal.SIGHUP)
 
     def end(_number: int, _frame: FrameType | None) -> None:
         # A second signal must not interrupt the cleanup after the first.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals:
         signal.signal(number, end)
     who = ["-c", "user.name=demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgSign=false"]
     with TemporaryDirectory(prefix="prefect demo ", ignore_cleanup_errors=True) as folder:

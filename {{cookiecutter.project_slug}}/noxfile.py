@@ -169,13 +169,17 @@ def up(session: nox.Session) -> None:
 
 def run_up(session: nox.Session, *options: str, interrupt_timeout: float = 0) -> None:
     """Run `tools.up`; when nox is ended, everything that it started ends too."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    # A closed terminal sends SIGHUP. Windows does not have it, and `nohup` ignores it.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signals.append(signal.SIGHUP)
 
     def end(_number: int, _frame: FrameType | None) -> None:
         # A second signal must not interrupt the cleanup after the first.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals:
         signal.signal(number, end)
     run(session, "python", "-m", "tools.up", *options, interrupt_timeout=interrupt_timeout)

@@ -14,13 +14,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cyclopts import App
-from deployer.cli import context
+from deployer.cli import context, terminal
 from deployer.cli.commands import app
 
 from tests.baking import Project, bake_into
@@ -283,6 +283,27 @@ def test_a_signal_that_comes_later_is_handled_as_before(monkeypatch: pytest.Monk
         assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
+@pytest.mark.parametrize("pair", ["pipe", "openpty"])
+def test_a_message_that_nobody_can_read_any_more_does_not_stop_a_rollback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], pair: str
+) -> None:
+    ours, theirs = getattr(os, pair)()
+    os.close(ours)
+    monkeypatch.setattr(sys, "stderr", os.fdopen(theirs, "w", 1))
+    try:
+        with pytest.raises(OSError, match=r"Broken pipe|Input/output error"):
+            os.write(theirs, b"nobody reads this")
+        terminal.say("putting back a/b")
+        terminal.fail("Interrupted.")
+        terminal.show("The report is on stdout.")
+    finally:
+        with suppress(OSError):
+            sys.stderr.close()
+
+    assert capfd.readouterr().out == "The report is on stdout.\n"
 
 
 def on_a_terminal(

@@ -238,6 +238,17 @@ def test_killing_nox_itself_ends_everything(committed: Project, start: Start) ->
     up.leaves_nothing(within=120)
 
 
+TERMINAL = "import pty, sys; pty.spawn(sys.argv[1:])"
+
+
+def test_closing_the_terminal_ends_everything(committed: Project, start: Start) -> None:
+    terminal = start(committed.path, sys.executable, "-c", TERMINAL, *UP)
+    terminal.wait_for("server …")
+    terminal.process.kill()  # from now on, nobody can write to the terminal
+
+    terminal.leaves_nothing(within=60)
+
+
 @pytest.fixture
 def taken_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -343,7 +354,7 @@ child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {grand
 log = Path("child.log")
 program = processes.Program([sys.executable, "-c", child], log)
 program.wait_until(lambda: "ready" in log.read_text())
-program.stop()
+processes.stop(program)
 """
 
 
@@ -354,6 +365,73 @@ def test_what_a_program_started_is_gone_with_it_even_if_it_ignores_sigterm(
 
     assert command.wait(60) == 0, command.output
     command.leaves_nothing(within=0)
+
+
+INTERRUPTED_TAG = """
+from contextlib import ExitStack
+from tools.up import docker
+
+def call(*command):
+    print(*command[:2])
+    if command[1] == "tag":
+        raise KeyboardInterrupt
+
+docker.call = call
+with ExitStack() as stack:
+    stack.callback(print, "the end")
+    docker._push("flows:1", "127.0.0.1:5000", stack)
+"""
+
+
+def test_a_tag_is_removed_even_if_its_creation_is_interrupted(bake: Callable[..., Project]) -> None:
+    done = bake().run(sys.executable, "-c", INTERRUPTED_TAG, exit_code=None)
+
+    assert done.stdout.splitlines() == ["docker tag", "docker rmi", "the end"]
+
+
+STUBBORN_SERVER = """
+import signal, socket, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+listener = socket.create_server(("127.0.0.1", 0))
+print("listens", flush=True)
+time.sleep(600)
+"""
+ALONE = """
+import sys
+from tools.up import processes, server_alone
+
+processes.ENDS_WITHIN = 0.5
+sys.exit(server_alone.main())
+"""
+PARENT = """
+import signal, subprocess, sys
+signal.signal(signal.SIGINT, lambda *_: None)
+subprocess.run([sys.executable, "-c", sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_server_alone_ends_with_the_process_that_started_it_even_if_it_hangs(
+    bake: Callable[..., Project], start: Start, number: signal.Signals
+) -> None:
+    project = bake()
+    (project.path / "prefect.py").write_text(STUBBORN_SERVER)
+    parent = start(project.path, sys.executable, "-c", PARENT, ALONE)
+    parent.wait_for("listens")
+    if number == signal.SIGKILL:
+        parent.process.kill()  # nobody tells the children
+    elif number == signal.SIGINT:
+        os.killpg(parent.process.pid, number)
+    else:  # nox sends it to its child alone
+        (child,) = (
+            pid
+            for pid, line in parent.survivors().items()
+            if "server_alone" in line and pid != parent.process.pid
+        )
+        os.kill(child, number)
+
+    parent.leaves_nothing()
 
 
 TABLE = """

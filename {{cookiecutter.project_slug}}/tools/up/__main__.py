@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -67,8 +66,7 @@ def main(argv: list[str] | None = None) -> int:
                 up.check()  # the reason may be that a program ended
                 raise
             finally:
-                for number in processes.SIGNALS:
-                    signal.signal(number, signal.SIG_IGN)
+                processes.ignore_signals()
                 ending.enter_context(alive("ending"))
     except DeployerError as error:
         print(error, file=sys.stderr)

@@ -48,8 +48,8 @@ def push(
 
 def _push(image: str, address: str, stack: ExitStack) -> str:
     pushed = f"{address}/{image}"
+    stack.callback(attempt, "docker", "rmi", pushed)  # first, in case the next line is interrupted
     call("docker", "tag", image, pushed)
-    stack.callback(attempt, "docker", "rmi", pushed)
     call("docker", "push", "--quiet", pushed)
     found = call("docker", "inspect", "--format", "{{json .RepoDigests}}", pushed)
     digest: str = next(each for each in json.loads(found) if each.startswith(f"{address}/"))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 import psutil
 
@@ -21,9 +22,27 @@ ENDS_WITHIN = 10.0  # seconds
 
 
 def catch_signals() -> None:
-    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that everything can be ended."""
+    """Let SIGTERM and a closed terminal raise KeyboardInterrupt, as Ctrl-C does."""
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
+    # Windows has no SIGHUP, and `nohup` ignores it.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _interrupt_once)
+
+
+def _interrupt_once(number: int, _frame: FrameType | None) -> None:
+    """Send this process SIGINT, which asyncio and Prefect handle too, for the first SIGHUP only.
+
+    A terminal that is closed sends SIGHUP, and the shell in it may send another.
+    """
+    signal.signal(number, signal.SIG_IGN)
+    signal.raise_signal(signal.SIGINT)
+
+
+def ignore_signals() -> None:
+    """Let nothing interrupt the cleanup."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -108,28 +127,30 @@ class Program(psutil.Popen):
             time.sleep(0.1)
             self.check()
 
-    def stop(self) -> None:
-        """End it and all of its descendants: by SIGTERM, after ENDS_WITHIN by SIGKILL."""
-        members = self.family()
-        # A worker waits for its runs: SIGTERM makes them report their end to the server first.
-        for member in members:
-            with suppress(psutil.Error):
-                member.terminate()
-        end = time.monotonic() + ENDS_WITHIN
-        while (alive := set(filter(is_alive, members))) and time.monotonic() < end:
-            members |= self.family()
-            time.sleep(0.1)
-        for member in alive:
-            with suppress(psutil.Error):
-                member.kill()
-        psutil.wait_procs(alive, ENDS_WITHIN)
-        self.wait()
 
-    def family(self) -> set[psutil.Process]:
-        """Return it and all of its descendants; an empty set if it has ended."""
-        with suppress(psutil.NoSuchProcess):
-            return {self, *self.children(recursive=True)}
-        return set()
+def stop(program: psutil.Popen) -> None:
+    """End a program and all of its descendants: by SIGTERM, after ENDS_WITHIN by SIGKILL."""
+    members = family(program)
+    # A worker waits for its runs: SIGTERM makes them report their end to the server first.
+    for member in members:
+        with suppress(psutil.Error):
+            member.terminate()
+    end = time.monotonic() + ENDS_WITHIN
+    while (alive := set(filter(is_alive, members))) and time.monotonic() < end:
+        members |= family(program)
+        time.sleep(0.1)
+    for member in alive:
+        with suppress(psutil.Error):
+            member.kill()
+    psutil.wait_procs(alive, ENDS_WITHIN)
+    program.wait()
+
+
+def family(program: psutil.Popen) -> set[psutil.Process]:
+    """Return a program and all of its descendants; an empty set if it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        return {program, *program.children(recursive=True)}
+    return set()
 
 
 def is_alive(process: psutil.Process) -> bool:

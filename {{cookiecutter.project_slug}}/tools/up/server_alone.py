@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import psutil
 
 from deployer.alive import alive
+from tools.up import processes
 from tools.up.local import HOST, AlreadyRunning, claimed
 
 
@@ -26,18 +26,23 @@ def listens(pid: int) -> bool:
 
 
 def main() -> int:
-    """Run `prefect server start` with the given options; return its exit code, or 1."""
+    """Run `prefect server start` with the given options; return its exit code; 0 after Ctrl-C."""
     url = os.environ.get("PREFECT_API_URL") or f"http://{HOST}:4200/api"
     command = [sys.executable, "-m", "prefect", "server", "start", *sys.argv[1:]]
+    processes.catch_signals()
+    processes.end_with_parent()
     try:
-        with claimed(url.removesuffix("/api")), subprocess.Popen(command) as server:  # noqa: S603
-            with suppress(KeyboardInterrupt), alive("server"):
+        with claimed(url.removesuffix("/api")), ExitStack() as stack:
+            with processes.deferred_signals():
+                server = psutil.Popen(command)
+                stack.callback(processes.stop, server)
+            stack.callback(processes.ignore_signals)
+            with alive("server"):
                 while server.poll() is None and not listens(server.pid):
                     time.sleep(0.2)
-            while server.poll() is None:
-                with suppress(KeyboardInterrupt):  # the server gets it too, and ends by itself
-                    server.wait()
-            return server.returncode
+            return server.wait()
+    except KeyboardInterrupt:
+        return 0
     except AlreadyRunning as error:
         print(error, file=sys.stderr)
         return 1

@@ -124,7 +124,7 @@ class Up:
         """Start a program that ends with this one and writes to `.prefect/NAME.log`."""
         with processes.deferred_signals():
             program = processes.Program(command, HOME / f"{name}.log")
-            self.stack.callback(program.stop)
+            self.stack.callback(processes.stop, program)
         self.programs.append(program)
         return program
 
