@@ -228,6 +228,20 @@ def test_a_signal_before_it_is_up_ends_everything(
     up.leaves_nothing(within=0)
 
 
+def test_a_server_on_a_terminal_starts_without_a_question(committed: Project, start: Start) -> None:
+    port = free_port()
+    nox = ["uvx", "nox", "-s", "server", "--", "--port", str(port)]
+    on_a_terminal = f"import pty; pty.spawn({nox!r})"
+    url = f"http://127.0.0.1:{port}/api"
+    server = start(
+        committed.path, sys.executable, "-c", on_a_terminal, PREFECT_API_URL=url, TERM="xterm"
+    )
+    server.wait_for("Check out the dashboard")
+
+    server.process.kill()  # the terminal is closed
+    server.leaves_nothing(within=60)
+
+
 def test_killing_nox_itself_ends_everything(committed: Project, start: Start) -> None:
     up = start(committed.path, *UP)
     up.wait_for("smoke runs …")

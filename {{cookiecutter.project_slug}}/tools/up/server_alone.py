@@ -28,7 +28,9 @@ def listens(pid: int) -> bool:
 def main() -> int:
     """Run `prefect server start` with the given options; return its exit code; 0 after Ctrl-C."""
     url = os.environ.get("PREFECT_API_URL") or f"http://{HOST}:4200/api"
-    command = [sys.executable, "-m", "prefect", "server", "start", *sys.argv[1:]]
+    # On a terminal, Prefect would ask whether to store the server's address in the profile.
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+    command = [*prefect, "server", "start", *sys.argv[1:]]
     processes.catch_signals()
     processes.end_with_parent()
     try:
