@@ -12,11 +12,11 @@ HEAD = """\
 
 `uvx nox -s bench` writes this page from the samples in [bench/results](bench/results). Each figure
 is the median of the rounds in the last table; with one round it is a single measurement, which can
-be half as much again on another try. Sizes of images and the first push are measured once. The
-column "÷ ours" is the peer's figure divided by ours: above 1, ours takes or needs less.
-The sides take turns in the same run, in an order that is reversed with each round; in a part with
-one round, ours goes first. The last table has the load of the machine: compare columns of this
-page, not figures of two versions of it.
+be 50 % higher on another try. Sizes of images and the first push are measured once. The column
+"÷ ours" is the peer's figure divided by ours: above 1, ours takes or needs less. The sides take
+turns in the same run, in an order that is reversed with each round; in a part with one round, ours
+goes first. The last table has the load of the machine: compare columns of this page, not figures of
+two versions of it.
 
 `-- --only PART` measures one part again, `-- --quick` only `generate` and `deploy-10-1`.
 Without Docker or PostgreSQL, the parts that need them keep their old samples.

@@ -22,6 +22,7 @@ class GitHub:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *runs: dict[str, Any]) -> None:
         self.answers: dict[str, Any] = {f"{HOME}/runs/{each['id']}": each for each in runs}
+        self.answers |= {f"{HOME}/runs/{each['id']}/jobs": {"jobs": []} for each in runs}
         self.answers[f"{HOME}/workflows/9/runs"] = {"workflow_runs": [*runs]}
         self.issues = list[tuple[Any, ...]]()
         monkeypatch.setenv("GITHUB_REPOSITORY", "Acme/Flows")
@@ -67,7 +68,15 @@ def test_a_run_that_took_too_long_has_failed_and_one_that_somebody_cancelled_has
     assert "ended with timed_out" in str(hub.issues)
 
 
-@pytest.mark.parametrize("title", ["Plan all: the image of this commit", "Deploy staging: x"])
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Plan all: the image of this commit",
+        "Deploy staging: the image of this commit",
+        "Deploy production: the image of this commit",
+        "Deploy all: ghcr.io/acme/flows@sha256:1",
+    ],
+)
 @pytest.mark.parametrize("conclusion", ["failure", "success"])
 def test_a_run_by_hand_that_does_not_deploy_everything_says_nothing_about_main(
     monkeypatch: pytest.MonkeyPatch, title: str, conclusion: str
@@ -79,6 +88,13 @@ def test_a_run_by_hand_that_does_not_deploy_everything_says_nothing_about_main(
     assert "run-6" in str(hub.issues)
 
 
+def test_a_renewal_shows_whether_main_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    title = "Deploy all: the image of this commit, built again"
+    hub = GitHub(monkeypatch, run(7, "success", title))
+    report.report("Deploy", 7)
+    assert "It works again" in str(hub.issues)
+
+
 def test_a_title_of_a_commit_is_no_dry_run(monkeypatch: pytest.MonkeyPatch) -> None:
     hub = GitHub(monkeypatch, run(7, "failure") | {"display_title": "Plan the week"})
     assert report.report("Deploy", 7) == "said"
@@ -87,11 +103,22 @@ def test_a_title_of_a_commit_is_no_dry_run(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("mine", ["failure", "success"])
 @pytest.mark.parametrize("theirs", ["success", "failure", "cancelled", None])
-def test_a_run_that_ends_after_a_newer_one_changes_no_issue(
+def test_a_run_that_ends_after_a_newer_one_says_what_that_one_says(
     monkeypatch: pytest.MonkeyPatch, mine: str, theirs: str | None
 ) -> None:
     hub = GitHub(monkeypatch, run(8, theirs), run(7, mine), run(6, "success"))
-    said = report.report("Deploy", 7)
-    if theirs in ("success", "failure"):
-        assert said == f"no change to an issue: a newer run of Deploy ended with {theirs}"
-    assert len(hub.issues) == (0 if theirs in ("success", "failure") else 1)
+    report.report("Deploy", 7)
+    shown, conclusion = (8, theirs) if theirs in ("success", "failure") else (7, mine)
+    ((_, _, text),) = hub.issues
+    assert f"run-{shown}" in text
+    assert ("It works again" in text) == (conclusion == "success")
+
+
+def test_an_older_success_does_not_close_the_issue_of_a_run_that_took_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = GitHub(monkeypatch, run(8, "cancelled"), run(7, "success"))
+    hub.answers[f"{HOME}/runs/8/jobs"] = {"jobs": [{"id": 2, "conclusion": "cancelled"}]}
+    hub.answers["repos/Acme/Flows/check-runs/2/annotations"] = [{"message": OUT_OF_TIME}]
+    report.report("Deploy", 7)
+    assert "[The last run](run-8) ended with timed_out" in str(hub.issues)

@@ -111,7 +111,7 @@ def test_whatever_makes_the_workflows_of_the_night_wait_is_noted(
     place = Place(variables={"PLAN_ENVIRONMENT": plans})
     environments = {"production": Place(settings=settings), "plan": Place()}
     made = steps(replace(STATE, place=place, environments=environments), {"production": SERVER})
-    said = [each for each in made if "drift.yml and renew.yml wait" in each.what]
+    said = [each for each in made if "before it deletes old images, wait" in each.what]
     assert [each.outcome for each in said] == [NOTE] * (noted and rule != "branch_policy")
 
 

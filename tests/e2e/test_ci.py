@@ -1,6 +1,6 @@
 """The unmodified ci.yml for a pull request from a fork: no secrets, no variables, no push.
 
-A merge queue, which GitHub itself fills, gets only what its private package index asks for.
+A merge queue, which people with write access fill, gets only what a private package index asks for.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RAN = dict.fromkeys(["tests", "image", "pass"], "success")
 
 
 @pytest.mark.parametrize("kind", ["User", "Bot"])
-def test_a_pull_request_is_tested_and_its_image_checked_without_any_secret(
+def test_a_pull_request_is_tested_and_its_image_checked_without_a_login(
     fork: Act, kind: str
 ) -> None:
     run = fork.pull_request(fork=kind == "User", kind=kind)

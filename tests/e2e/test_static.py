@@ -320,7 +320,7 @@ def test_code_owners_are_asked_for_files_that_there_are(default_project: Project
     assert {"/.github/", "/deployer/", "/tools/", "/poetry.lock"} <= {*paths}
 
 
-QUEUE = "github.event_name == 'merge_group'"  # GitHub itself pushes what it has to test
+QUEUE = "github.event_name == 'merge_group'"  # people with write access fill it
 FORK = "github.event.pull_request.head.repo.full_name == github.repository"
 BOT = "github.event.pull_request.user.type != 'Bot'"
 

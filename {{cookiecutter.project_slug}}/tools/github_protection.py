@@ -235,9 +235,9 @@ def _unattended(state: State) -> Iterator[Step]:
     if any(each["type"] in ("required_reviewers", "wait_timer") for each in rules):
         yield Step(
             NOTE,
-            f"drift.yml and renew.yml wait at each run for the reviewers or the timer of {name}: "
-            f"set the variable {PLAN} to the name of an environment without them, and run this "
-            "again",
+            f"drift.yml, and renew.yml before it deletes old images, wait at each run for the "
+            f"reviewers or the timer of {name}: set the variable {PLAN} to the name of an "
+            "environment without them, and run this again",
         )
 
 

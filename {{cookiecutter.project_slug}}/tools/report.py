@@ -15,8 +15,8 @@ from tools import github
 
 REPORTED = ("success", "failure", "timed_out", "startup_failure")
 TOO_LONG = "exceeded the maximum execution time"
-# How deploy.yml names a run by hand that does not show whether a deploy of everything works.
-PARTIAL = ("Plan ", "Deploy staging:")
+# How deploy.yml names its runs by hand, and those that deploy this commit to every environment.
+BY_HAND, WHOLE = ("Plan ", "Deploy "), "Deploy all: the image of this commit"
 
 
 def took_too_long(path: str, run: int) -> bool:
@@ -32,14 +32,23 @@ def took_too_long(path: str, run: int) -> bool:
     )
 
 
+def ended(path: str, run: dict[str, Any]) -> str:
+    """Return how a run ended: GitHub's conclusion, or `timed_out` if it took too long."""
+    conclusion = str(run["conclusion"])
+    if conclusion == "cancelled" and took_too_long(path, run["id"]):
+        return "timed_out"
+    return conclusion
+
+
 def is_partial(run: dict[str, Any]) -> bool:
-    """Tell whether a run was a dry run, or a deploy to staging alone."""
-    event, title = str(run["event"]), str(run["display_title"])
-    return event == "workflow_dispatch" and title.startswith(PARTIAL)
+    """Tell whether a run by hand did not deploy this commit to every environment."""
+    title = str(run["display_title"])
+    by_hand = run["event"] == "workflow_dispatch" and title.startswith(BY_HAND)
+    return by_hand and not title.startswith(WHOLE)
 
 
 def newer(path: str, run: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a newer run of the same workflow on main that has been reported already."""
+    """Return the newest run of the same workflow on main that shows whether it works, if newer."""
     listed = f"{path}/actions/workflows/{run['workflow_id']}/runs"
     found = github.api("GET", f"{listed}?branch=main&status=completed&per_page=100")
     return next(
@@ -47,8 +56,8 @@ def newer(path: str, run: dict[str, Any]) -> dict[str, Any] | None:
             each
             for each in found["workflow_runs"]
             if each["run_number"] > run["run_number"]
-            and each["conclusion"] in REPORTED
             and not is_partial(each)
+            and ended(path, each) in REPORTED
         ),
         None,
     )
@@ -69,16 +78,16 @@ def report(workflow: str, number: int) -> str:
     """
     path = f"repos/{github.repository()}"
     run = github.api("GET", f"{path}/actions/runs/{number}")
-    conclusion, url = run["conclusion"], run["html_url"]
-    if conclusion == "cancelled" and took_too_long(path, number):
-        conclusion = "timed_out"
+    conclusion = ended(path, run)
     if conclusion not in REPORTED:
         return f"no change to an issue: the last run of {workflow} ended with {conclusion}"
     if is_partial(run):
         return "no change to an issue: this run did not deploy everything"
-    # A run that waits for an approval can end after a newer one.
+    # A run that waits for an approval can end after a newer one. The report of that one may be
+    # missing, because GitHub drops a waiting report when a third one comes.
     if later := newer(path, run):
-        return f"no change to an issue: a newer run of {workflow} ended with {later['conclusion']}"
+        run, conclusion = later, ended(path, later)
+    url = run["html_url"]
     text = f"[The last run]({url}) ended with {conclusion}.\n"
     solved = f"[It works again]({url})."
     gone = conclusion == "success"
