@@ -290,6 +290,7 @@ def test_a_signal_that_comes_later_is_handled_as_before(monkeypatch: pytest.Monk
 def test_a_message_that_nobody_can_read_any_more_does_not_stop_a_rollback(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], pair: str
 ) -> None:
+    terminal.console.cache_clear()
     ours, theirs = getattr(os, pair)()
     os.close(ours)
     monkeypatch.setattr(sys, "stderr", os.fdopen(theirs, "w", 1))
@@ -300,6 +301,7 @@ def test_a_message_that_nobody_can_read_any_more_does_not_stop_a_rollback(
         terminal.fail("Interrupted.")
         terminal.show("The report is on stdout.")
     finally:
+        terminal.console.cache_clear()
         with suppress(OSError):
             sys.stderr.close()
 

@@ -126,10 +126,10 @@ def test_a_server_of_another_major_version_is_told_as_one_sentence(
 
 def test_a_login_that_ends_on_the_way_is_a_sentence(server: PrefectServer) -> None:
     world = World(server)
-    page = {f"/variables/name/deployer-state-{world.environment.key}": (200, LOGIN[2])}
+    page = {f"/variables/name/deployer-unchanged-{world.environment.key}": (200, LOGIN[2])}
 
     with front(server, page) as world.api_url, pytest.raises(DeployerError) as found:
-        world.run(lambda connected: environment_state.read(connected, world.environment))
+        world.run(lambda connected: environment_state.merge_note(connected, world.environment))
 
     assert str(found.value).startswith(f"The answer from {world.api_url} is not from the Prefect")
 

@@ -241,7 +241,12 @@ def deploy_and_record(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> No
 
 def deploy_keeping_record(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deploy something else with a deployer that does not delete the record."""
-    monkeypatch.setattr(environment_state, "merge_note", environment_state.read)
+
+    async def keep_note(*given: Any) -> Any:
+        state, _ = await environment_state.read(*given)
+        return state
+
+    monkeypatch.setattr(environment_state, "merge_note", keep_note)
     pipeline.world.deploy(rows(2), order=11)
 
 

@@ -27,6 +27,7 @@ from tests.support.waiting import eventually
 
 Start = Callable[..., Command]
 UP = ("uvx", "nox", "-s", "up", "--")
+TERMINAL = "import pty, sys; pty.spawn(sys.argv[1:])"
 
 
 def table(output: str) -> dict[str, list[str]]:
@@ -230,12 +231,9 @@ def test_a_signal_before_it_is_up_ends_everything(
 
 def test_a_server_on_a_terminal_starts_without_a_question(committed: Project, start: Start) -> None:
     port = free_port()
-    nox = ["uvx", "nox", "-s", "server", "--", "--port", str(port)]
-    on_a_terminal = f"import pty; pty.spawn({nox!r})"
-    url = f"http://127.0.0.1:{port}/api"
-    server = start(
-        committed.path, sys.executable, "-c", on_a_terminal, PREFECT_API_URL=url, TERM="xterm"
-    )
+    nox = ("uvx", "nox", "-s", "server", "--", "--port", str(port))
+    env = {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "TERM": "xterm"}
+    server = start(committed.path, sys.executable, "-c", TERMINAL, *nox, **env)
     server.wait_for("Check out the dashboard")
 
     server.process.kill()  # the terminal is closed
@@ -250,9 +248,6 @@ def test_killing_nox_itself_ends_everything(committed: Project, start: Start) ->
             os.kill(process, signal.SIGKILL)
 
     up.leaves_nothing(within=120)
-
-
-TERMINAL = "import pty, sys; pty.spawn(sys.argv[1:])"
 
 
 def test_closing_the_terminal_ends_everything(committed: Project, start: Start) -> None:

@@ -47,7 +47,8 @@ async def deploy(
         present: called with the plan before anything is done, and again if the plan changes.
 
     Returns:
-        What was done. If plan and state contain no change, nothing is written, not even a lock.
+        What was done. If plan and state contain no change and nobody has the lock, nothing is
+        written, not even a lock.
 
     Raises:
         DeployerError: the deploy was refused before its first write, or failed and was undone.
@@ -68,7 +69,8 @@ class Deploy:
         present: called with the plan.
         presented: the plan that `present` was called with last.
         clock: how long each step took.
-        done: what was done, once the release is recorded.
+        done: what was done, once release and state are stored.
+        restored: a sentence about what was put back, once that has ended.
     """
 
     server: Server
@@ -80,25 +82,28 @@ class Deploy:
     presented: Plan | None = None
     clock: Clock = field(default_factory=Clock)
     done: Result | None = None
+    restored: str = ""
 
     async def run(self) -> Result:
-        """Deploy. An interruption after the release was recorded undoes nothing."""
+        """Deploy. An interruption after the last write of the deploy undoes nothing."""
         try:
             return await self._run()
         except asyncio.CancelledError:
             if self.done is None:
                 raise
             self.say(DONE)
+            self.done.interrupted = True
             return self.done
 
     async def _run(self) -> Result:
-        """Plan. If anything differs, take the lock, read again if needed, and apply the plan."""
+        """Plan. If anything differs or the lock is taken, wait for the lock, and apply the plan."""
         before = await self._refresh()
         self.clock("plan")
         nothing_to_do = before.plan.empty and self._next_state(before) == before.state
         if nothing_to_do and not before.locked:
             return self._nothing_to_do(before, before.state)
-        self._refuse(before)
+        if not before.locked:  # else the plan is made again
+            self._refuse(before)
         who, timeout = self.options.who, self.options.lock_timeout
         async with lock.held(self.server, self.environment, who, timeout, self.say) as held:
             self.clock("lock")
@@ -149,7 +154,12 @@ class Deploy:
                 raise  # another deployer writes now
             if not isinstance(error, Exception):
                 self.say("Interrupted: what was there is put back first.")
-            restored = await uninterrupted(self._put_back(before, work))
+            try:
+                await uninterrupted(self._put_back(before, work))
+            except asyncio.CancelledError:
+                if not self.restored:
+                    raise  # another deployer has the lock now
+            restored = self.restored  # although somebody may have interrupted this as well
             if not isinstance(error, Exception):
                 self.say(restored)
                 raise  # interrupted: nothing to explain
@@ -215,8 +225,8 @@ class Deploy:
         specs += [change.after for change in before.plan.changes if change.after]
         return {name for spec in specs for name in spec["triggers"]}
 
-    async def _put_back(self, before: Snapshot, work: Transaction) -> str:
-        """Put back what was there, and return a sentence about the result."""
+    async def _put_back(self, before: Snapshot, work: Transaction) -> None:
+        """Put back what was there, and say in `restored` what that was."""
         problem = ""
         for attempt in range(RESTORE_ATTEMPTS):
             try:
@@ -228,7 +238,7 @@ class Deploy:
                     await work.step("putting back the state of the environment")
                     await environment_state.write(self.server, self.environment, before.state)
             except DeployerError:
-                raise  # another deployer has the lock now
+                raise  # another deployer has the lock now, or a Variable was edited by hand
             except Exception as error:
                 problem = explain(error)
                 await asyncio.sleep(2**attempt)
@@ -239,8 +249,11 @@ class Deploy:
                 what = f"put back {', '.join(back)}" if back else "nothing was changed"
                 kept = ", ".join([*work.resources.kept, *work.kept])
                 edits = f", but edits that somebody made meanwhile stay ({kept})" if kept else ""
-                return f"The server is as it was before the deploy{edits}: {what}."
-        return f"Putting back failed: {problem} Deploy again as soon as the server answers."
+                self.restored = f"The server is as it was before the deploy{edits}: {what}."
+                return
+        self.restored = (
+            f"Putting back failed: {problem} Deploy again as soon as the server answers."
+        )
 
     async def _refresh(self, adopted: refresh.Rows | None = None) -> Snapshot:
         only = self.options.only

@@ -27,6 +27,7 @@ async def note_if_unchanged(
     with server.recording() as exchanges:
         environment, desired = await want(server)
         found = await refresh.refresh(server, environment, desired)
-    nothing_to_do = found.plan.empty and not found.plan.notes and found.state.hold is None
+    differs = not found.plan.empty or found.plan.notes or found.state.hold
+    nothing_to_do = not differs and not found.locked  # the lock is among the answers
     if nothing_to_do and (noted := unchanged.note(deploy_hash, exchanges, order)):
         await environment_state.note(server, environment, noted)

@@ -30,7 +30,7 @@ class Snapshot:
         live: this project's deployments by `FLOW/NAME`.
         latest: the newest release; None before the first.
         state: the environment's state: its highest order and its hold.
-        locked: whether another deploy was under way, which may put back what was read.
+        locked: whether the lock was taken: if by another deployer, what was read may be put back.
         foreign: deployments of other owners that have the names of new ones: Prefect would
             overwrite them silently.
         foreign_notes: a sentence about each of those, and about each such resource.

@@ -24,6 +24,7 @@ class Result:
         hold: the rollback that blocks further deploys; None if there is none.
         edited: what somebody else changed while the deploy was verified, in sentences.
         warnings: what needs attention although the deploy is done, in sentences.
+        interrupted: whether somebody interrupted it after it was done.
     """
 
     plan: Plan
@@ -34,6 +35,7 @@ class Result:
     hold: Hold | None = None
     edited: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
 
 class Clock:

@@ -9,10 +9,8 @@ import sys
 from cyclopts import CycloptsError, MissingArgumentError, UnusedCliTokensError
 
 from deployer.cli import terminal
-from deployer.cli.commands import FAILED, app
+from deployer.cli.commands import FAILED, INTERRUPTED, app
 from deployer.errors import DeployerError, failure, reason
-
-INTERRUPTED = 130
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from deployer.server import Live, Server
     from deployer.verify import SmokeRun
 
-FAILED, CHANGES = 1, 2
+FAILED, CHANGES, INTERRUPTED = 1, 2, 130
 
 
 def check(*, format: TextOrMarkdown = "text") -> None:
@@ -162,7 +162,7 @@ def deploy(
     wanted: Wanted = Wanted(),
     options: Options = Options(),
     format: TextOrMarkdown = "text",
-) -> None:
+) -> int:
     """Plan, apply, verify and record a release; if a step fails, restore the previous state.
 
     Example: python -m deployer deploy preview --label pr-7 --image registry/flows@sha256:...
@@ -178,7 +178,7 @@ def deploy(
     async def want(server: Server) -> tuple[Environment, Desired]:
         return await desired_state(server, chosen, catalog, how.commit)
 
-    _deploy(want, how, where.environment, format, None if connected else deploy_hash)
+    return _deploy(want, how, where.environment, format, None if connected else deploy_hash)
 
 
 def _deploy(
@@ -187,7 +187,7 @@ def _deploy(
     name: str,
     format: str,
     deploy_hash: str | None = None,
-) -> None:
+) -> int:
     """Show the plan, apply it, and show the result; Markdown is one report at the end.
 
     With `deploy_hash`, note for the next push that nothing differs any more, if that is so.
@@ -211,6 +211,7 @@ def _deploy(
                 await note_if_unchanged(server, want, deploy_hash, options.order)
             except asyncio.CancelledError:
                 say(deploy.DONE)
+                done.interrupted = True
             except Exception as error:  # the deploy itself is done
                 say(f"The next push will pull the image to find what differs: {explain(error)}")
         return done
@@ -222,6 +223,7 @@ def _deploy(
             error.details = render.markdown(plans[-1], f"Plan for {name}")
         raise
     show(render.result(result, format, name))
+    return INTERRUPTED if result.interrupted else 0
 
 
 def verify(where: Where, *, wanted: Wanted = Wanted(), timeout: Timeout = Options.timeout) -> None:
@@ -286,7 +288,7 @@ def rollback(
     ] = Options.hold,
     options: Applying = Applying(),
     format: TextOrMarkdown = "text",
-) -> None:
+) -> int:
     """Deploy a recorded release again; no image is built or pushed.
 
     Example: python -m deployer rollback production --to 12
@@ -303,7 +305,7 @@ def rollback(
             await asyncio.to_thread(load.require_entrypoints, specs.specs)
         return chosen, specs
 
-    _deploy(want, how, where.environment, format)
+    return _deploy(want, how, where.environment, format)
 
 
 def destroy(

@@ -31,7 +31,7 @@ def catch_signals() -> None:
 
 
 def _interrupt_once(number: int, _frame: FrameType | None) -> None:
-    """Send this process SIGINT, which asyncio and Prefect handle too, for the first SIGHUP only.
+    """Turn the first SIGHUP into SIGINT, which asyncio and Prefect handle too; ignore the others.
 
     A terminal that is closed sends SIGHUP, and the shell in it may send another.
     """

@@ -168,7 +168,7 @@ class Up:
         from deployer.cli import INTERRUPTED, main
 
         code = main([*words])
-        processes.catch_signals()  # asyncio has reset the handler of SIGTERM
+        processes.catch_signals()  # Prefect's runner has replaced the handler of SIGTERM
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         if code:
