@@ -1,6 +1,7 @@
 """Fixtures of all tests: a clean copy of the template, and projects generated from it."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,17 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
     """Let pytest-xdist use this scheduling."""
     return Scheduling(config, log)
+
+
+def pytest_configure() -> None:
+    """Stop ignoring the signals that a background job, or `nohup`, ignores.
+
+    Every program that a test starts and interrupts would ignore them too.
+    """
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -63,7 +64,7 @@ def record_keys(project: str, environment: str, origin: str | None) -> list[str]
     return [f"{shared}--{_plain(origin)}", shared] if origin else [shared]
 
 
-def lock_name(keys: list[str]) -> str:
+def lock_name(keys: Sequence[str]) -> str:
     """Return the name of the Variable that is an environment's lock, from its `record_keys`."""
     return f"deployer-lock-{keys[-1]}"  # the same for all origins
 

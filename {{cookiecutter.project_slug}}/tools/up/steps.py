@@ -165,7 +165,8 @@ class Up:
         Raises:
             DeployerError: it failed, and has printed why.
         """
-        from deployer.cli import INTERRUPTED, main
+        from deployer.cli import main
+        from deployer.cli.commands import INTERRUPTED
 
         code = main([*words])
         processes.catch_signals()  # Prefect's runner has replaced the handler of SIGTERM
