@@ -106,7 +106,7 @@ def count_writes(server: PrefectServer) -> int:
     world = World(server, work_pool=POOL)
     deploy_all(world, BEFORE)
     with Proxy(server.api_url) as proxy, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lock, "RENEWAL", 1000)  # a renewal is not one of them
+        unrenewed(patch)  # a renewal is not one of them
         world.api_url = proxy.api_url
         deploy_all(world, AFTER)
     return len(proxy.writes)

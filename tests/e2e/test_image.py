@@ -36,6 +36,7 @@ BASE = "python:3.14-slim-trixie"
 PACKAGES = "opt/venv/lib/python3.14/site-packages"
 LOCKED_DOWN = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 SOCKET = Path("/var/run/docker.sock")
+WITHIN = 300  # seconds to wait for a container or a log line
 SLOW_FLOW = '''\
 """A flow that takes the given number of seconds."""
 
@@ -355,10 +356,10 @@ def pool(project: Project, images: Images, server: PrefectServer) -> dict[str, A
     return pool
 
 
-def health(container: str, wanted: str, within: float = 300) -> None:
+def health(container: str, wanted: str) -> None:
     """Wait until a container has this health status."""
     show = ("inspect", "--format={{.State.Health.Status}}", container)
-    eventually(lambda: docker(*show) == wanted, within, about=lambda: docker("logs", container))
+    eventually(lambda: docker(*show) == wanted, WITHIN, about=lambda: docker("logs", container))
 
 
 @pytest.fixture(scope="module")
@@ -393,7 +394,7 @@ class Run:
         found: dict[str, Any] = self.server.request("GET", f"/flow_runs/{self.id}")
         return found
 
-    def reaches(self, *states: str, within: float = 600) -> dict[str, Any]:
+    def reaches(self, *states: str) -> dict[str, Any]:
         """Wait until its state has one of these types, and return the state."""
 
         def is_there(run: dict[str, Any]) -> bool:
@@ -401,14 +402,14 @@ class Run:
             assert there or run["state"]["type"] not in ("CRASHED", "FAILED"), run["state"]
             return there
 
-        return dict(wait_for(self.server, self.id, is_there, within)["state"])
+        return dict(wait_for(self.server, self.id, is_there, 600)["state"])
 
     @property
     def container(self) -> str:
         """The id of its container."""
         return str(self.read()["infrastructure_pid"]).rpartition(":")[2]
 
-    def wait_for_log(self, text: str, within: float = 300) -> None:
+    def wait_for_log(self, text: str) -> None:
         """Wait until the server has this log line, which arrives late."""
         filters = {"logs": {"flow_run_id": {"any_": [self.id]}}}
 
@@ -416,12 +417,12 @@ class Run:
             found = self.server.request("POST", "/logs/filter", filters)
             return [line["message"] for line in found]
 
-        eventually(lambda: text in lines(), within, about=lines)
+        eventually(lambda: text in lines(), WITHIN, about=lines)
 
-    def wait_until_removed(self, within: float = 300) -> None:
+    def wait_until_removed(self) -> None:
         """Wait until its container no longer exists."""
         there = ("ps", "--all", "--quiet", "--no-trunc")
-        eventually(lambda: self.container not in docker(*there).split(), within)
+        eventually(lambda: self.container not in docker(*there).split(), WITHIN)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from deployer.api_errors import if_found
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.project import STATE, UNCHANGED, lock_name
-from deployer.server import Server
+from deployer.server import TAGS, Server
 from deployer.unchanged import Unchanged
 
 
@@ -111,7 +111,7 @@ async def note(server: Server, environment: Environment, found: Unchanged) -> No
     """
     name = unchanged_name(environment)
     if await server.client.read_variable_by_name(name) is None:
-        body = {"name": name, "value": vars(found), "tags": ["deployer"]}
+        body = {"name": name, "value": vars(found), "tags": TAGS}
         await server.request("POST", "/variables/", json=body)
 
 

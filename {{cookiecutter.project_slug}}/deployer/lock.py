@@ -21,12 +21,11 @@ from prefect.exceptions import ObjectAlreadyExists, PrefectHTTPStatusError
 from deployer.environment import Environment
 from deployer.errors import DeployerError
 from deployer.project import lock_name
-from deployer.server import Server
+from deployer.server import TAGS, Server
 from deployer.uninterrupted import uninterrupted
 
 EXPIRY = 180  # seconds without a renewal after which the holder counts as dead
 RENEWAL = 15  # seconds between renewals
-TAGS = ["deployer"]
 TAKEN_OVER = (
     "Another deployer took the lock over while the server was not answering, and holds it now. "
     "Nothing was put back: wait for the other deployer, then deploy again."

@@ -25,6 +25,7 @@ from deployer.spec import Spec
 from deployer.unchanged import Exchange
 
 PAGE = 200  # the most rows that Prefect returns at once
+TAGS = ["deployer"]  # of the Variables in which the deployer keeps its own records
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Server:
 
     async def set_variable(self, name: str, value: Any) -> None:
         """Create a Variable, or replace its value."""
-        body = {"name": name, "value": value, "tags": ["deployer"]}
+        body = {"name": name, "value": value, "tags": TAGS}
         if await self.client.read_variable_by_name(name) is None:
             try:
                 await self.request("POST", "/variables/", json=body)

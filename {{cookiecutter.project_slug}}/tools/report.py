@@ -47,20 +47,20 @@ def is_partial(run: dict[str, Any]) -> bool:
     return by_hand and not title.startswith(WHOLE)
 
 
-def newer(path: str, run: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the newest run of the same workflow on main that shows whether it works, if newer."""
+def newer(path: str, run: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
+    """Return the newest run of the same workflow on main that shows whether it works, if newer.
+
+    Returns:
+        the run, and how it ended.
+    """
     listed = f"{path}/actions/workflows/{run['workflow_id']}/runs"
     found = github.api("GET", f"{listed}?branch=main&status=completed&per_page=100")
-    return next(
-        (
-            each
-            for each in found["workflow_runs"]
-            if each["run_number"] > run["run_number"]
-            and not is_partial(each)
-            and ended(path, each) in REPORTED
-        ),
-        None,
-    )
+    for each in found["workflow_runs"]:
+        if each["run_number"] > run["run_number"] and not is_partial(each):
+            conclusion = ended(path, each)
+            if conclusion in REPORTED:
+                return each, conclusion
+    return None
 
 
 def report(workflow: str, number: int) -> str:
@@ -85,8 +85,7 @@ def report(workflow: str, number: int) -> str:
         return "no change to an issue: this run did not deploy everything"
     # A run that waits for an approval can end after a newer one. The report of that one may be
     # missing, because GitHub drops a waiting report when a third one comes.
-    if later := newer(path, run):
-        run, conclusion = later, ended(path, later)
+    run, conclusion = newer(path, run) or (run, conclusion)
     url = run["html_url"]
     text = f"[The last run]({url}) ended with {conclusion}.\n"
     solved = f"[It works again]({url})."

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployer import credentials, unchanged
@@ -51,7 +50,8 @@ def _cancelled_by_signals() -> Iterator[None]:
     if not task or sys.platform == "win32":
         yield
         return
-    handlers = {each: signal.getsignal(each) for each in (SIGINT, SIGTERM, signal.SIGHUP)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {each: signal.getsignal(each) for each in numbers}
     before = {each: old for each, old in handlers.items() if old is not signal.SIG_IGN}  # nohup
     for each in before:
         loop.add_signal_handler(each, task.cancel)
